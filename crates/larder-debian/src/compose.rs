@@ -1,0 +1,1 @@
+//! Composers: shared files derived from the set of imported packages.

@@ -1,0 +1,1 @@
+//! `deb/1`: from a `.deb` to a FileSet.

@@ -1,0 +1,1 @@
+//! Reading a `.deb` as a stream.

@@ -1,0 +1,1 @@
+//! The declared tier: what maintainer scripts would have done, as data.

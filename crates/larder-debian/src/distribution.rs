@@ -1,0 +1,1 @@
+//! A distribution: the suites that are known to work together.

@@ -1,0 +1,1 @@
+//! Parallel, resumable downloads.

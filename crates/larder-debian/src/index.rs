@@ -1,0 +1,1 @@
+//! The compact binary package index.

@@ -1,0 +1,22 @@
+//! The Debian bridge: signed indexes, `.deb` conversion, Debian composers.
+//!
+//! Data flows one way: the machine's apt sources name a mirror ([`sources`]); a signed release file vouches for indexes
+//! ([`release`]), which become one mapped [`index`]; a [`distribution`] joins the indexes of its suites into the solver's
+//! universe; chosen packages are [`fetch`]ed, read ([`deb`]) and [`convert`]ed to FileSets; what their maintainer scripts
+//! would have done is [`declare`]d; and [`compose`] derives the files that depend on the set of packages.
+
+#![forbid(unsafe_code)]
+
+pub mod compose;
+pub mod convert;
+pub mod deb;
+pub mod declare;
+pub mod distribution;
+pub mod error;
+pub mod fetch;
+pub mod index;
+pub mod progress;
+pub mod release;
+pub mod sources;
+
+pub use error::DebianError;

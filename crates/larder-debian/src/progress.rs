@@ -1,0 +1,1 @@
+//! How long work reports its progress.

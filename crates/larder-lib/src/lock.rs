@@ -1,0 +1,1 @@
+//! `larder.lock`: every name, version, digest, origin, rule version and signing root.

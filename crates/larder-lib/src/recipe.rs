@@ -1,0 +1,1 @@
+//! `larder.toml`, the recipe that a person writes.

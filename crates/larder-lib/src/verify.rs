@@ -1,0 +1,1 @@
+//! Verification below the packages' own word: interpreters, sonames, links.

@@ -1,0 +1,3 @@
+//! Pure dependency solving: versions, requirements, resolution, explanations.
+
+#![forbid(unsafe_code)]

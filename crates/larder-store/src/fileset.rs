@@ -1,0 +1,1 @@
+//! FileSet records.

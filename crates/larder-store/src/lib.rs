@@ -1,0 +1,17 @@
+//! A host's content: digests, trees, FileSet records, objects, references, garbage collection.
+//!
+//! Everything here is synchronous and knows no network, no terminal and no environment. `docs/formats.md`
+//! specifies every byte that this crate reads or writes.
+
+#![forbid(unsafe_code)]
+
+pub mod digest;
+pub mod fileset;
+pub mod name;
+pub mod path;
+pub mod plan;
+pub mod tree;
+
+pub use digest::{FileSetDigest, ObjectDigest, Sha256Digest, TreeDigest};
+pub use path::TreePath;
+pub use tree::{Entry, Tree, TreeEntry};

@@ -1,0 +1,2 @@
+//! Names rooted in DNS, and references to FileSets.
+

@@ -1,0 +1,3 @@
+//! Development only: hermetic environment, fixtures, tidiness checks.
+
+#![forbid(unsafe_code)]
