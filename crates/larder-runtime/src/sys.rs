@@ -1,1 +1,3 @@
 //! System calls that no safe crate offers.
+
+pub(crate) mod mount;

@@ -1,1 +1,115 @@
-//! The file system that a container sees.
+//! The file system that a container sees: one listing of paths and objects, made visible in one of five ways.
+//!
+//! A view is *prepared* once and kept on disk as `views/<key>/<artefact>/`, where `<artefact>` names the way, the version of
+//! its writer and, for stubs, the map of users. It is then *mounted* as often as containers want it. Preparing works
+//! under a temporary name and renames the finished directory into place, so a half-made view is never used and two
+//! processes may prepare the same one at once.
+//!
+//! Ways are tried in the order of [`ViewKindName::ALL`] and never chosen by kernel version ([`probe`]).
+//!
+//! # Where to call what
+//! [`probe`], [`View::prepare`], [`View::mount`] and [`View::remove`] belong in the supervisor: in a mount namespace of its
+//! own (older kernels need a mount to be attached for a moment) and, for an ordinary user, in the container's user
+//! namespace, because the owners of stubs are made by its map. `erofs` may be prepared anywhere.
+//!
+//! # Absent on purpose
+//! The ways `erofs-loop`, `checkout` and `symlink` have names and places in the order, but no code yet. No view is ever
+//! stacked on another overlay: the writable layer is part of the same one.
+
+mod name;
+mod probe;
+mod tree;
+mod witness;
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use crate::error::RuntimeError;
+
+pub use name::ViewKindName;
+pub use probe::{by_name, probe};
+pub use tree::{RootAttributes, ViewEntry, ViewKind, ViewTree};
+use witness::Witness;
+
+/// Gives the listing of a view; called only when no prepared view is found.
+pub type ListTree<'a> = dyn Fn() -> Result<ViewTree, Box<dyn std::error::Error + Send + Sync>> + 'a;
+
+/// What is needed to prepare a view.
+#[derive(Clone, Copy)]
+pub struct ViewRequest<'a> {
+    /// The listing, called only when the prepared view is missing.
+    pub tree: &'a ListTree<'a>,
+    /// The cache key, lower-case hexadecimal: the digest of everything the listing is made from.
+    pub key: &'a str,
+    /// The directory of objects: `ab/cdef…` by lower-case hexadecimal digest.
+    pub objects: &'a Path,
+    /// The directory of prepared views.
+    pub views: &'a Path,
+}
+
+/// A view that is ready to be mounted.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The way it was made; only a [`View`] of that kind mounts it.
+    pub kind: ViewKindName,
+    /// The finished artefact, `views/<key>/<artefact>`.
+    pub path: PathBuf,
+    /// The directory of objects that it leads to.
+    pub objects: PathBuf,
+    /// Whether this call made it (`false`: it was there).
+    pub made: bool,
+    pub(crate) witness: Option<Witness>,
+}
+
+/// A container's writable layer.
+///
+/// An upper belongs to one view key *and* one kind of view: mounted over another plan it would show new bytes cut to the
+/// old length, and another kind reads other marks (`trusted.overlay.*` or `user.overlay.*`). The caller keeps both beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct Upper<'a> {
+    /// Where the container's writes go.
+    pub upperdir: &'a Path,
+    /// An empty directory on the same file system, for the kernel's use.
+    pub workdir: &'a Path,
+}
+
+/// Something that a way of making views cannot do; the conformance suite checks that exactly these differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exception {
+    /// Owners outside the user namespace's map show as its root (without a range of ids, all owners do).
+    UnmappedOwnersShowAsRoot,
+    /// `security.*` attributes need the user namespace to own the id they are for; where it doesn't they are left out.
+    CapabilitiesMayBeMissing,
+    /// A symlink shows the time it was made here, where the file system of the store keeps no times for links.
+    SymlinkTimes,
+}
+
+/// A way of making views.
+///
+/// Implementations keep no state between calls: what is on disk is the state. Any process may call, as often as it likes.
+pub trait View {
+    /// Which way this is.
+    fn kind(&self) -> ViewKindName;
+
+    /// Makes the view unless it is there. After a failure or a kill nothing that could be mistaken for a finished view is left.
+    ///
+    /// # Errors
+    /// The listing fails or breaks a rule, or the disk refuses.
+    fn prepare(&self, request: &ViewRequest<'_>) -> Result<Prepared, RuntimeError>;
+
+    /// Mounts the view and gives the mount, attached nowhere: read-only without `upper`, writable with it. One file is
+    /// read through it and compared to its object before it is handed out. May be called several times for one prepared view.
+    ///
+    /// # Errors
+    /// The kernel refuses ([`RuntimeError::Mount`]), or what it shows is wrong ([`RuntimeError::ViewMismatch`]).
+    fn mount(&self, prepared: &Prepared, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError>;
+
+    /// What this way cannot do.
+    fn exceptions(&self) -> &'static [Exception];
+
+    /// Removes what this way has prepared for `key`, made by any version of its writer, if anything.
+    ///
+    /// # Errors
+    /// The disk refuses; stubs with a range of ids can only be removed inside the user namespace.
+    fn remove(&self, views: &Path, key: &str) -> Result<(), RuntimeError>;
+}
