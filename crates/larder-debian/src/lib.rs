@@ -19,4 +19,6 @@ pub mod progress;
 pub mod release;
 pub mod sources;
 
-pub use error::DebianError;
+pub use distribution::{AbsentSuite, ArchiveFile, Config, Evidence, Mirrors, Proxies, Refresh, SuiteEvidence};
+pub use error::{DebianError, ReleaseRefusal};
+pub use progress::{Progress, Silent, TaskId};
