@@ -13,5 +13,7 @@ pub mod plan;
 pub mod tree;
 
 pub use digest::{FileSetDigest, ObjectDigest, Sha256Digest, TreeDigest};
+pub use fileset::{FileSet, Import, Kind, Metadata};
+pub use name::{Name, Reference, Selector};
 pub use path::TreePath;
-pub use tree::{Entry, Tree, TreeEntry};
+pub use tree::{Attributes, Entry, Tree, TreeBuilder, TreeEntry};

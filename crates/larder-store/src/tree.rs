@@ -5,7 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::{ObjectDigest, TreePath};
+use crate::{ObjectDigest, TreeDigest, TreePath};
+
+mod build;
+mod check;
+mod codec;
+
+pub use build::TreeBuilder;
+pub use check::{EntryError, MAX_ENCODED, MAX_ENTRIES, MAX_FILE_SIZE, MAX_OWNER, MAX_TARGET, MAX_XATTR_NAME, MAX_XATTRS};
+pub use check::{MAX_XATTR_VALUE, TreeError};
+
+/// The owner and group that go without saying.
+pub(crate) const ROOT: &str = "root";
 
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +57,14 @@ impl Attributes {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Leaves out what only repeats the default of an entry: the usual mode, `root`.
+    pub fn normal_for(mut self, entry: &Entry) -> Self {
+        self.mode = self.mode.filter(|&mode| mode != entry.default_mode());
+        self.owner = self.owner.filter(|name| name != ROOT);
+        self.group = self.group.filter(|name| name != ROOT);
+        self
+    }
 }
 
 /// One path of a Tree.
@@ -84,8 +103,52 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// Sorts the entries and checks them against every rule of the format.
+    ///
+    /// # Errors
+    /// Duplicates, missing parents, attributes that repeat a default or don't fit the kind, anything beyond the limits.
+    pub fn new(mut entries: Vec<TreeEntry>) -> Result<Self, TreeError> {
+        entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Self::from_sorted(entries)
+    }
+
+    /// The same for entries that must already be in order.
+    fn from_sorted(entries: Vec<TreeEntry>) -> Result<Self, TreeError> {
+        check::entries(&entries)?;
+        Ok(Self { entries })
+    }
+
     /// The entries, sorted by raw path bytes.
     pub fn entries(&self) -> &[TreeEntry] {
         &self.entries
+    }
+
+    /// The entries themselves, sorted by raw path bytes.
+    pub fn into_entries(self) -> Vec<TreeEntry> {
+        self.entries
+    }
+
+    /// What stands at a path.
+    pub fn get(&self, path: &[u8]) -> Option<&TreeEntry> {
+        let at = self.entries.binary_search_by(|e| e.path.as_bytes().cmp(path)).ok()?;
+        Some(&self.entries[at])
+    }
+
+    /// The sum of all files' sizes, in bytes; equal contents count each time.
+    pub fn content_bytes(&self) -> u64 {
+        self.files().fold(0, |sum, (_, size)| sum.saturating_add(size))
+    }
+
+    /// The digest and size of each regular file, in the order of the paths; equal contents come each time.
+    pub fn files(&self) -> impl Iterator<Item = (ObjectDigest, u64)> {
+        self.entries.iter().filter_map(|e| match e.entry {
+            Entry::File { digest, size, .. } => Some((digest, size)),
+            _ => None,
+        })
+    }
+
+    /// The digest of the encoded listing: its identity.
+    pub fn digest(&self) -> TreeDigest {
+        TreeDigest::of(&self.encode())
     }
 }
