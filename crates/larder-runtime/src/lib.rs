@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod launch;
+pub mod map;
 mod sys;
 pub mod view;
 
