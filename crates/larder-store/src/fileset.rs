@@ -9,9 +9,12 @@
 
 use crate::{FileSetDigest, Name, TreeDigest, TreePath};
 
+mod codec;
+mod fields;
 pub mod install;
 pub mod metadata;
 
+pub use fields::RecordError;
 pub use install::{AlternativeRule, DiversionRule, Follower, GroupRule, InstallRules, ScriptTier, UserRule};
 pub use metadata::{DistributionMetadata, FilesMetadata, ImageMetadata, Origin, PackageMetadata};
 
@@ -95,6 +98,11 @@ pub enum Metadata {
 }
 
 impl FileSet {
+    /// The digest of the encoded record: its identity.
+    pub fn digest(&self) -> FileSetDigest {
+        FileSetDigest::of(&self.encode())
+    }
+
     /// The kind that the metadata is of.
     pub fn kind(&self) -> Kind {
         match self.metadata {

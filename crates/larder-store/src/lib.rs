@@ -5,8 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+mod base64;
 pub mod digest;
 pub mod fileset;
+pub mod json;
 pub mod name;
 pub mod path;
 pub mod plan;

@@ -65,7 +65,7 @@ pub struct AlternativeRule {
     pub link: TreePath,
     /// What it points to with this provider, such as `usr/bin/vim.basic`.
     pub path: TreePath,
-    /// The highest wins; may be negative (records hold -2^53+1 to 2^53-1).
+    /// The highest wins; may be negative.
     pub priority: i64,
     /// Links that follow the choice: by name.
     pub followers: Vec<Follower>,
