@@ -1,1 +1,139 @@
-//! `larder.toml`, the recipe that a person writes.
+//! The recipe, `larder.toml`: what a person writes to say what an image is.
+//!
+//! A recipe is parsed once, here, into types that can't be wrong. Whatever it breaks is an error that points at the
+//! line. The files that it names are read by [`Recipe::read_files`] and never through a path that leads outside its
+//! folder. `docs/recipe.md` describes every key.
+//!
+//! Absent on purpose: variables, includes, conditions and shell. A recipe says what, not how.
+
+mod error;
+mod files;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use larder_store::{Name, TreePath};
+
+pub use error::{Place, Problem, RecipeError};
+pub use files::{ContentError, FileProblem, Keep};
+pub use larder_solver::{Base, Root};
+pub use values::{EnvironmentName, StopSignal, UserSpec, ValueError, WorkDir, base_word};
+
+/// The recipe's name inside its folder.
+pub const FILE_NAME: &str = "larder.toml";
+/// The lock's name inside the recipe's folder.
+pub const LOCK_NAME: &str = "larder.lock";
+/// The largest recipe that is read.
+pub const MAX_RECIPE: u64 = 1 << 20;
+
+/// A recipe of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// The file that it was read from.
+    pub file: PathBuf,
+    /// The image's name.
+    pub name: Name,
+    /// The image's version ([`check_version`](larder_store::name::check_version)).
+    pub version: String,
+    /// The distribution in which short names are looked up. Present whenever there is something to look up.
+    pub from: Option<Name>,
+    /// What is imported besides the named packages and what they require.
+    pub base: Base,
+    /// The packages, a set: sorted, without repetition, each with its constraints in one order.
+    pub packages: Vec<Root>,
+    /// Whether recommended packages are imported too.
+    pub recommends: bool,
+    /// The program and its arguments; empty when the image has no default command.
+    pub run: Vec<String>,
+    /// Variables of the process's environment.
+    pub env: BTreeMap<EnvironmentName, String>,
+    /// As whom to run; root when absent.
+    pub user: Option<UserSpec>,
+    /// The directory to start in; `/` when absent.
+    pub workdir: Option<WorkDir>,
+    /// The signal that asks the program to end; `SIGTERM` when absent.
+    pub stop_signal: Option<StopSignal>,
+    /// Free-form words about the image, for people and tools.
+    pub labels: BTreeMap<String, String>,
+    /// The image's own files: path in the container -> path within the folder (`.` is the folder itself).
+    pub files: BTreeMap<TreePath, FileSource>,
+}
+
+/// Where a file or folder of `[files]` comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSource {
+    /// Relative to the recipe's folder, without `..`; `.` is the folder itself.
+    pub path: String,
+    /// Where the recipe says so, for errors.
+    pub place: Option<Place>,
+}
+
+impl Recipe {
+    /// Reads the recipe at `path`, which is a folder with a [`FILE_NAME`] in it or the file itself.
+    ///
+    /// # Errors
+    /// A file that is missing, unreadable or too large, and whatever [`Recipe::parse`] refuses.
+    pub fn load(path: &Path) -> Result<Self, RecipeError> {
+        let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
+        let text = read_text(&file).map_err(|problem| RecipeError::new(&file, None, problem))?;
+        Self::parse(&file, &text)
+    }
+
+    /// Parses a recipe's text. `file` is where it came from: it names the file in errors, and its parent is the
+    /// recipe's folder.
+    ///
+    /// # Errors
+    /// The first thing in the text that breaks a rule, with its place.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, RecipeError> {
+        parse::recipe(file, text)
+    }
+
+    /// The folder that holds the recipe; sources of [`Recipe::files`] are relative to it.
+    pub fn folder(&self) -> &Path {
+        match self.file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Where the recipe's lock is.
+    pub fn lock_file(&self) -> PathBuf {
+        self.folder().join(LOCK_NAME)
+    }
+
+    fn error(&self, place: Option<Place>, problem: Problem) -> RecipeError {
+        RecipeError::new(&self.file, place, problem)
+    }
+
+    /// What the solver is asked, as lines in a fixed order. The lock remembers them, so that it can say what in the
+    /// recipe changed after it was written. Everything that can't change the set of packages is absent.
+    pub fn solver_inputs(&self) -> Vec<String> {
+        let mut lines = vec![format!("base {}", base_word(self.base))];
+        lines.extend(self.from.iter().map(|from| format!("from {from}")));
+        lines.extend(self.packages.iter().map(|root| format!("package {root}")));
+        if self.recommends {
+            lines.push("recommends".to_owned());
+        }
+        lines
+    }
+}
+
+fn read_text(file: &Path) -> Result<String, Problem> {
+    let unreadable = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Problem::NoRecipe,
+        _ => Problem::Unreadable { source },
+    };
+    let mut bytes = Vec::new();
+    let opened = File::open(file).map_err(unreadable)?;
+    opened.take(MAX_RECIPE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_RECIPE {
+        return Err(Problem::TooLarge);
+    }
+    String::from_utf8(bytes).map_err(|error| Problem::NotText { offset: error.utf8_error().valid_up_to() })
+}

@@ -1,0 +1,255 @@
+//! What can be wrong with a recipe, where, and what to do next.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::FileProblem;
+use super::values::ValueError;
+
+/// A recipe that can't be used.
+///
+/// `Display` is one line: `FILE:LINE:COLUMN: what is wrong`. [`RecipeError::excerpt`] shows the line itself and
+/// [`RecipeError::help`] says what to do.
+#[derive(Debug)]
+pub struct RecipeError {
+    /// The recipe.
+    pub file: PathBuf,
+    /// Where in it; `None` when the whole file is meant.
+    pub place: Option<Place>,
+    /// What is wrong.
+    pub problem: Box<Problem>,
+}
+
+/// A place in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
+    /// How many characters of the line are meant; at least 1.
+    pub width: usize,
+    /// The whole line.
+    pub text: String,
+}
+
+/// What is wrong with a recipe.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// There is no such file.
+    #[error("there is no recipe here")]
+    NoRecipe,
+    /// The file can't be read.
+    #[error("the recipe can't be read")]
+    Unreadable {
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file is larger than [`MAX_RECIPE`](super::MAX_RECIPE).
+    #[error("the recipe is larger than 1 MiB")]
+    TooLarge,
+    /// The file isn't UTF-8.
+    #[error("the recipe isn't UTF-8 text: byte {offset} is wrong")]
+    NotText {
+        /// The first wrong byte, from 0.
+        offset: usize,
+    },
+    /// The text isn't TOML.
+    #[error("this isn't TOML: {reason}")]
+    NotToml {
+        /// The parser's words.
+        reason: String,
+    },
+    /// A table, or a key outside all tables, that no recipe has.
+    #[error("a recipe has no table [{name}]")]
+    UnknownTable {
+        /// What was written.
+        name: String,
+        /// The known table that is nearest to it.
+        nearest: Option<&'static str>,
+    },
+    /// A key that its table doesn't have.
+    #[error("[image] has no key `{key}`")]
+    UnknownKey {
+        /// What was written.
+        key: String,
+        /// The known key that is nearest to it.
+        nearest: Option<&'static str>,
+    },
+    /// A key of `[image]` that stands somewhere else.
+    #[error("`{key}` belongs in [image]")]
+    Misplaced {
+        /// What was written.
+        key: String,
+    },
+    /// A key that must be there isn't.
+    #[error("[image] has no `{key}`")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+        /// What to write, for example.
+        example: &'static str,
+    },
+    /// The table `[image]` isn't there.
+    #[error("the recipe has no table [image]")]
+    MissingImage,
+    /// Packages are to be looked up, and nothing says where.
+    #[error("[image] has no `from`, so there is no distribution to take packages from")]
+    MissingFrom,
+    /// A value of the wrong type.
+    #[error("`{key}` must be {expected}, not {found}")]
+    WrongType {
+        /// The key.
+        key: String,
+        /// The type that is wanted, with its article.
+        expected: &'static str,
+        /// The type that is there, with its article.
+        found: &'static str,
+    },
+    /// A value of the right type that breaks a rule.
+    #[error("`{key}`: {value}")]
+    BadValue {
+        /// The key.
+        key: String,
+        /// The rule.
+        value: ValueError,
+    },
+    /// A key of `[files]` that isn't a path in the container.
+    #[error("{path:?} can't be a path in the container: {reason}")]
+    BadTarget {
+        /// What was written.
+        path: String,
+        /// The rule that it breaks.
+        reason: String,
+    },
+    /// A value of `[files]` that isn't a path within the recipe's folder.
+    #[error("{path:?} can't be a path within the recipe's folder: {reason}")]
+    BadSource {
+        /// What was written.
+        path: String,
+        /// The rule that it breaks.
+        reason: &'static str,
+    },
+    /// A file that the recipe names, or one in a folder that it names.
+    #[error("{path}: {problem}")]
+    File {
+        /// The file, relative to the recipe's folder.
+        path: String,
+        /// What is wrong with it.
+        problem: FileProblem,
+    },
+}
+
+impl Problem {
+    /// What to do next.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NoRecipe => format!(
+                "name a folder that holds a {}, or write one: docs/recipe.md shows how",
+                super::FILE_NAME
+            ),
+            Self::Unreadable { .. } => "check the file's permissions".to_owned(),
+            Self::TooLarge | Self::NotText { .. } => "check that this is the file you mean".to_owned(),
+            Self::BadValue { value, .. } => return value.help(),
+            Self::File { problem, .. } => return problem.help().map(str::to_owned),
+            Self::UnknownTable { nearest: Some(nearest), .. } => format!("did you mean [{nearest}]?"),
+            Self::UnknownTable { nearest: None, .. } => {
+                format!("the tables are {}", list(super::parse::TABLES.iter().map(|t| format!("[{t}]"))))
+            }
+            Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { nearest: None, .. } => {
+                format!("its keys are {}", list(super::parse::KEYS.iter().map(|&key| format!("`{key}`"))))
+            }
+            Self::Misplaced { key } => format!("move the line with `{key}` below the line [image]"),
+            Self::MissingKey { example, .. } => format!("add a line such as: {example}"),
+            Self::MissingImage => {
+                "begin the recipe with the line [image], then: name = \"example.com/web\"".to_owned()
+            }
+            Self::MissingFrom => {
+                "add a line such as: from = \"debian.org/bookworm\" (an image of your own files alone says base = \"none\")"
+                    .to_owned()
+            }
+            Self::NotToml { .. } | Self::WrongType { .. } => return None,
+            Self::BadTarget { .. } => "write it as an absolute path, such as \"/etc/nginx/nginx.conf\"".to_owned(),
+            Self::BadSource { .. } => {
+                "put the file into the recipe's folder and name it relative to that folder, such as \"site/index.html\""
+                    .to_owned()
+            }
+        })
+    }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+impl RecipeError {
+    pub(super) fn new(file: &Path, place: Option<Place>, problem: Problem) -> Self {
+        Self { file: file.to_owned(), place, problem: Box::new(problem) }
+    }
+
+    /// What to do next.
+    pub fn help(&self) -> Option<String> {
+        self.problem.help()
+    }
+
+    /// The line that is meant, marked, in three lines of plain text; empty when the whole file is meant.
+    pub fn excerpt(&self) -> String {
+        self.place.as_ref().map(Place::excerpt).unwrap_or_default()
+    }
+}
+
+impl std::error::Error for RecipeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The problem's own words are in `Display` already.
+        match &*self.problem {
+            Problem::File { problem, .. } => problem.source(),
+            problem => problem.source(),
+        }
+    }
+}
+
+impl fmt::Display for RecipeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some(place) = &self.place {
+            write!(f, "{}:{}:", place.line, place.column)?;
+        }
+        write!(f, " {}", self.problem)
+    }
+}
+
+impl Place {
+    /// The place of a byte range in a text. A range that spans lines is cut at the end of its first line.
+    pub(crate) fn new(text: &str, range: Range<usize>) -> Self {
+        let start = floor(text, range.start);
+        let end = floor(text, range.end.max(start));
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        Self {
+            line: text[..line_start].matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+            width: text[start..end.min(line_end).max(start)].chars().count().max(1),
+            text: text[line_start..line_end].trim_end().to_owned(),
+        }
+    }
+
+    /// The line with its number, and a mark below what is meant.
+    pub fn excerpt(&self) -> String {
+        let number = self.line.to_string();
+        let gutter = " ".repeat(number.len());
+        // Tabs stay tabs, so that the mark stands below what it marks on any terminal.
+        let indent: String =
+            self.text.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        format!("{gutter} |\n{number} | {}\n{gutter} | {indent}{}", self.text, "^".repeat(self.width))
+    }
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0)
+}

@@ -1,0 +1,336 @@
+//! What recipes mean, and what the errors say about wrong ones.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use larder_store::{Entry, ObjectDigest, Tree};
+use proptest::prelude::*;
+
+use super::{Base, Problem, Recipe, RecipeError};
+
+const WEB: &str = r#"
+[image]
+name     = "example.com/web"
+version  = "1.0"
+from     = "debian.org/bookworm"
+packages = ["nginx-light", "ca-certificates"]
+run      = ["nginx", "-g", "daemon off;"]
+user     = "www-data"
+
+[files]
+"/var/www/html"         = "site"
+"/etc/nginx/nginx.conf" = "nginx.conf"
+"#;
+
+fn parse(text: &str) -> Result<Recipe, RecipeError> {
+    Recipe::parse(Path::new("web/larder.toml"), text)
+}
+
+/// A recipe whose `[image]` has one more line.
+fn with(line: &str) -> Result<Recipe, RecipeError> {
+    parse(&format!("[image]\nname = \"example.com/web\"\nversion = \"1.0\"\nfrom = \"debian.org/bookworm\"\n{line}\n"))
+}
+
+/// The error and its next step, as one text.
+fn told(result: Result<Recipe, RecipeError>) -> String {
+    let error = result.expect_err("must be refused");
+    format!("{error} | {}", error.help().unwrap_or_default())
+}
+
+#[test]
+fn the_example_means_what_it_says() {
+    let recipe = parse(WEB).expect("recipe");
+    assert_eq!((recipe.name.as_str(), recipe.version.as_str()), ("example.com/web", "1.0"));
+    assert_eq!(recipe.from.as_ref().expect("from").as_str(), "debian.org/bookworm");
+    assert_eq!(recipe.base, Base::Essential);
+    let packages: Vec<_> = recipe.packages.iter().map(ToString::to_string).collect();
+    assert_eq!(packages, ["ca-certificates", "nginx-light"]);
+    assert_eq!(recipe.run, ["nginx", "-g", "daemon off;"]);
+    assert_eq!(recipe.user.as_ref().expect("user").as_str(), "www-data");
+    assert_eq!(recipe.folder(), Path::new("web"));
+    let files: Vec<_> = recipe.files.iter().map(|(path, source)| (path.to_string(), source.path.as_str())).collect();
+    assert_eq!(files, [("etc/nginx/nginx.conf".to_owned(), "nginx.conf"), ("var/www/html".to_owned(), "site")]);
+}
+
+#[test]
+fn every_key_is_read() {
+    let recipe = parse(
+        r#"
+        [image]
+        name = "example.com/team/app"
+        version = "1:2.0~rc1-1"
+        from = "debian.org/trixie"
+        base = "none"
+        packages = ["openssl >=3.0, <4", "debian.org/git", "openssl <4, >=3.0"]
+        recommends = true
+        run = ["git"]
+        env = { LANG = "C.UTF-8", EMPTY = "" }
+        user = "1000:backup"
+        workdir = "/srv/app"
+        stop-signal = "QUIT"
+        labels = { "org.example.team" = "web" }
+        "#,
+    )
+    .expect("recipe");
+    let packages: Vec<_> = recipe.packages.iter().map(ToString::to_string).collect();
+    assert_eq!(packages, ["git", "openssl >=3.0, <4"]);
+    assert!(recipe.recommends && recipe.base == Base::None);
+    let env: Vec<_> = recipe.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(env, [("EMPTY", ""), ("LANG", "C.UTF-8")]);
+    assert_eq!(recipe.workdir.expect("workdir").as_str(), "/srv/app");
+    assert_eq!(recipe.stop_signal.expect("signal").as_str(), "SIGQUIT");
+    assert_eq!(recipe.labels, BTreeMap::from([("org.example.team".to_owned(), "web".to_owned())]));
+}
+
+#[test]
+fn errors_say_where_what_and_what_next() {
+    let error = parse(&WEB.replace("packages", "pakages")).expect_err("misspelled");
+    assert_eq!(error.to_string(), "web/larder.toml:6:1: [image] has no key `pakages`");
+    assert_eq!(error.help().expect("help"), "did you mean `packages`?");
+    assert_eq!(error.excerpt(), "  |\n6 | pakages = [\"nginx-light\", \"ca-certificates\"]\n  | ^^^^^^^");
+    let error = with("run = \"nginx\"").expect_err("type");
+    assert_eq!(error.to_string(), "web/larder.toml:5:7: `run` must be a list of strings, not a string");
+}
+
+#[test]
+fn wrong_recipes_are_refused() {
+    for (recipe, expected) in [
+        (parse(&WEB.replace("[files]", "[file]")), "10:2: a recipe has no table [file] | did you mean [files]?"),
+        (parse(&WEB.replace("[files]", "[zebra]")), "has no table [zebra] | the tables are [image], [files]"),
+        (parse("name = \"a.b/c\""), "1:1: `name` belongs in [image] | move the line"),
+        (parse(&format!("{WEB}run = [\"x\"]")), "`run` belongs in [image]"),
+        (parse(""), "no table [image] | begin the recipe with"),
+        (parse("[image]\nversion = \"1\""), "1:2: [image] has no `name` | add a line such as: name ="),
+        (parse("[image]\nname = \"a.b/c\""), "[image] has no `version`"),
+        (parse("[image]\nname = \"a.b/c\"\nversion = \"1\""), "no distribution to take packages from"),
+        (parse("[image]\nname = \"a.b/c\"\nversion = \"1\"\nbase = \"none\"\npackages = [\"git\"]"), "no `from`"),
+        (parse("image = 1"), "`image` must be a table, not a number"),
+        (parse("[image\nname"), "1:7: this isn't TOML: "),
+        (parse(&format!("{WEB}[image]")), "this isn't TOML: duplicate key"),
+        (with("name = \"a.b/c\""), "5:1: this isn't TOML: duplicate key"),
+        (with("zzz = 1"), "[image] has no key `zzz` | its keys are `name`"),
+        (with("stop_signal = \"TERM\""), "did you mean `stop-signal`?"),
+        (with("packages = [\"ngi&nx\"]"), "5:13: `packages`: \"ngi&nx\" is not a package name"),
+        (with("packages = [\"openssl >\"]"), "is not a package: a constraint has no version"),
+        (with("packages = [\"xyz.com/openssl\"]"), "isn't a package of debian.org | packages come from"),
+        (with("packages = [1]"), "`packages[]` must be a string, not a number"),
+        (with("base = \"full\""), "`base`: \"full\" isn't a base | write \"essential\""),
+        (with("recommends = \"yes\""), "`recommends` must be true or false, not a string"),
+        (with("run = []"), "`run`: the list names no program"),
+        (with("run = [\"a\\u0000b\"]"), "`run`: it contains a NUL byte"),
+        (with("env = { \"A=B\" = \"1\" }"), "isn't the name of an environment variable"),
+        (with("env = { A = 1 }"), "`env.A` must be a string, not a number"),
+        (with("user = \"a b\""), "isn't a user"),
+        (with("user = \"99999999999\""), "the number is too large"),
+        (with("workdir = \"srv\""), "it doesn't begin with a slash"),
+        (with("workdir = \"/a/../b\""), "isn't an absolute, normal path"),
+        (with("stop-signal = \"SIGTREM\""), "isn't a signal | did you mean \"SIGTERM\"?"),
+        (with("[files]\n\"etc/x\" = \"x\""), "\"etc/x\" can't be a path in the container: it doesn't begin with"),
+        (with("[files]\n\"/\" = \"x\""), "the whole root can't be replaced"),
+        (with("[files]\n\"/a/../b\" = \"x\""), "can't be a path in the container"),
+        (with("[files]\n\"/packages/x\" = \"x\""), "/packages belongs to Larder"),
+        (with("[files]\n\"/a\" = \"/etc/passwd\""), "\"/etc/passwd\" can't be a path within the recipe's folder"),
+        (with("[files]\n\"/a\" = \"../x\""), "`..` leads outside"),
+        (with("[files]\n\"/a\" = \"\""), "it is empty"),
+    ] {
+        let said = told(recipe);
+        assert!(said.contains(expected), "{said}\n  should contain\n{expected}");
+    }
+}
+
+#[test]
+fn a_missing_recipe_is_named() {
+    let folder = tempfile::tempdir().expect("folder");
+    let error = Recipe::load(folder.path()).expect_err("nothing there");
+    assert!(matches!(*error.problem, Problem::NoRecipe), "{error}");
+    assert!(error.to_string().ends_with("/larder.toml: there is no recipe here"), "{error}");
+    fs::write(folder.path().join("larder.toml"), b"\xff").expect("write");
+    let error = Recipe::load(folder.path()).expect_err("not text");
+    assert!(matches!(*error.problem, Problem::NotText { offset: 0 }), "{error}");
+}
+
+/// A recipe in a folder of its own, whose `[files]` are given.
+struct Folder {
+    directory: tempfile::TempDir,
+}
+
+impl Folder {
+    fn new(files: &str) -> Self {
+        let directory = tempfile::tempdir().expect("folder");
+        let image = "[image]\nname = \"a.b/c\"\nversion = \"1\"\nbase = \"none\"\n[files]\n";
+        fs::write(directory.path().join("larder.toml"), format!("{image}{files}\n")).expect("write");
+        Self { directory }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        let path = self.directory.path().join(name);
+        fs::create_dir_all(path.parent().expect("parent")).expect("folders");
+        path
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.path(name), content).expect("write");
+    }
+
+    fn read(&self) -> Result<Tree, RecipeError> {
+        Recipe::load(self.directory.path()).expect("recipe").read_files(&mut |content| {
+            let mut bytes = Vec::new();
+            content.read_to_end(&mut bytes)?;
+            Ok((ObjectDigest::of(&bytes), bytes.len() as u64))
+        })
+    }
+
+    fn listing(&self) -> Vec<String> {
+        let tree = self.read().expect("files");
+        tree.entries()
+            .iter()
+            .map(|entry| match &entry.entry {
+                Entry::Directory => format!("{}/", entry.path),
+                Entry::File { size, .. } => format!("{} {size} {:o}", entry.path, entry.mode()),
+                Entry::Symlink { target } => format!("{} -> {}", entry.path, String::from_utf8_lossy(target)),
+            })
+            .collect()
+    }
+
+    fn refused(&self) -> String {
+        let error = self.read().expect_err("must be refused");
+        let text = error.to_string();
+        text.replace(&format!("{}/", self.directory.path().display()), "")
+    }
+}
+
+#[test]
+fn files_and_folders_become_a_tree() {
+    let folder =
+        Folder::new("\"/srv/www\" = \"./site/\"\n\"/usr/bin/tool\" = \"tool\"\n\"/srv/www/sub/extra\" = \"extra\"");
+    folder.write("site/index.html", "hello");
+    folder.write("site/sub/a", "");
+    symlink("../index.html", folder.path("site/sub/link")).expect("link");
+    symlink("nowhere", folder.path("site/dangling")).expect("link");
+    folder.write("tool", "#!/bin/sh\n");
+    folder.write("extra", "more");
+    fs::set_permissions(folder.path("tool"), fs::Permissions::from_mode(0o710)).expect("mode");
+    fs::set_permissions(folder.path("site/index.html"), fs::Permissions::from_mode(0o606)).expect("mode");
+    assert_eq!(
+        folder.listing(),
+        [
+            "srv/",
+            "srv/www/",
+            "srv/www/dangling -> nowhere",
+            "srv/www/index.html 5 644",
+            "srv/www/sub/",
+            "srv/www/sub/a 0 644",
+            "srv/www/sub/extra 4 644",
+            "srv/www/sub/link -> ../index.html",
+            "usr/",
+            "usr/bin/",
+            "usr/bin/tool 10 755",
+        ]
+    );
+}
+
+#[test]
+fn the_folder_itself_may_be_a_source_without_its_recipe_and_lock() {
+    let folder = Folder::new("\"/app\" = \".\"");
+    folder.write("main.py", "");
+    folder.write("larder.lock", "");
+    folder.write("sub/larder.toml", "");
+    assert_eq!(folder.listing(), ["app/", "app/main.py 0 644", "app/sub/", "app/sub/larder.toml 0 644"]);
+}
+
+#[test]
+fn what_is_not_there_or_not_a_file_is_refused() {
+    let folder = Folder::new("\"/a\" = \"missing\"");
+    assert_eq!(folder.refused(), "larder.toml:6:8: missing: there is no such file or folder");
+    let folder = Folder::new("\"/a\" = \"pipe\"");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, folder.path("pipe"), mode).expect("pipe");
+    assert_eq!(
+        folder.refused(),
+        "larder.toml:6:8: pipe: it is a named pipe; an image holds files, folders and symlinks only"
+    );
+    let folder = Folder::new("\"/a\" = \"site\"");
+    std::os::unix::net::UnixListener::bind(folder.path("site/socket")).expect("socket");
+    assert!(folder.refused().contains("site/socket: it is a socket"), "{}", folder.refused());
+    let folder = Folder::new("\"/a\" = \"one\"\n\"/a/f\" = \"two\"");
+    folder.write("one/f", "1");
+    folder.write("two", "2");
+    assert!(
+        folder.refused().contains("two: it would be at /a/f in the container, and so would \"one/f\""),
+        "{}",
+        folder.refused()
+    );
+    let folder = Folder::new("\"/a\" = \"one\"\n\"/a/f\" = \"one\"");
+    folder.write("one", "1");
+    assert!(folder.refused().contains("stands below something that is not a directory"), "{}", folder.refused());
+}
+
+#[test]
+fn nothing_leads_outside_the_folder() {
+    let outside = tempfile::tempdir().expect("outside");
+    fs::write(outside.path().join("secret"), "secret").expect("write");
+
+    // A source that is a symlink is followed within the folder and never out of it.
+    let folder = Folder::new("\"/a\" = \"link\"");
+    folder.write("real", "inside");
+    symlink("real", folder.path("link")).expect("link");
+    assert_eq!(folder.listing(), ["a 6 644"]);
+    for target in [outside.path().join("secret"), "../x".into(), "/proc/self/root/etc/passwd".into()] {
+        fs::remove_file(folder.path("link")).expect("remove");
+        symlink(&target, folder.path("link")).expect("link");
+        assert!(folder.refused().contains("link: it leads outside the recipe's folder"), "{}", folder.refused());
+    }
+    let folder = Folder::new("\"/a\" = \"door/secret\"");
+    symlink(outside.path(), folder.path("door")).expect("link");
+    assert!(folder.refused().contains("door/secret: it leads outside"), "{}", folder.refused());
+
+    // Symlinks below a source are kept, so they must make sense where they are put.
+    for (target, expected) in [
+        ("/etc/passwd", "site/link: it is a symlink to the absolute path \"/etc/passwd\""),
+        ("../../x", "site/link: it is a symlink to \"../../x\", which leads outside \"site\""),
+        ("../real", "which leads outside \"site\""),
+        ("sub/up/../../real", "which leads outside \"site\""),
+    ] {
+        let folder = Folder::new("\"/a\" = \"site\"");
+        // Read word by word the last target stays inside; followed through `up` it doesn't.
+        symlink("..", folder.path("site/sub/up")).expect("link");
+        symlink(target, folder.path("site/link")).expect("link");
+        assert!(folder.refused().contains(expected), "{}", folder.refused());
+    }
+}
+
+#[test]
+fn the_tree_depends_on_the_files_alone() {
+    let make = |names: &[&str], mode: u32| {
+        let folder = Folder::new("\"/a\" = \"site\"");
+        for name in names {
+            folder.write(name, name);
+            fs::set_permissions(folder.path(name), fs::Permissions::from_mode(mode)).expect("mode");
+        }
+        folder.read().expect("files").digest()
+    };
+    let forward = make(&["site/a", "site/B", "site/é", "site/z/1"], 0o600);
+    let backward = make(&["site/z/1", "site/é", "site/B", "site/a"], 0o666);
+    assert_eq!(forward, backward);
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        let _ = parse(&text);
+        let _ = with(&text);
+    }
+
+    #[test]
+    fn the_order_of_packages_means_nothing(
+        (given, shuffled) in proptest::collection::vec("[a-z][a-z0-9+.-]{1,8}( >=[0-9]{1,3})?", 0..8)
+            .prop_flat_map(|packages| (Just(packages.clone()), Just(packages).prop_shuffle()))
+    ) {
+        let read = |packages: &[String]| with(&format!("packages = {packages:?}"));
+        let (one, two) = (read(&given).expect("recipe"), read(&shuffled).expect("recipe"));
+        prop_assert_eq!(one.solver_inputs(), two.solver_inputs());
+        prop_assert_eq!(one.packages, two.packages);
+    }
+}
