@@ -48,6 +48,22 @@ pub enum RuntimeError {
     #[error("cannot list the files of the view")]
     ViewListing(#[source] Box<dyn std::error::Error + Send + Sync>),
 
+    /// The key of a view is not lower-case hexadecimal.
+    #[error("{key:?} is not the key of a view: expected lower-case hexadecimal digits")]
+    ViewKey {
+        /// What was given.
+        key: String,
+    },
+
+    /// A view was to be mounted by another way than the one that made it.
+    #[error("a view made as {prepared} cannot be mounted as {view}")]
+    OtherView {
+        /// The way that was asked.
+        view: ViewKindName,
+        /// The way that made it.
+        prepared: ViewKindName,
+    },
+
     /// The EROFS writer refused a listing.
     #[error("cannot write the image of the view: {reason}")]
     ViewImage {
@@ -70,14 +86,102 @@ pub enum RuntimeError {
         /// Each way that was tried, in order, with what stood against it.
         Vec<(ViewKindName, String)>,
     ),
+
+    /// A step of starting a container failed.
+    #[error("cannot {what}{}", hint(remedy))]
+    Start {
+        /// What was tried, as a phrase after "cannot".
+        what: String,
+        /// What the operator can do about it (empty when there is nothing to say).
+        remedy: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+
+    /// `newuidmap` or `newgidmap` refused.
+    #[error("{} refused to map the caller's ids: {said} (see /etc/subuid and /etc/subgid)", tool.display())]
+    IdMapRefused {
+        /// The program.
+        tool: PathBuf,
+        /// What it said.
+        said: String,
+    },
+
+    /// The supervisor gave up for a reason that it put into words.
+    #[error("{0}")]
+    Supervisor(String),
+
+    /// The program to run is not in the container.
+    #[error("the container has no program {0:?}")]
+    ProgramNotFound(String),
+
+    /// The program to run is there but cannot be executed.
+    #[error("cannot execute {program:?} in the container")]
+    ProgramNotExecutable {
+        /// The program as it was asked for.
+        program: String,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The container's `/etc/passwd` or `/etc/group` lacks a name.
+    #[error("the container has no {what} {name:?}")]
+    UnknownUser {
+        /// `"user"` or `"group"`.
+        what: &'static str,
+        /// The name that was asked for.
+        name: String,
+    },
+
+    /// The specification asks for something that the launcher doesn't do.
+    #[error("the container's specification cannot be run: {0}")]
+    Specification(String),
+
+    /// The container was killed from outside before it could report its end.
+    #[error("the container's supervisor was killed")]
+    Lost,
 }
 
 impl RuntimeError {
+    /// The error and its causes in one line.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
+    /// The exit code of a command that could not run a container, as shells and other launchers have it: 127 for a program that
+    /// is not there, 126 for one that cannot be executed, 125 for everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::ProgramNotFound(_) => 127,
+            Self::ProgramNotExecutable { .. } => 126,
+            _ => 125,
+        }
+    }
+
+    /// Wraps the kernel's answer to a step of starting a container.
+    pub(crate) fn start(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Start { what, remedy: "", source }
+    }
+
     /// Wraps an I/O error with what was tried on which path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }
+}
+
+fn hint(remedy: &str) -> String {
+    if remedy.is_empty() { String::new() } else { format!(" ({remedy})") }
 }
 
 fn said(log: &str) -> String {

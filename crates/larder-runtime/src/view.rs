@@ -16,9 +16,14 @@
 //! The ways `erofs-loop`, `checkout` and `symlink` have names and places in the order, but no code yet. No view is ever
 //! stacked on another overlay: the writable layer is part of the same one.
 
+mod artefact;
+mod erofs;
 mod name;
+mod overlay;
 mod probe;
+mod stubs;
 mod tree;
+mod way;
 mod witness;
 
 use std::os::fd::OwnedFd;
@@ -76,12 +81,10 @@ pub struct Upper<'a> {
 /// Something that a way of making views cannot do; the conformance suite checks that exactly these differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exception {
-    /// Owners outside the user namespace's map show as its root (without a range of ids, all owners do).
-    UnmappedOwnersShowAsRoot,
-    /// `security.*` attributes need the user namespace to own the id they are for; where it doesn't they are left out.
+    /// An owner or group outside the user namespace's map shows as the process's own (with a single id, all do).
+    UnmappedOwnersAreOwn,
+    /// Where the process may not set `security.capability`, files are without.
     CapabilitiesMayBeMissing,
-    /// A symlink shows the time it was made here, where the file system of the store keeps no times for links.
-    SymlinkTimes,
 }
 
 /// A way of making views.

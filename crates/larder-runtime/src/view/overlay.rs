@@ -1,0 +1,161 @@
+//! The overlay that each way of the first three ends in: a tree of metadata over the objects, with or without an upper.
+//!
+//! The options differ by kernel, and each is found by trying: the objects as a data-only layer need `metacopy=on` before
+//! about 6.16, layers are given by descriptor from about 6.15 and by path before. Without an old kernel's need `metacopy`
+//! and `redirect_dir` stay off, so that an upper holds whole files and renaming a directory of the view says EXDEV.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::mount::MountAttrFlags;
+
+use super::Upper;
+use crate::error::RuntimeError;
+use crate::sys::mount::{self, Context};
+
+/// Whose attributes lead from the tree to the objects. The two are never mixed: `userxattr` over a tree with trusted
+/// attributes reads as zeros without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// `trusted.overlay.*`: root only.
+    Trusted,
+    /// `user.overlay.*`: anybody.
+    User,
+}
+
+/// The layers of one overlay.
+#[derive(Clone, Copy)]
+pub(crate) struct Layers<'a> {
+    /// The tree: a directory or a detached mount.
+    pub(crate) tree: BorrowedFd<'a>,
+    /// Where the tree is, or where a detached one may be attached for a moment.
+    pub(crate) tree_path: &'a Path,
+    /// Whether `tree` is a detached mount.
+    pub(crate) detached: bool,
+    /// The directory of objects.
+    pub(crate) objects: &'a Path,
+    /// The writable layer.
+    pub(crate) upper: Option<Upper<'a>>,
+    /// The tree's attributes.
+    pub(crate) marks: Marks,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    by: By,
+    metacopy: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Descriptor,
+    Path,
+}
+
+/// Newest kernels first. With `userxattr` the kernel takes no `metacopy=on`.
+const ATTEMPTS: [Attempt; 4] = [
+    Attempt { by: By::Descriptor, metacopy: false },
+    Attempt { by: By::Descriptor, metacopy: true },
+    Attempt { by: By::Path, metacopy: false },
+    Attempt { by: By::Path, metacopy: true },
+];
+
+/// Mounts the overlay, attached nowhere.
+///
+/// # Errors
+/// The refusal of the attempt for the newest kernels, whose words say most.
+pub(crate) fn mount(layers: Layers<'_>) -> Result<OwnedFd, RuntimeError> {
+    let mut first = None;
+    for attempt in ATTEMPTS {
+        if layers.marks == Marks::User && attempt.metacopy {
+            continue;
+        }
+        match try_mount(layers, attempt) {
+            Ok(mount) => return Ok(mount),
+            Err(error) => {
+                first.get_or_insert(error);
+            }
+        }
+    }
+    // The first attempt is never left out, so there is an error.
+    Err(first.unwrap_or(RuntimeError::NoView(Vec::new())))
+}
+
+fn try_mount(layers: Layers<'_>, attempt: Attempt) -> Result<OwnedFd, RuntimeError> {
+    let overlay = Context::open("overlay")?;
+    overlay.string("source", "larder")?;
+    overlay.string("index", "off")?;
+    overlay.string("xino", "off")?;
+    match layers.marks {
+        Marks::User => overlay.flag("userxattr")?,
+        Marks::Trusted if attempt.metacopy => {
+            overlay.string("metacopy", "on")?;
+            overlay.string("redirect_dir", "on")?;
+        }
+        Marks::Trusted => {
+            overlay.string("metacopy", "off")?;
+            overlay.string("redirect_dir", "nofollow")?;
+        }
+    }
+    match attempt.by {
+        By::Descriptor => {
+            overlay.descriptor("lowerdir+", layers.tree)?;
+            set_directory(&overlay, "datadir+", layers.objects)?;
+            if let Some(upper) = layers.upper {
+                set_directory(&overlay, "upperdir", upper.upperdir)?;
+                set_directory(&overlay, "workdir", upper.workdir)?;
+            }
+            finish(overlay, layers)
+        }
+        By::Path => {
+            let _attached = Attached::new(layers)?;
+            overlay.string("lowerdir+", layers.tree_path)?;
+            overlay.string("datadir+", layers.objects)?;
+            if let Some(upper) = layers.upper {
+                overlay.string("upperdir", upper.upperdir)?;
+                overlay.string("workdir", upper.workdir)?;
+            }
+            finish(overlay, layers)
+        }
+    }
+}
+
+fn finish(overlay: Context, layers: Layers<'_>) -> Result<OwnedFd, RuntimeError> {
+    let attributes =
+        if layers.upper.is_some() { MountAttrFlags::empty() } else { MountAttrFlags::MOUNT_ATTR_RDONLY };
+    overlay.mount(attributes)
+}
+
+fn set_directory(overlay: &Context, key: &str, path: &Path) -> Result<(), RuntimeError> {
+    let directory = open_directory(path)?;
+    overlay.descriptor(key, directory.as_fd())
+}
+
+/// Opens a directory for reading: kernels before 6.15 take no `O_PATH` descriptors as layers.
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, RuntimeError> {
+    open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| RuntimeError::io("open", path)(error.into()))
+}
+
+/// A detached tree attached for as long as the overlay needs a path to it.
+struct Attached<'a>(Option<&'a Path>);
+
+impl<'a> Attached<'a> {
+    fn new(layers: Layers<'a>) -> Result<Self, RuntimeError> {
+        if !layers.detached {
+            return Ok(Self(None));
+        }
+        mount::attach(layers.tree, layers.tree_path).map_err(RuntimeError::io("mount on", layers.tree_path))?;
+        Ok(Self(Some(layers.tree_path)))
+    }
+}
+
+impl Drop for Attached<'_> {
+    fn drop(&mut self) {
+        if let Some(path) = self.0 {
+            // It can only fail when it isn't mounted any more.
+            let _ = mount::detach(path);
+        }
+    }
+}
