@@ -1,5 +1,28 @@
-//! Resolution.
+//! Resolution: roots and universe to answer or reasons.
+//!
+//! 1. The request is looked up in a [`catalog::Catalog`], which expands provides and parses only what is visited.
+//! 2. [`propose`] makes a choice the way apt does. Where it is valid, it is the answer.
+//! 3. Else [`sat`] finds one, or proves that there is none; it prefers what was proposed.
+//! 4. [`check::needed`] drops what nothing needs, [`links`] says why each package is there.
+//!
+//! The answer depends on the set of roots, not on their order: they are sorted first, and every list that the universe
+//! gives is sorted where it is read.
 
+mod catalog;
+mod check;
+mod links;
+mod prefer;
+mod problem;
+mod propose;
+mod sat;
+
+use std::collections::BTreeMap;
+
+use self::catalog::Catalog;
+use self::check::Choice;
+use self::prefer::Preferences;
+use self::problem::Problem;
+use self::sat::Sat;
 use crate::{Failure, Request, Solution, Universe};
 
 /// Chooses packages so that every root, requirement and conflict is honoured.
@@ -7,6 +30,20 @@ use crate::{Failure, Request, Solution, Universe};
 /// # Errors
 /// A [`Failure`] that says why no such choice exists.
 pub fn resolve(universe: &dyn Universe, request: &Request<'_>) -> Result<Solution, Failure> {
-    let _ = (universe, request.favoured(""));
-    Ok(Solution { packages: Vec::new() })
+    let catalog = Catalog::new(universe);
+    let preferences = Preferences::new(&catalog, request);
+    let problem = Problem::new(&catalog, request);
+    let proposal = propose::propose(&catalog, &preferences, &problem);
+    let choice = if check::is_valid(&catalog, &problem, &proposal) {
+        proposal
+    } else {
+        search(&catalog, &preferences, &problem, proposal).ok_or(Failure { reasons: Vec::new() })?
+    };
+    let choice = check::needed(&catalog, &problem, &choice);
+    Ok(links::solution(&catalog, request, &problem, &choice))
+}
+
+fn search(catalog: &Catalog<'_>, preferences: &Preferences, problem: &Problem, hint: Choice) -> Option<Choice> {
+    let mut sat = Sat::new(catalog, preferences, hint);
+    sat.solve(problem.roots.iter().map(|root| root.picks.as_slice()), &BTreeMap::new())
 }

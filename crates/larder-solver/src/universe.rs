@@ -78,6 +78,14 @@ pub trait Universe {
     /// All packages that say `Essential: yes`, in any order.
     fn essential(&self) -> Vec<PackageId>;
 
+    /// Where the archive's indexes first mention this package's name, whether as a stanza or in another's field (counting
+    /// names from 1). It decides between providers that nothing else tells apart, the later winning, because apt decides so.
+    /// All versions of a name have the same number. Without it the name decides.
+    fn archive_order(&self, id: PackageId) -> u32 {
+        let _ = id;
+        0
+    }
+
     /// The architecture to solve for, such as `amd64`.
     fn architecture(&self) -> &str;
 
