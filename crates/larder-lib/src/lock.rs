@@ -1,1 +1,231 @@
-//! `larder.lock`: every name, version, digest, origin, rule version and signing root.
+//! The lock, `larder.lock`: what a recipe was resolved to, down to the last digest.
+//!
+//! Larder writes it and people read it: TOML, sorted, one package a block, nothing that depends on when or where it was
+//! written, so that a version control system shows what an update changed and merges what doesn't touch. It holds no
+//! digest of the image: that follows from the lock, the recipe and its files.
+//!
+//! The lock remembers what the solver was asked, line by line, so that a build with `--locked` can say what in the recipe
+//! has changed since.
+
+mod diff;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use larder_store::{FileSetDigest, Name, Sha256Digest};
+use thiserror::Error;
+
+pub use diff::{Change, LockDiff};
+
+use crate::recipe::{Place, Recipe};
+
+/// The version of the lock's format that is written, and the newest that is read.
+pub const FORMAT: i64 = 1;
+/// The largest lock that is read.
+pub const MAX_LOCK: u64 = 64 << 20;
+
+/// A lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// The architecture that was resolved for.
+    pub architecture: String,
+    /// What the solver was asked ([`Recipe::solver_inputs`]).
+    pub asked: Vec<String>,
+    /// The distribution that was resolved from; absent when there was nothing to resolve.
+    pub distribution: Option<LockedDistribution>,
+    /// The packages by name.
+    pub packages: BTreeMap<Name, LockedPackage>,
+}
+
+/// The state of a distribution, as its signer left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedDistribution {
+    /// Its name, such as `debian.org/bookworm`.
+    pub name: Name,
+    /// Its suites, in order of preference for equal versions.
+    pub suites: Vec<LockedSuite>,
+}
+
+/// One suite's signed state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedSuite {
+    /// Its name on the mirror, such as `bookworm-updates`.
+    pub name: String,
+    /// SHA-256 of the signed release file.
+    pub release: Sha256Digest,
+    /// The release file's date, in seconds since 1970.
+    pub date: u64,
+    /// Fingerprint of the key that signed it, upper-case hexadecimal.
+    pub key: String,
+}
+
+/// One package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedPackage {
+    /// Its version.
+    pub version: String,
+    /// Its architecture, `all` included.
+    pub architecture: String,
+    /// The FileSet that its archive file was converted to.
+    pub fileset: FileSetDigest,
+    /// What its scripts and the reviewed table declare about it, if anything.
+    pub declarations: Option<LockedDeclarations>,
+    /// The rule of conversion, such as `deb/1`.
+    pub rule: String,
+    /// The archive file that it was converted from.
+    pub origin: LockedOrigin,
+}
+
+/// A package's declarations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedDeclarations {
+    /// Their FileSet.
+    pub fileset: FileSetDigest,
+    /// The version of the reviewed table.
+    pub table: u32,
+}
+
+/// A file of a distribution's archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedOrigin {
+    /// Its path in the archive, such as `pool/main/o/openssl/openssl_3.0.17-1_amd64.deb`.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its digest, from the signed index.
+    pub sha256: Sha256Digest,
+}
+
+/// A lock that can't be read or written.
+#[derive(Debug, Error)]
+pub enum LockError {
+    /// The system refuses.
+    #[error("can't {action} {}", file.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The lock.
+        file: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A lock that this program doesn't know how to read.
+    #[error("{} has format {format}, and this larder reads {FORMAT}: use a newer larder", file.display())]
+    Later {
+        /// The lock.
+        file: PathBuf,
+        /// Its format.
+        format: i64,
+    },
+    /// A text that is no lock.
+    #[error("{}:{}:{}: this isn't a lock: {reason}; restore it, or delete it and build again", file.display(), place.line, place.column)]
+    Text {
+        /// The lock.
+        file: PathBuf,
+        /// Where in it.
+        place: Box<Place>,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// How a recipe differs from what its lock was written for. Lines are those of [`Recipe::solver_inputs`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What the recipe asks and the lock doesn't know.
+    pub added: Vec<String>,
+    /// What the lock was written for and the recipe no longer asks.
+    pub removed: Vec<String>,
+}
+
+impl Lock {
+    /// Reads a lock; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// A file that can't be read, and whatever [`Lock::parse`] refuses.
+    pub fn load(file: &Path) -> Result<Option<Self>, LockError> {
+        let failed = |source| LockError::Io { action: "read", file: file.to_owned(), source };
+        let opened = match File::open(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        let mut text = String::new();
+        opened.take(MAX_LOCK + 1).read_to_string(&mut text).map_err(failed)?;
+        if text.len() as u64 > MAX_LOCK {
+            return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB")));
+        }
+        Self::parse(file, &text).map(Some)
+    }
+
+    /// Parses a lock's text; `file` names it in errors.
+    ///
+    /// # Errors
+    /// [`LockError::Later`] and [`LockError::Text`]: anything that [`Lock::to_text`] doesn't write, except that order and
+    /// layout don't matter.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, LockError> {
+        parse::lock(file, text)
+    }
+
+    /// The lock's text. Equal locks give equal texts.
+    pub fn to_text(&self) -> String {
+        write::text(self)
+    }
+
+    /// Writes the lock beside the recipe: whole or not at all, and not when it is there already. Says whether it wrote.
+    ///
+    /// # Errors
+    /// A folder that can't be written.
+    pub fn save(&self, file: &Path) -> Result<bool, LockError> {
+        let text = self.to_text();
+        if fs::read(file).is_ok_and(|old| old == text.as_bytes()) {
+            return Ok(false);
+        }
+        let failed = |source| LockError::Io { action: "write", file: file.to_owned(), source };
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.new", std::process::id()));
+        let temporary = file.with_file_name(name);
+        let written = File::create(&temporary)
+            .and_then(|mut new| {
+                new.write_all(text.as_bytes())?;
+                new.sync_all()
+            })
+            .and_then(|()| fs::rename(&temporary, file));
+        written.map_err(|error| {
+            _ = fs::remove_file(&temporary);
+            failed(error)
+        })?;
+        Ok(true)
+    }
+
+    /// Whether the lock was written for what the recipe asks now; if not, what differs.
+    ///
+    /// # Errors
+    /// The differences.
+    pub fn check(&self, recipe: &Recipe) -> Result<(), Mismatch> {
+        let asked = recipe.solver_inputs();
+        let (now, then): (BTreeSet<_>, BTreeSet<_>) = (asked.iter().collect(), self.asked.iter().collect());
+        if now == then {
+            return Ok(());
+        }
+        let lines = |lines: &BTreeSet<&String>, other: &BTreeSet<&String>| {
+            lines.difference(other).map(|&line| line.clone()).collect()
+        };
+        Err(Mismatch { added: lines(&now, &then), removed: lines(&then, &now) })
+    }
+
+    /// The versions by short name, as the solver favours them.
+    pub fn versions(&self) -> BTreeMap<String, String> {
+        self.packages.iter().map(|(name, package)| (name.short().to_owned(), package.version.clone())).collect()
+    }
+
+    /// What became of the packages between two locks.
+    pub fn diff(old: &Self, new: &Self) -> LockDiff {
+        diff::diff(old, new)
+    }
+}

@@ -1,0 +1,173 @@
+//! From a text to a lock.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt::Display;
+use std::ops::Range;
+use std::path::Path;
+use std::str::FromStr;
+
+use larder_store::Name;
+use larder_store::name::{check_architecture, check_version};
+use serde::Deserialize;
+use toml::Spanned;
+use toml::value::{Datetime, Offset};
+
+use super::{
+    FORMAT, Lock, LockError, LockedDeclarations, LockedDistribution, LockedOrigin, LockedPackage, LockedSuite, write,
+};
+use crate::recipe::Place;
+
+#[derive(Deserialize)]
+struct WireFormat {
+    format: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    #[serde(rename = "format")]
+    _format: i64,
+    architecture: Spanned<String>,
+    asked: Vec<String>,
+    distribution: Option<WireDistribution>,
+    #[serde(default)]
+    package: Vec<WirePackage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireDistribution {
+    name: Spanned<String>,
+    #[serde(default)]
+    suite: Vec<WireSuite>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireSuite {
+    name: String,
+    release: Spanned<String>,
+    date: Spanned<Datetime>,
+    key: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WirePackage {
+    name: Spanned<String>,
+    version: Spanned<String>,
+    architecture: Spanned<String>,
+    fileset: Spanned<String>,
+    declarations: Option<Spanned<String>>,
+    table: Option<u32>,
+    rule: String,
+    archive: Spanned<String>,
+    size: u64,
+    sha256: Spanned<String>,
+}
+
+pub(super) fn lock(file: &Path, text: &str) -> Result<Lock, LockError> {
+    let source = Source { file, text };
+    // A later format may have other keys, so that its number must be looked at first.
+    if let Ok(WireFormat { format }) = toml::from_str(text)
+        && format != FORMAT
+    {
+        return Err(LockError::Later { file: file.to_owned(), format });
+    }
+    let wire: Wire = toml::from_str(text).map_err(|error| {
+        let reason = error.message().trim().replace('\n', ", ");
+        source.error(error.span().unwrap_or(0..0), reason)
+    })?;
+    source.lock(wire)
+}
+
+struct Source<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn error(&self, range: Range<usize>, reason: impl Display) -> LockError {
+        let place = Box::new(Place::new(self.text, range));
+        LockError::Text { file: self.file.to_owned(), place, reason: reason.to_string() }
+    }
+
+    fn lock(&self, wire: Wire) -> Result<Lock, LockError> {
+        let mut packages = BTreeMap::new();
+        for package in wire.package {
+            let range = package.name.span();
+            let name: Name = self.parsed(&package.name)?;
+            match packages.entry(name) {
+                Entry::Occupied(slot) => return Err(self.error(range, format_args!("{} is there twice", slot.key()))),
+                Entry::Vacant(slot) => _ = slot.insert(self.package(package)?),
+            }
+        }
+        Ok(Lock {
+            architecture: self.checked(wire.architecture, check_architecture)?,
+            asked: wire.asked,
+            distribution: wire.distribution.map(|distribution| self.distribution(distribution)).transpose()?,
+            packages,
+        })
+    }
+
+    fn distribution(&self, wire: WireDistribution) -> Result<LockedDistribution, LockError> {
+        let suites = wire.suite.into_iter().map(|suite| self.suite(suite)).collect::<Result<_, _>>()?;
+        Ok(LockedDistribution { name: self.parsed(&wire.name)?, suites })
+    }
+
+    fn suite(&self, wire: WireSuite) -> Result<LockedSuite, LockError> {
+        let range = wire.date.span();
+        let date = seconds(wire.date.get_ref())
+            .ok_or_else(|| self.error(range, "a date is written as 2026-11-20T10:00:00Z"))?;
+        let key = self.checked(wire.key, |key| {
+            let hexadecimal = |b: u8| b.is_ascii_digit() || (b'A'..=b'F').contains(&b);
+            let fine = !key.is_empty() && key.bytes().all(hexadecimal);
+            if fine { Ok(()) } else { Err("a key's fingerprint is upper-case hexadecimal") }
+        })?;
+        Ok(LockedSuite { name: wire.name, release: self.parsed(&wire.release)?, date, key })
+    }
+
+    fn package(&self, wire: WirePackage) -> Result<LockedPackage, LockError> {
+        let declarations = match (wire.declarations, wire.table) {
+            (None, None) => None,
+            (Some(fileset), Some(table)) => Some(LockedDeclarations { fileset: self.parsed(&fileset)?, table }),
+            _ => return Err(self.error(wire.name.span(), "`declarations` and `table` stand together or not at all")),
+        };
+        let sha256 = larder_store::Sha256Digest::from_hex(wire.sha256.get_ref())
+            .map_err(|_| self.error(wire.sha256.span(), "sha256 is 64 lower-case hexadecimal digits"))?;
+        let path = self.checked(wire.archive, |path| {
+            larder_store::TreePath::try_from(path).map(|_| ()).map_err(|error| error.reason)
+        })?;
+        Ok(LockedPackage {
+            version: self.checked(wire.version, check_version)?,
+            architecture: self.checked(wire.architecture, check_architecture)?,
+            fileset: self.parsed(&wire.fileset)?,
+            declarations,
+            rule: wire.rule,
+            origin: LockedOrigin { path, size: wire.size, sha256 },
+        })
+    }
+
+    fn parsed<T: FromStr<Err: Display>>(&self, text: &Spanned<String>) -> Result<T, LockError> {
+        text.get_ref().parse().map_err(|error: T::Err| self.error(text.span(), error))
+    }
+
+    fn checked<E: Display>(
+        &self,
+        text: Spanned<String>,
+        check: impl Fn(&str) -> Result<(), E>,
+    ) -> Result<String, LockError> {
+        check(text.get_ref()).map_err(|error| self.error(text.span(), error))?;
+        Ok(text.into_inner())
+    }
+}
+
+/// Seconds since 1970 of a whole second in UTC.
+fn seconds(date: &Datetime) -> Option<u64> {
+    let (day, time) = (date.date?, date.time?);
+    let whole = matches!(date.offset, Some(Offset::Z)) && time.nanosecond.unwrap_or(0) == 0;
+    let of_day = u64::from(time.hour) * 3_600 + u64::from(time.minute) * 60 + u64::from(time.second?);
+    let seconds = write::seconds(day.year, day.month, day.day, of_day)?;
+    whole.then_some(seconds)
+}

@@ -1,0 +1,220 @@
+//! Locks are written one way and read strictly.
+
+use std::path::Path;
+
+use larder_store::{FileSetDigest, Sha256Digest};
+use proptest::prelude::*;
+
+use super::*;
+
+fn package(version: &str, content: u8, table: Option<u32>) -> LockedPackage {
+    LockedPackage {
+        version: version.to_owned(),
+        architecture: "amd64".to_owned(),
+        fileset: FileSetDigest::from_bytes([content; 32]),
+        declarations: table
+            .map(|table| LockedDeclarations { fileset: FileSetDigest::from_bytes([table as u8; 32]), table }),
+        rule: "deb/1".to_owned(),
+        origin: LockedOrigin {
+            path: format!("pool/main/x/x_{version}.deb"),
+            size: 42,
+            sha256: Sha256Digest::from_bytes([content; 32]),
+        },
+    }
+}
+
+fn lock(packages: &[(&str, LockedPackage)]) -> Lock {
+    let named = |(name, package): &(&str, LockedPackage)| (Name::parse(name).expect("name"), package.clone());
+    Lock {
+        architecture: "amd64".to_owned(),
+        asked: vec!["base essential".to_owned(), "package nginx-light".to_owned()],
+        distribution: Some(LockedDistribution {
+            name: Name::parse("debian.org/bookworm").expect("name"),
+            suites: vec![LockedSuite {
+                name: "bookworm".to_owned(),
+                release: Sha256Digest::from_bytes([1; 32]),
+                date: 1_763_632_800,
+                key: "4CB50190207B4758A3F73A796ED0E7B82643E131".to_owned(),
+            }],
+        }),
+        packages: packages.iter().map(named).collect(),
+    }
+}
+
+fn read(text: &str) -> Result<Lock, LockError> {
+    Lock::parse(Path::new("larder.lock"), text)
+}
+
+#[test]
+fn the_text_is_this() {
+    let text =
+        lock(&[("debian.org/b", package("1:2.0-1", 2, None)), ("debian.org/a", package("1", 3, Some(4)))]).to_text();
+    let (one, two, three, four) = ("01".repeat(32), "02".repeat(32), "03".repeat(32), "04".repeat(32));
+    assert_eq!(
+        text,
+        format!(
+            r#"# Written by Larder. Keep it beside the recipe, under version control.
+# `larder update` changes it; nobody else should.
+format = 1
+architecture = "amd64"
+asked = [
+    "base essential",
+    "package nginx-light",
+]
+
+[distribution]
+name = "debian.org/bookworm"
+
+[[distribution.suite]]
+name = "bookworm"
+release = "sha256:{one}"
+date = 2025-11-20T10:00:00Z
+key = "4CB50190207B4758A3F73A796ED0E7B82643E131"
+
+[[package]]
+name = "debian.org/a"
+version = "1"
+architecture = "amd64"
+fileset = "blake3:{three}"
+declarations = "blake3:{four}"
+table = 4
+rule = "deb/1"
+archive = "pool/main/x/x_1.deb"
+size = 42
+sha256 = "{three}"
+
+[[package]]
+name = "debian.org/b"
+version = "1:2.0-1"
+architecture = "amd64"
+fileset = "blake3:{two}"
+rule = "deb/1"
+archive = "pool/main/x/x_1:2.0-1.deb"
+size = 42
+sha256 = "{two}"
+"#
+        )
+    );
+}
+
+#[test]
+fn wrong_texts_are_refused_with_their_place() {
+    let good = lock(&[("debian.org/a", package("1", 3, Some(4)))]).to_text();
+    assert!(read(&good).is_ok());
+    for (from, to, expected) in [
+        ("format = 1", "format = 2", "has format 2, and this larder reads 1"),
+        ("format = 1", "<<<<<<< ours", "larder.lock:3:9: this isn't a lock"),
+        ("table = 4", "tabel = 4", "unknown field `tabel`"),
+        ("table = 4\n", "", "larder.lock:18:8: this isn't a lock: `declarations` and `table` stand together"),
+        ("\"debian.org/a\"", "\"a\"", "is not a name"),
+        ("version = \"1\"", "version = \"1 2\"", "is not a version"),
+        ("fileset = \"blake3:03", "fileset = \"blake3:3", "is not a digest"),
+        ("sha256 = \"03", "sha256 = \"3", "64 lower-case hexadecimal digits"),
+        ("pool/main", "../main", "`.` or `..` component"),
+        ("10:00:00Z", "10:00:00+01:00", "a date is written as"),
+        ("key = \"4CB", "key = \"zCB", "upper-case hexadecimal"),
+        ("size = 42", "size = -42", "this isn't a lock"),
+        ("size = 42", "size = \"42\"", "this isn't a lock"),
+        ("rule = \"deb/1\"\n", "", "missing field `rule`"),
+    ] {
+        let error = read(&good.replacen(from, to, 1)).expect_err(from).to_string();
+        assert!(error.contains(expected), "{error}\n  should contain\n{expected}");
+    }
+    let block = &good[good.find("[[package]]").expect("block")..];
+    let error = read(&format!("{good}{block}")).expect_err("twice").to_string();
+    assert!(error.contains("debian.org/a is there twice"), "{error}");
+    assert!(read("").is_err());
+}
+
+#[test]
+fn a_lock_knows_what_it_was_written_for() {
+    let recipe = |packages: &str| {
+        let text = format!(
+            "[image]\nname = \"a.b/c\"\nversion = \"1\"\nfrom = \"debian.org/bookworm\"\npackages = {packages}\n"
+        );
+        Recipe::parse(Path::new("larder.toml"), &text).expect("recipe")
+    };
+    let mut lock = lock(&[]);
+    lock.asked = recipe("[\"git\", \"nginx\"]").solver_inputs();
+    assert_eq!(lock.check(&recipe("[\"nginx\", \"git\"]")), Ok(()));
+    let mismatch = lock.check(&recipe("[\"nginx\", \"git >=2\"]")).expect_err("differs");
+    assert_eq!(mismatch.added, ["package git >=2"]);
+    assert_eq!(mismatch.removed, ["package git"]);
+}
+
+#[test]
+fn differences_are_by_package() {
+    let old = lock(&[
+        ("d.org/content", package("1", 1, None)),
+        ("d.org/declared", package("1", 1, Some(1))),
+        ("d.org/gone", package("1", 1, None)),
+        ("d.org/newer", package("1", 1, None)),
+        ("d.org/same", package("1", 1, None)),
+    ]);
+    let new = lock(&[
+        ("d.org/content", package("1", 2, None)),
+        ("d.org/declared", package("1", 1, Some(2))),
+        ("d.org/fresh", package("3", 1, None)),
+        ("d.org/newer", package("2", 2, None)),
+        ("d.org/same", package("1", 1, None)),
+    ]);
+    let said: Vec<_> =
+        Lock::diff(&old, &new).changes.iter().map(|(name, change)| format!("{}: {change}", name.short())).collect();
+    assert_eq!(
+        said,
+        [
+            "content: 1, other content",
+            "declared: 1, other declarations",
+            "fresh: added 3",
+            "gone: removed 1",
+            "newer: 1 -> 2",
+        ]
+    );
+    assert!(Lock::diff(&old, &old).is_empty());
+}
+
+#[test]
+fn saving_is_whole_and_only_when_needed() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("larder.lock");
+    assert_eq!(Lock::load(&file).expect("no lock"), None);
+    let lock = lock(&[("debian.org/a", package("1", 3, Some(4)))]);
+    assert!(lock.save(&file).expect("save"));
+    assert!(!lock.save(&file).expect("save again"));
+    assert_eq!(Lock::load(&file).expect("load"), Some(lock.clone()));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
+    let error = lock.save(&folder.path().join("absent/larder.lock")).expect_err("no folder");
+    assert!(error.to_string().starts_with("can't write "), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn dates_round_trip(seconds in 0_u64..253_402_300_800) {
+        let mut lock = lock(&[]);
+        lock.distribution.as_mut().expect("distribution").suites[0].date = seconds;
+        prop_assert_eq!(read(&lock.to_text()).expect("lock"), lock);
+    }
+
+    #[test]
+    fn texts_round_trip(
+        asked in proptest::collection::vec(any::<String>(), 0..4),
+        rule in any::<String>(),
+        packages in proptest::collection::btree_map("[a-z0-9][a-z0-9+.-]{0,8}", ("[0-9][a-zA-Z0-9.+~:-]{0,8}", any::<u8>(), any::<u64>(), any::<Option<u32>>()), 0..6),
+    ) {
+        let mut lock = lock(&[]);
+        lock.asked = asked;
+        for (name, (version, content, size, table)) in packages {
+            let mut package = package(&version, content, table);
+            package.rule = rule.clone();
+            package.origin.size = size >> 1;
+            lock.packages.insert(Name::parse(&format!("debian.org/{name}")).expect("name"), package);
+        }
+        prop_assert_eq!(read(&lock.to_text()).expect("lock"), lock);
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        let _ = read(&text);
+        let _ = read(&format!("format = 1\n{text}"));
+    }
+}
