@@ -1,0 +1,300 @@
+//! The solver beside apt itself, on this machine's own package lists: the same names in the same versions.
+//!
+//! apt is asked with an empty dpkg status, without Recommends and without counting itself as Essential
+//! (`pkgCacheGen::ForceEssential=,`), so that both see the same question. Where the lists or apt are absent, the tests say
+//! so and do nothing. `LARDER_APT_SETS` (default 100) and `LARDER_APT_SEED` (default 1) choose the random root sets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::process::Command;
+
+use larder_solver::{
+    Base, Failure, PackageId, PackageInfo, Priority, Request, Root, Solution, Universe, Update, nearest_names, resolve,
+};
+
+type Packages = BTreeMap<String, String>;
+
+/// A universe read from the text of `Packages` files.
+struct Lists {
+    packages: Vec<PackageInfo<'static>>,
+    by_name: HashMap<&'static str, Vec<PackageId>>,
+    by_provided: HashMap<&'static str, Vec<PackageId>>,
+    first_mention: HashMap<&'static str, u32>,
+}
+
+impl Lists {
+    /// Reads the lists that apt would use, in apt's order; `None` (said aloud) where there are none.
+    fn open() -> Option<Self> {
+        let targets = Command::new("apt-get")
+            .args(["indextargets", "--format", "$(FILENAME)", "Created-By: Packages"])
+            .output();
+        let files = match targets {
+            Ok(output) => String::from_utf8(output.stdout).unwrap(),
+            Err(error) => return skip(&format!("apt-get cannot be run: {error}")),
+        };
+        let mut lists = Self {
+            packages: Vec::new(),
+            by_name: HashMap::new(),
+            by_provided: HashMap::new(),
+            first_mention: HashMap::new(),
+        };
+        for file in files.lines() {
+            let output = Command::new("/usr/lib/apt/apt-helper").args(["cat-file", file]).output().unwrap();
+            assert!(output.status.success(), "apt-helper cat-file {file} failed");
+            let text: &'static str = Box::leak(String::from_utf8(output.stdout).unwrap().into_boxed_str());
+            for stanza in text.split("\n\n").filter(|stanza| !stanza.trim().is_empty()) {
+                lists.add(stanza);
+            }
+        }
+        if lists.packages.is_empty() {
+            return skip("apt has no package lists here (apt-get update makes them)");
+        }
+        Some(lists)
+    }
+
+    fn add(&mut self, stanza: &'static str) {
+        let mut fields: HashMap<&str, &'static str> = HashMap::new();
+        for line in stanza.lines() {
+            if let Some((key, value)) = line.split_once(':') {
+                fields.insert(key, value.trim());
+            }
+        }
+        let field = |key: &str| fields.get(key).copied().unwrap_or("");
+        let info = PackageInfo {
+            name: field("Package"),
+            version: field("Version"),
+            architecture: field("Architecture"),
+            multi_arch: field("Multi-Arch"),
+            essential: field("Essential") == "yes",
+            priority: Priority::from_name(field("Priority")),
+            depends: field("Depends"),
+            pre_depends: field("Pre-Depends"),
+            recommends: field("Recommends"),
+            conflicts: field("Conflicts"),
+            breaks: field("Breaks"),
+            provides: field("Provides"),
+        };
+        self.mention(info.name);
+        let known = self.by_name.entry(info.name).or_default();
+        if known.iter().any(|id| self.packages[*id as usize].version == info.version) {
+            return;
+        }
+        let id = PackageId::try_from(self.packages.len()).unwrap();
+        known.push(id);
+        let order = [
+            info.pre_depends,
+            info.depends,
+            info.conflicts,
+            info.breaks,
+            info.recommends,
+            field("Suggests"),
+            field("Replaces"),
+            field("Enhances"),
+            info.provides,
+        ];
+        for clause in order.into_iter().flat_map(|field| field.split([',', '|'])) {
+            let name = clause.trim().split([' ', '(']).next().unwrap();
+            if !name.is_empty() && !name.contains(':') {
+                self.mention(name);
+            }
+        }
+        for clause in info.provides.split(',') {
+            let name = clause.trim().split([' ', '(', ':']).next().unwrap();
+            let providers = self.by_provided.entry(name).or_default();
+            if !name.is_empty() && providers.last() != Some(&id) {
+                providers.push(id);
+            }
+        }
+        self.packages.push(info);
+    }
+
+    fn mention(&mut self, name: &'static str) {
+        let next = u32::try_from(self.first_mention.len()).unwrap() + 1;
+        self.first_mention.entry(name).or_insert(next);
+    }
+}
+
+impl Universe for Lists {
+    fn candidates(&self, name: &str) -> Vec<PackageId> {
+        self.by_name.get(name).cloned().unwrap_or_default()
+    }
+
+    fn providers(&self, name: &str) -> Vec<PackageId> {
+        self.by_provided.get(name).cloned().unwrap_or_default()
+    }
+
+    fn package(&self, id: PackageId) -> PackageInfo<'_> {
+        self.packages[id as usize]
+    }
+
+    fn essential(&self) -> Vec<PackageId> {
+        let all = self.packages.iter().zip(0..);
+        all.filter(|(package, _)| package.essential).map(|(_, id)| id).collect()
+    }
+
+    fn archive_order(&self, id: PackageId) -> u32 {
+        self.first_mention[self.packages[id as usize].name]
+    }
+
+    fn architecture(&self) -> &'static str {
+        "amd64"
+    }
+
+    fn nearest_names(&self, name: &str) -> Vec<String> {
+        nearest_names(name, self.by_name.keys().copied())
+    }
+}
+
+fn skip<T>(why: &str) -> Option<T> {
+    eprintln!("SKIPPED: {why}");
+    None
+}
+
+/// A folder for apt's state that is removed at the end.
+struct Apt {
+    folder: PathBuf,
+}
+
+impl Apt {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("larder-apt-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("cache/archives/partial")).unwrap();
+        std::fs::write(folder.join("status"), "").unwrap();
+        Self { folder }
+    }
+
+    /// What `apt-get install` would install, or why it would not.
+    fn install(&self, roots: &[&str]) -> Result<Packages, String> {
+        let folder = self.folder.display();
+        let output = Command::new("apt-get")
+            .env("LC_ALL", "C")
+            .args(["-s", "-y", "--no-install-recommends"])
+            .args(["-o", "Debug::NoLocking=1", "-o", "pkgCacheGen::ForceEssential=,", "-o", "APT::Architectures=amd64"])
+            .args(["-o", &format!("Dir::State::status={folder}/status")])
+            .args(["-o", &format!("Dir::State::extended_states={folder}/extended_states")])
+            .args(["-o", &format!("Dir::Cache={folder}/cache")])
+            .args(["-o", "Dir::Cache::pkgcache=pkgcache.bin", "-o", "Dir::Cache::srcpkgcache=srcpkgcache.bin"])
+            .args(extra_options())
+            .arg("install")
+            .args(roots)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut packages = Packages::new();
+        for line in text.lines().filter_map(|line| line.strip_prefix("Inst ")) {
+            let (name, rest) = line.split_once(' ').unwrap();
+            let version = rest.trim_start_matches('(').split(' ').next().unwrap();
+            packages.insert(name.to_owned(), version.to_owned());
+        }
+        if output.status.success() {
+            return Ok(packages);
+        }
+        Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+fn extra_options() -> Vec<String> {
+    let text = std::env::var("LARDER_APT_OPTIONS").unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+impl Drop for Apt {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn solve(lists: &Lists, roots: &[&str], base: Base) -> Result<Solution, Failure> {
+    let roots: Vec<Root> = roots.iter().map(|name| Root::any(name)).collect();
+    let locked = BTreeMap::new();
+    resolve(lists, &Request { roots: &roots, base, recommends: false, locked: &locked, update: Update::None })
+}
+
+fn names(solution: &Solution) -> Packages {
+    solution.packages.iter().map(|chosen| (chosen.name.clone(), chosen.version.clone())).collect()
+}
+
+/// The differences, one a line: what only apt has, what only we have, what has another version.
+fn differences(apt: &Packages, ours: &Packages) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, version) in apt {
+        match ours.get(name) {
+            None => lines.push(format!("only apt: {name} {version}")),
+            Some(other) if other != version => lines.push(format!("{name}: apt {version}, ours {other}")),
+            Some(_) => {}
+        }
+    }
+    for (name, version) in ours.iter().filter(|(name, _)| !apt.contains_key(*name)) {
+        lines.push(format!("only ours: {name} {version}"));
+    }
+    lines
+}
+
+/// A small seeded generator (xorshift64*): the sets are the same on every machine with the same lists.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let wide = u128::from(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)) * limit as u128;
+        usize::try_from(wide >> 64).unwrap()
+    }
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn four_roots_equal_apt() {
+    let Some(lists) = Lists::open() else { return };
+    let apt = Apt::new("four");
+    let roots = ["nginx", "python3", "postgresql", "default-jdk"];
+    let apt = apt.install(&roots).unwrap();
+    let start = std::time::Instant::now();
+    let solution = solve(&lists, &roots, Base::None).unwrap();
+    let first = start.elapsed();
+    let start = std::time::Instant::now();
+    for _ in 0..10 {
+        solve(&lists, &roots, Base::None).unwrap();
+    }
+    eprintln!("{} packages; solved in {first:?}, again in {:?}", solution.packages.len(), start.elapsed() / 10);
+    assert_eq!(differences(&apt, &names(&solution)), Vec::<String>::new());
+}
+
+#[test]
+fn random_root_sets_equal_apt() {
+    let Some(lists) = Lists::open() else { return };
+    let apt = Apt::new("random");
+    let mut all: Vec<&str> = lists.by_name.keys().copied().collect();
+    all.sort_unstable();
+    let sets = number("LARDER_APT_SETS", 100);
+    let mut random = Random(number("LARDER_APT_SEED", 1) as u64);
+    let (mut equal, mut unsatisfiable, mut packages) = (0, 0, 0);
+    let mut different = Vec::new();
+    for set in 0..sets {
+        let size = 1 + random.below(5);
+        let roots: Vec<&str> = (0..size).map(|_| all[random.below(all.len())]).collect();
+        match (apt.install(&roots), solve(&lists, &roots, Base::None)) {
+            (Ok(apt), Ok(solution)) => {
+                packages += apt.len();
+                let lines = differences(&apt, &names(&solution));
+                if lines.is_empty() {
+                    equal += 1;
+                } else {
+                    different.push(format!("set {set} {roots:?}\n  {}", lines.join("\n  ")));
+                }
+            }
+            (Err(_), Err(_)) => unsatisfiable += 1,
+            (Err(why), Ok(_)) => different.push(format!("set {set} {roots:?}\n  only apt fails: {why}")),
+            (Ok(_), Err(why)) => different.push(format!("set {set} {roots:?}\n  only we fail: {}", why.explain())),
+        }
+    }
+    eprintln!(
+        "{sets} sets: {equal} equal ({packages} packages), {unsatisfiable} unsatisfiable for both, {} different",
+        different.len()
+    );
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
