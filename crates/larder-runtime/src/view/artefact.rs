@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A finished view is renamed into place whole. Whoever gets `.lock` exclusively knows that nobody makes anything, and so
-//! may remove every `.new-` directory: that is how the leavings of a killed process go. The image and the witness are
-//! synced before the rename; stubs hold no data, and their metadata is journalled before the rename is.
+//! may remove every `.new-` directory: that is how the leavings of a killed process go. Everything is
+//! on the disk before the rename, so that a view is whole after a power cut, or missing.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

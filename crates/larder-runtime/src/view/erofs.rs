@@ -13,7 +13,6 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -48,15 +47,17 @@ impl Way for Erofs {
     fn write(&self, tree: &ViewTree, directory: &Path) -> Result<(), RuntimeError> {
         let image = image(tree)?;
         let path = directory.join("image");
-        let save = || {
-            let mut file = File::create(&path)?;
-            file.write_all(&image)?;
-            file.sync_data()
-        };
-        save().map_err(RuntimeError::io("write", &path))?;
+        fs::write(&path, image).map_err(RuntimeError::io("write", &path))?;
         // Only kernels that take layers by path mount something here.
         let mountpoint = directory.join("mountpoint");
         fs::create_dir(&mountpoint).map_err(RuntimeError::io("create", &mountpoint))
+    }
+
+    fn sync(&self, directory: &Path) -> Result<(), RuntimeError> {
+        for path in [&directory.join("image"), directory] {
+            File::open(path).and_then(|file| file.sync_all()).map_err(RuntimeError::io("sync", path))?;
+        }
+        Ok(())
     }
 
     fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {

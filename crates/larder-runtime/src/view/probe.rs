@@ -1,7 +1,7 @@
 //! Which way works here: found by trying.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::artefact::Scratch;
 use super::erofs::Erofs;
@@ -41,6 +41,7 @@ pub fn probe(views: &Path) -> Result<Box<dyn View>, RuntimeError> {
 /// A view of one file, with its object.
 struct Sample<'a> {
     directory: &'a Path,
+    objects: PathBuf,
     tree: ViewTree,
 }
 
@@ -50,9 +51,10 @@ impl<'a> Sample<'a> {
     const CONTENT: &'static [u8] = b"larder\n";
 
     fn new(directory: &'a Path) -> Result<Self, RuntimeError> {
-        let object = object_path(directory, &Self::OBJECT);
+        let objects = directory.join("objects");
+        let object = object_path(&objects, &Self::OBJECT);
         if let Some(parent) = object.parent() {
-            fs::create_dir(parent).map_err(RuntimeError::io("create", parent))?;
+            fs::create_dir_all(parent).map_err(RuntimeError::io("create", parent))?;
         }
         fs::write(&object, Self::CONTENT).map_err(RuntimeError::io("write", &object))?;
         let root = RootAttributes { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
@@ -65,7 +67,7 @@ impl<'a> Sample<'a> {
             mtime: 0,
             xattrs: Vec::new(),
         };
-        Ok(Self { directory, tree: ViewTree::new(root, vec![file])? })
+        Ok(Self { directory, objects, tree: ViewTree::new(root, vec![file])? })
     }
 
     fn attempt<W: Way + 'static>(
@@ -86,9 +88,9 @@ impl<'a> Sample<'a> {
         let path = self.directory.join(W::NAME.as_str());
         fs::create_dir(&path).map_err(RuntimeError::io("create", &path))?;
         way.write(&self.tree, &path)?;
-        let witness = Witness::choose(&self.tree, self.directory)?;
+        let witness = Witness::choose(&self.tree, &self.objects)?;
         let prepared =
-            Prepared { kind: W::NAME, path, objects: self.directory.to_owned(), made: true, witness };
+            Prepared { kind: W::NAME, path, objects: self.objects.clone(), made: true, witness };
         way.mount(&prepared, None).map(drop)
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown, fsetxattr, ftruncate,
-    futimens, mkdirat, openat, symlinkat, utimensat,
+    futimens, mkdirat, openat, symlinkat, syncfs, utimensat,
 };
 use rustix::io::Errno;
 
@@ -59,6 +59,10 @@ impl Way for Stubs {
         let attributes = tree.root();
         let finished = Status { mode: attributes.mode, uid: attributes.uid, gid: attributes.gid, mtime: attributes.mtime };
         writer.set(root.as_fd(), finished, &[]).map_err(|error| RuntimeError::io("finish", &path)(error.into()))
+    }
+
+    fn sync(&self, directory: &Path) -> Result<(), RuntimeError> {
+        syncfs(open_directory(directory)?).map_err(|error| RuntimeError::io("sync", directory)(error.into()))
     }
 
     fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {

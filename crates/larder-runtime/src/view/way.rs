@@ -22,6 +22,9 @@ pub(crate) trait Way {
     /// Writes the artefact into an empty directory of mode 0700.
     fn write(&self, tree: &ViewTree, directory: &Path) -> Result<(), RuntimeError>;
 
+    /// Brings what [`Way::write`] wrote to the disk, before it gets its final name.
+    fn sync(&self, directory: &Path) -> Result<(), RuntimeError>;
+
     /// Mounts a finished artefact.
     fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError>;
 }
@@ -40,6 +43,7 @@ impl<W: Way> View for W {
             artefact::make(request.views, &path, |directory| {
                 let witness = Witness::choose(&tree, request.objects)?;
                 self.write(&tree, directory)?;
+                self.sync(directory)?;
                 Ok(witness)
             })?
         };

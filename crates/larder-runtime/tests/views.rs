@@ -1,0 +1,68 @@
+//! Views: one suite for every way of making them, as root and as an ordinary user.
+//!
+//! The parts that need root, a range of user ids or a program of the system say so when they are skipped.
+
+#[path = "views/fixture.rs"]
+mod fixture;
+#[path = "views/lifecycle.rs"]
+mod lifecycle;
+#[path = "views/namespace.rs"]
+mod namespace;
+#[path = "views/reading.rs"]
+mod reading;
+#[path = "views/suite.rs"]
+mod suite;
+#[path = "views/writing.rs"]
+mod writing;
+
+use fixture::{Fixture, skip};
+use larder_runtime::view::{ViewKindName, by_name};
+use namespace::Map;
+
+fn conformance(kind: ViewKindName) {
+    if !rustix::process::geteuid().is_root() {
+        return skip("views as root", "it needs root; the parts for ordinary users run by themselves");
+    }
+    let view = by_name(kind).unwrap();
+    suite::run(view.as_ref(), &Fixture::new());
+}
+
+#[test]
+fn erofs_as_root() {
+    conformance(ViewKindName::Erofs);
+}
+
+#[test]
+fn stubs_as_root() {
+    conformance(ViewKindName::Stubs);
+}
+
+#[test]
+fn stubs_with_one_id() {
+    namespace::run("suite_of_stubs", Map::One);
+}
+
+#[test]
+fn stubs_with_a_range_of_ids() {
+    namespace::run("suite_of_stubs", Map::Range);
+}
+
+#[test]
+#[ignore = "run by the tests above, inside a user namespace"]
+fn suite_of_stubs() {
+    let view = by_name(ViewKindName::Stubs).unwrap();
+    suite::run(view.as_ref(), &namespace::fixture());
+}
+
+#[test]
+fn an_ordinary_user_gets_stubs() {
+    namespace::run("probe_gives_stubs", Map::One);
+}
+
+#[test]
+#[ignore = "run by the test above, inside a user namespace"]
+fn probe_gives_stubs() {
+    let fixture = namespace::fixture();
+    assert_eq!(larder_runtime::view::probe(&fixture.views).unwrap().kind(), ViewKindName::Stubs);
+    fixture.assert_no_leavings();
+}

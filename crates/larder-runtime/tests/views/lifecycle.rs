@@ -1,0 +1,138 @@
+//! Preparing, caching and removing views.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use larder_runtime::RuntimeError;
+use larder_runtime::view::{View, ViewKind, ViewTree, by_name, ViewKindName};
+
+use crate::fixture::{Fixture, ROOT, inside};
+
+pub(crate) fn prepared_once(view: &dyn View, fixture: &Fixture) {
+    view.remove(&fixture.views, "01").unwrap();
+    let first = fixture.prepare_as(view, "01");
+    let again = view.prepare(&fixture.request("01", &|| panic!("listed again"))).unwrap();
+    assert_eq!((first.made, again.made), (true, false));
+    assert_eq!(first.path, again.path);
+    view.mount(&again, None).unwrap();
+    fixture.assert_no_leavings();
+}
+
+pub(crate) fn prepared_at_once(view: &dyn View, fixture: &Fixture) {
+    view.remove(&fixture.views, "02").unwrap();
+    let made = AtomicUsize::new(0);
+    let kind = view.kind();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let view = by_name(kind).unwrap();
+                let prepared = fixture.prepare_as(view.as_ref(), "02");
+                made.fetch_add(usize::from(prepared.made), Ordering::Relaxed);
+                view.mount(&prepared, None).unwrap();
+            });
+        }
+    });
+    assert_eq!(made.into_inner(), 1);
+    fixture.assert_no_leavings();
+}
+
+pub(crate) fn swept(view: &dyn View, fixture: &Fixture) {
+    let dead = fixture.views.join(".new-of-the-dead/view/tree");
+    fs::create_dir_all(&dead).unwrap();
+    view.remove(&fixture.views, "03").unwrap();
+    fixture.prepare_as(view, "03");
+    fixture.assert_no_leavings();
+}
+
+pub(crate) fn failed(view: &dyn View, fixture: &Fixture) {
+    let error = view.prepare(&fixture.request("04", &|| Err("no listing".into()))).unwrap_err();
+    assert!(matches!(error, RuntimeError::ViewListing(_)));
+    for key in ["", "..", "a/b", "AB", "x"] {
+        let error = view.prepare(&fixture.request(key, &|| Ok(fixture.tree()))).unwrap_err();
+        assert!(matches!(error, RuntimeError::ViewKey { .. }), "{key:?}");
+    }
+    assert!(!fixture.views.join("04").exists());
+    fixture.assert_no_leavings();
+}
+
+/// A process that prepares is killed at many instants; the view is then whole or not there.
+pub(crate) fn killed(view: &dyn View, fixture: &Fixture) {
+    let key = "05";
+    for delay in (0..12).map(|step| Duration::from_millis(step * step)) {
+        view.remove(&fixture.views, key).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "lifecycle::prepare_in_a_loop"])
+            .env("LARDER_TEST_VIEWS_KIND", view.kind().as_str())
+            .env("LARDER_TEST_VIEWS_STORE", &fixture.directory)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while !fixture.directory.join("preparing").exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9), "killed while it worked");
+        fs::remove_file(fixture.directory.join("preparing")).unwrap();
+        let mount = view.mount(&fixture.prepare_as(view, key), None).unwrap();
+        assert_eq!(fs::read(inside(&mount, "usr/many/entry-1999")).unwrap().len(), 3);
+        fixture.assert_no_leavings();
+    }
+    view.remove(&fixture.views, key).unwrap();
+}
+
+#[test]
+#[ignore = "run by `killed`, which kills it"]
+fn prepare_in_a_loop() {
+    let variable = |name| std::env::var(name).expect("run by another test");
+    let view = by_name(ViewKindName::parse(&variable("LARDER_TEST_VIEWS_KIND")).unwrap()).unwrap();
+    let store = variable("LARDER_TEST_VIEWS_STORE");
+    let fixture = Fixture::at(store.into());
+    fs::write(fixture.directory.join("preparing"), "").unwrap();
+    loop {
+        fixture.prepare_as(view.as_ref(), "05");
+        view.remove(&fixture.views, "05").unwrap();
+    }
+}
+
+pub(crate) fn missing_object(view: &dyn View, fixture: &Fixture) {
+    let content = b"will be removed";
+    let object = *blake3::hash(content).as_bytes();
+    let path = fixture.object_path(&object);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, content).unwrap();
+    let entry = larder_runtime::view::ViewEntry {
+        path: b"file".to_vec(),
+        kind: ViewKind::File { object, size: content.len() as u64 },
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: 1,
+        xattrs: Vec::new(),
+    };
+    let tree = ViewTree::new(ROOT, vec![entry]).unwrap();
+    view.remove(&fixture.views, "06").unwrap();
+    let prepared = view.prepare(&fixture.request("06", &|| Ok(tree.clone()))).unwrap();
+    view.mount(&prepared, None).unwrap();
+    fs::write(&path, b"of other length").unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(view.mount(&prepared, None).unwrap_err(), RuntimeError::Io { .. }));
+    view.remove(&fixture.views, "07").unwrap();
+    view.prepare(&fixture.request("07", &|| Ok(tree.clone()))).unwrap_err();
+    fixture.assert_no_leavings();
+}
+
+pub(crate) fn removed(view: &dyn View, fixture: &Fixture) {
+    let prepared = fixture.prepare_as(view, "08");
+    let mount = view.mount(&prepared, None).unwrap();
+    view.remove(&fixture.views, "08").unwrap();
+    view.remove(&fixture.views, "08").unwrap();
+    assert!(!Path::new(&prepared.path).exists() && !fixture.views.join("08").exists());
+    assert!(view.mount(&prepared, None).is_err());
+    drop(mount);
+    fixture.assert_no_leavings();
+}

@@ -1,0 +1,52 @@
+//! What every way must do. A new way is added by one line in `views.rs`; what it cannot do is in its table of exceptions.
+
+use larder_runtime::view::{View, ViewKindName, by_name};
+
+use crate::fixture::{Fixture, KEY};
+use crate::{lifecycle, reading, writing};
+
+type Check = fn(&dyn View, &Fixture);
+
+const CHECKS: [(&str, Check); 22] = [
+    ("every entry reads back", reading::every_entry),
+    ("what is not listed is not there", reading::negative_lookups),
+    ("read-only without an upper", reading::read_only),
+    ("two views share the page cache", reading::shared_page_cache),
+    ("new files", writing::new_files),
+    ("changed files are copied up whole", writing::changed_files),
+    ("changed attributes", writing::changed_attributes),
+    ("removed and made again", writing::removed),
+    ("renamed", writing::renamed),
+    ("unnamed files and hard links", writing::links),
+    ("a running program cannot be written", writing::text_busy),
+    ("changes are told", writing::inotify),
+    ("locks", writing::locks),
+    ("writes stay in the upper and come back", writing::persistent),
+    ("read-only beside writable", writing::side_by_side),
+    ("prepared once", lifecycle::prepared_once),
+    ("prepared by many at once", lifecycle::prepared_at_once),
+    ("leavings of the dead are swept", lifecycle::swept),
+    ("nothing is left of a failure", lifecycle::failed),
+    ("killed while preparing", lifecycle::killed),
+    ("a missing object is found at the mount", lifecycle::missing_object),
+    ("removed views are gone", lifecycle::removed),
+];
+
+/// Runs all checks, and names the one that fails.
+pub(crate) fn run(view: &dyn View, fixture: &Fixture) {
+    for (name, check) in CHECKS {
+        let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(view, fixture)));
+        assert!(checked.is_ok(), "{}: {name}: failed", view.kind());
+    }
+    other_kinds_refuse(view, fixture);
+    view.remove(&fixture.views, KEY).unwrap();
+}
+
+fn other_kinds_refuse(view: &dyn View, fixture: &Fixture) {
+    let prepared = fixture.prepare(view);
+    for other in ViewKindName::ALL.into_iter().filter(|kind| *kind != view.kind()) {
+        if let Some(other) = by_name(other) {
+            other.mount(&prepared, None).unwrap_err();
+        }
+    }
+}
