@@ -7,15 +7,25 @@
 
 mod base64;
 pub mod digest;
+pub mod error;
 pub mod fileset;
+pub mod fsck;
+pub mod gc;
+pub mod index;
 pub mod json;
 pub mod name;
 pub mod path;
 pub mod plan;
+pub mod refs;
+pub mod store;
 pub mod tree;
+pub mod usage;
 
 pub use digest::{FileSetDigest, ObjectDigest, Sha256Digest, TreeDigest};
 pub use fileset::{FileSet, Import, Kind, Metadata};
 pub use name::{Name, Reference, Selector};
 pub use path::TreePath;
 pub use tree::{Attributes, Entry, Tree, TreeBuilder, TreeEntry};
+pub use error::{Content, StoreError};
+pub use refs::{RefEntry, RefKind, RefRecord, Refs};
+pub use store::{Ingest, Lease, Root, Roots, Statement, Store};

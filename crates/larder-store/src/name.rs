@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::{FileSetDigest, TreePath};
 
-/// The longest name, in bytes: with a version beside it, a segment still fits into one path component.
-pub const MAX_NAME: usize = 255;
+/// The longest name, in bytes: a ref's file is called after it, with an ending.
+pub const MAX_NAME: usize = 200;
 /// The longest segment of a name, in bytes.
 pub const MAX_SEGMENT: usize = 128;
 /// The longest version, in bytes.
@@ -78,7 +78,7 @@ impl Name {
 
 fn broken_rule(text: &str) -> Option<&'static str> {
     if text.len() > MAX_NAME {
-        return Some("it is longer than 255 bytes");
+        return Some("it is longer than 200 bytes");
     }
     let Some((domain, path)) = text.split_once('/') else {
         return Some("it has no slash (a name is DOMAIN/SEGMENT, such as debian.org/openssl)");

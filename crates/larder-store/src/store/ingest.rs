@@ -1,0 +1,233 @@
+//! Writing content: a stream at a time, synced once at the end.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::layout::{FILESETS, OBJECTS, TREES};
+use super::write::{Unnamed, put_file};
+use super::{Lease, Store};
+use crate::error::{Content, StoreError};
+use crate::json::Value;
+use crate::{FileSet, FileSetDigest, ObjectDigest, Tree, TreeDigest};
+
+/// Big enough for BLAKE3 to use its widest instructions, small enough for the second-level cache. Most files of a package
+/// fit into it, and those need no temporary file when the store has them already.
+const BUFFER: usize = 128 * 1024;
+
+/// A session of writing. Drop it to give up: what it wrote then goes with the next garbage collection.
+///
+/// Any number of ingests, in any number of processes, may write at once, the same content too.
+#[derive(Debug)]
+pub struct Ingest<'s> {
+    store: &'s Store,
+    /// Keeps garbage collection away.
+    lease: Lease,
+    /// Opened before the first write, so that syncing it reports every error of writing back since then.
+    file_system: File,
+    /// What is known to be there, so that a Tree's check needn't look again.
+    known: Mutex<HashSet<(ObjectDigest, u64)>>,
+    buffers: Mutex<Vec<Vec<u8>>>,
+}
+
+impl<'s> Ingest<'s> {
+    pub(super) fn begin(store: &'s Store) -> Result<Self, StoreError> {
+        store.check_writable()?;
+        let lease = store.lease()?;
+        let file_system = File::open(store.root()).map_err(StoreError::io("open", store.root()))?;
+        Ok(Self { store, lease, file_system, known: Mutex::default(), buffers: Mutex::default() })
+    }
+
+    /// The store that is written.
+    pub fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    /// Writes a content of at most `limit` bytes, reading to the end of `content`. Nothing is written where the store has
+    /// it. Returns its digest and length.
+    ///
+    /// # Errors
+    /// [`StoreError::Source`] where reading fails; [`StoreError::TooLarge`]; I/O. Nothing is left behind then.
+    pub fn write_object(&self, content: &mut dyn Read, limit: u64) -> Result<(ObjectDigest, u64), StoreError> {
+        let mut buffer = locked(&self.buffers).pop().unwrap_or_else(|| vec![0; BUFFER]);
+        let written = self.stream(content, limit, &mut buffer);
+        locked(&self.buffers).push(buffer);
+        written
+    }
+
+    fn stream(&self, content: &mut dyn Read, limit: u64, buffer: &mut [u8]) -> Result<(ObjectDigest, u64), StoreError> {
+        let first = fill(content, buffer)?;
+        if first as u64 > limit {
+            return Err(StoreError::TooLarge { limit });
+        }
+        if first < buffer.len() {
+            let content = &buffer[..first];
+            return Ok((self.write_bytes(content)?, first as u64));
+        }
+        let mut file = self.unnamed()?;
+        let mut hasher = blake3::Hasher::new();
+        let (mut filled, mut size) = (first, 0);
+        while filled > 0 {
+            size += filled as u64;
+            if size > limit {
+                return Err(StoreError::TooLarge { limit });
+            }
+            hasher.update(&buffer[..filled]);
+            file.write(&buffer[..filled])?;
+            filled = fill(content, buffer)?;
+        }
+        let digest = ObjectDigest::from_bytes(*hasher.finalize().as_bytes());
+        self.settle(&digest, size, || Ok(file))?;
+        Ok((digest, size))
+    }
+
+    /// Writes a content that is in memory.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn write_bytes(&self, content: &[u8]) -> Result<ObjectDigest, StoreError> {
+        let digest = ObjectDigest::of(content);
+        self.settle(&digest, content.len() as u64, || {
+            let mut file = self.unnamed()?;
+            file.write(content)?;
+            Ok(file)
+        })?;
+        Ok(digest)
+    }
+
+    fn unnamed(&self) -> Result<Unnamed, StoreError> {
+        Unnamed::create(&self.store.path(OBJECTS), &self.store.tmp_dir())
+    }
+
+    /// Gives an object its name, unless the store has it. One of another size was cut short by a loss of power.
+    fn settle(
+        &self,
+        digest: &ObjectDigest,
+        size: u64,
+        file: impl FnOnce() -> Result<Unnamed, StoreError>,
+    ) -> Result<(), StoreError> {
+        if locked(&self.known).contains(&(*digest, size)) {
+            return Ok(());
+        }
+        let path = self.store.object_path(digest);
+        match size_of(&path)? {
+            Some(there) if there == size => {}
+            Some(_) => file()?.rename_over(&path)?,
+            None => file()?.link(&path)?,
+        }
+        locked(&self.known).insert((*digest, size));
+        Ok(())
+    }
+
+    /// Writes a Tree, whose contents must be there.
+    ///
+    /// # Errors
+    /// [`StoreError::Incomplete`]; a Tree beyond the limits; I/O.
+    pub fn write_tree(&self, tree: &Tree) -> Result<TreeDigest, StoreError> {
+        let bytes = tree.encode();
+        let digest = TreeDigest::of(&bytes);
+        if bytes.len() > crate::tree::MAX_ENCODED {
+            let source = crate::tree::TreeError::TooLarge { bytes: bytes.len() as u64 };
+            return Err(StoreError::Tree { digest, source });
+        }
+        for (object, size) in tree.files() {
+            if !self.has_whole(&object, size)? {
+                return Err(StoreError::Incomplete { what: Content::Tree(digest), needs: Content::Object(object) });
+            }
+        }
+        self.put(TREES, &self.store.tree_path(&digest), &bytes)?;
+        Ok(digest)
+    }
+
+    fn has_whole(&self, object: &ObjectDigest, size: u64) -> Result<bool, StoreError> {
+        if locked(&self.known).contains(&(*object, size)) {
+            return Ok(true);
+        }
+        let there = size_of(&self.store.object_path(object))? == Some(size);
+        if there {
+            locked(&self.known).insert((*object, size));
+        }
+        Ok(there)
+    }
+
+    /// Writes a record, whose Tree and imports must be there.
+    ///
+    /// # Errors
+    /// [`StoreError::Record`] for a record that could not be read again; [`StoreError::Incomplete`]; I/O.
+    pub fn write_fileset(&self, fileset: &FileSet) -> Result<FileSetDigest, StoreError> {
+        let bytes = fileset.encode();
+        let digest = FileSetDigest::of(&bytes);
+        FileSet::decode(&bytes).map_err(|source| StoreError::Record { digest, source })?;
+        let incomplete = |needs| StoreError::Incomplete { what: Content::FileSet(digest), needs };
+        if !self.store.has_tree(&fileset.tree) {
+            return Err(incomplete(Content::Tree(fileset.tree)));
+        }
+        for import in &fileset.imports {
+            if !self.store.fileset_path(&import.fileset).exists() {
+                return Err(incomplete(Content::FileSet(import.fileset)));
+            }
+        }
+        self.put(FILESETS, &self.store.fileset_path(&digest), &bytes)?;
+        Ok(digest)
+    }
+
+    /// Writes a statement about a FileSet. The same statement a second time changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`] for a kind or body that could not be read again; I/O.
+    pub fn write_statement(&self, about: &FileSetDigest, kind: &str, body: &Value) -> Result<(), StoreError> {
+        let (path, bytes) = self.store.prepare_statement(about, kind, body)?;
+        self.put(super::layout::STATEMENTS, &path, &bytes)
+    }
+
+    fn put(&self, folder: &str, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        put_file(&self.store.path(folder), &self.store.tmp_dir(), path, bytes)
+    }
+
+    /// Makes everything last: what this ingest wrote, and what it found and another may just have written. Only then may
+    /// it be reported or a ref point to it.
+    ///
+    /// # Errors
+    /// An error of writing anything to the disk since [`Store::begin`].
+    pub fn commit(self) -> Result<(), StoreError> {
+        self.commit_leased().map(drop)
+    }
+
+    /// The same, and goes on keeping garbage collection away, until a ref needs what was written.
+    ///
+    /// # Errors
+    /// As of [`commit`](Self::commit).
+    pub fn commit_leased(self) -> Result<Lease, StoreError> {
+        rustix::fs::syncfs(&self.file_system).map_err(StoreError::sys("write to the disk", self.store.root()))?;
+        Ok(self.lease)
+    }
+}
+
+/// Reads until the buffer is full or the content ends.
+fn fill(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, StoreError> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match content.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(StoreError::Source(e)),
+        }
+    }
+    Ok(filled)
+}
+
+fn size_of(path: &Path) -> Result<Option<u64>, StoreError> {
+    match path.symlink_metadata() {
+        Ok(metadata) => Ok(Some(metadata.len())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(StoreError::io("look at", path)(e)),
+    }
+}
+
+/// What these locks guard stays valid if a thread panics while it holds one.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,82 @@
+//! Locks: flocks on regular files, which end with their process however it ends.
+//!
+//! Lock order, outermost first; who holds one takes only those below it:
+//!
+//! 1. `gc.lock`: shared by every ingest, lease and change of a ref; exclusive in garbage collection. A process may hold it
+//!    shared several times over.
+//! 2. `refs/<kind>/<name>.lock`: exclusive while that ref changes.
+//! 3. `index.lock`: shared while the index is open; exclusive while a damaged one is thrown away.
+//!
+//! Lock files are never removed: a second process could lock the old file while a third locks the new one.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::error::StoreError;
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    /// Keeps the lock: closing the file releases it.
+    _file: Option<File>,
+}
+
+/// How a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Shared,
+    Exclusive,
+}
+
+impl Lock {
+    /// Waits until the lock is free.
+    pub(crate) fn wait(path: &Path, hold: Hold) -> Result<Self, StoreError> {
+        let file = open(path).map_err(StoreError::io("open the lock", path))?;
+        loop {
+            let locked = match hold {
+                Hold::Shared => file.lock_shared(),
+                Hold::Exclusive => file.lock(),
+            };
+            match locked {
+                Ok(()) => return Ok(Self { _file: Some(file) }),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(StoreError::io("lock", path)(e)),
+            }
+        }
+    }
+
+    /// Waits for as long as `patience`; `None` when it is still held by somebody else then.
+    pub(crate) fn within(path: &Path, hold: Hold, patience: Duration) -> Result<Option<Self>, StoreError> {
+        let file = open(path).map_err(StoreError::io("open the lock", path))?;
+        let start = Instant::now();
+        loop {
+            let locked = match hold {
+                Hold::Shared => file.try_lock_shared(),
+                Hold::Exclusive => file.try_lock(),
+            };
+            match locked {
+                Ok(()) => return Ok(Some(Self { _file: Some(file) })),
+                Err(TryLockError::WouldBlock) if start.elapsed() >= patience => return Ok(None),
+                Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(10)),
+                Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(e)) => return Err(StoreError::io("lock", path)(e)),
+            }
+        }
+    }
+
+    /// Stands for a lock where nobody can change anything.
+    pub(crate) fn needless() -> Self {
+        Self { _file: None }
+    }
+}
+
+/// Opens a lock file for reading and writing; for reading alone where this user may do no more.
+fn open(path: &Path) -> io::Result<File> {
+    match OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path) {
+        Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => File::open(path),
+        other => other,
+    }
+}

@@ -1,0 +1,88 @@
+//! Statements: sentences about a FileSet, kept beside it and never inside.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Store, by_digest, layout, walk};
+use crate::FileSetDigest;
+use crate::error::StoreError;
+use crate::json::{self, Value};
+
+/// The `schema` member of a statement.
+const SCHEMA: &str = "larder/statement/v1";
+
+/// A sentence about a FileSet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// What sort of sentence, such as `origin`.
+    pub kind: String,
+    /// What it says.
+    pub body: Value,
+}
+
+impl Store {
+    /// The statements about a FileSet, by kind and then by their bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Text`] for one that is damaged; I/O.
+    pub fn statements(&self, about: &FileSetDigest) -> Result<Vec<Statement>, StoreError> {
+        let folder = self.statements_dir(about);
+        let mut statements = Vec::new();
+        for entry in walk::list(&folder)? {
+            let path = entry.path();
+            let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
+            let hash = blake3::hash(&bytes).to_hex();
+            if entry.file_name().to_str().and_then(|name| name.strip_suffix(".json")) != Some(hash.as_str()) {
+                return Err(StoreError::text(path, "its bytes have another digest than its name says"));
+            }
+            let statement = decode(&bytes, about).map_err(|reason| StoreError::text(path, reason))?;
+            statements.push((statement, bytes));
+        }
+        statements.sort_by(|(a, x), (b, y)| (&a.kind, x).cmp(&(&b.kind, y)));
+        Ok(statements.into_iter().map(|(statement, _)| statement).collect())
+    }
+
+    pub(crate) fn statements_dir(&self, about: &FileSetDigest) -> PathBuf {
+        by_digest(self.root(), layout::STATEMENTS, &about.hex())
+    }
+
+    /// Where a statement is written, and its bytes.
+    pub(super) fn prepare_statement(
+        &self,
+        about: &FileSetDigest,
+        kind: &str,
+        body: &Value,
+    ) -> Result<(PathBuf, Vec<u8>), StoreError> {
+        let wrong = |reason: String| StoreError::Statement { kind: kind.to_owned(), reason };
+        if !is_kind(kind) {
+            return Err(wrong("a kind is 1 to 64 of a-z, 0-9, '-', '.' and '/'".to_owned()));
+        }
+        let members = [("about", about.to_string().into()), ("body", body.clone()), ("kind", kind.into()), ("schema", SCHEMA.into())];
+        let bytes = json::encode(&Value::object(members));
+        decode(&bytes, about).map_err(wrong)?;
+        let name = format!("{}.json", blake3::hash(&bytes).to_hex());
+        Ok((self.statements_dir(about).join(name), bytes))
+    }
+}
+
+fn is_kind(kind: &str) -> bool {
+    (1..=64).contains(&kind.len()) && kind.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'/'))
+}
+
+fn decode(bytes: &[u8], expected: &FileSetDigest) -> Result<Statement, String> {
+    let Value::Object(mut members) = json::decode(bytes).map_err(|e| e.to_string())? else {
+        return Err("it is not an object".to_owned());
+    };
+    let mut take = |key: &str| members.remove(key).ok_or_else(|| format!("it has no {key}"));
+    let (about, body, kind, schema) = (take("about")?, take("body")?, take("kind")?, take("schema")?);
+    if schema.as_str() != Some(SCHEMA) {
+        return Err(format!("its schema is not {SCHEMA}"));
+    }
+    if about.as_str() != Some(&expected.to_string()) {
+        return Err("it is about another FileSet".to_owned());
+    }
+    match kind {
+        Value::String(kind) if is_kind(&kind) && members.is_empty() => Ok(Statement { kind, body }),
+        _ => Err("it has an unknown member, or a wrong kind".to_owned()),
+    }
+}

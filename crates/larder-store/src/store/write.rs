@@ -1,0 +1,173 @@
+//! Putting bytes under their final name in one step.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::StoreError;
+
+/// A file that has no final name yet; dropping it leaves nothing behind.
+pub(super) struct Unnamed {
+    file: File,
+    /// Where it stands meanwhile, on file systems that don't know files without a name.
+    temporary: Option<PathBuf>,
+    /// For messages: the folder that it was made in.
+    folder: PathBuf,
+}
+
+impl Unnamed {
+    /// Makes one on the file system of `folder`: nameless, or else in the folder `tmp`.
+    pub(super) fn create(folder: &Path, tmp: &Path) -> Result<Self, StoreError> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(fd) => Ok(Self { file: fd.into(), temporary: None, folder: folder.into() }),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Self::create_named(tmp),
+            Err(e) => Err(StoreError::sys("create a file in", folder)(e)),
+        }
+    }
+
+    /// Makes one in the folder `tmp`, whatever the file system knows.
+    pub(super) fn create_named(tmp: &Path) -> Result<Self, StoreError> {
+        let path = tmp.join(unique_name());
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(StoreError::io("create", &path))?;
+        Ok(Self { file, temporary: Some(path), folder: tmp.into() })
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file.write_all(bytes).map_err(StoreError::io("write a file in", &self.folder))
+    }
+
+    /// Makes it read-only and gives it its name. A name that is taken stays as it is.
+    pub(super) fn link(self, to: &Path) -> Result<(), StoreError> {
+        self.file.set_permissions(Permissions::from_mode(0o444)).map_err(StoreError::io("protect a file in", &self.folder))?;
+        with_parent(to, || match self.link_once(to) {
+            Err(Errno::EXIST) => Ok(()),
+            other => other.map_err(io::Error::from),
+        })
+    }
+
+    /// Makes it read-only and puts it in the place of a file that is there.
+    pub(super) fn rename_over(mut self, to: &Path) -> Result<(), StoreError> {
+        self.file.set_permissions(Permissions::from_mode(0o444)).map_err(StoreError::io("protect a file in", &self.folder))?;
+        match self.temporary.take() {
+            Some(from) => fs::rename(&from, to).map_err(StoreError::io("replace", to)),
+            None => {
+                // A nameless file can't replace another, so the other goes first.
+                fs::remove_file(to).map_err(StoreError::io("remove", to))?;
+                self.link(to)
+            }
+        }
+    }
+
+    fn link_once(&self, to: &Path) -> Result<(), Errno> {
+        if let Some(from) = &self.temporary {
+            return rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty());
+        }
+        let from = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        match rustix::fs::linkat(CWD, &from, CWD, to, AtFlags::SYMLINK_FOLLOW) {
+            // Without /proc; but the folder of the new name may be what is missing.
+            Err(Errno::NOENT) if to.parent().is_some_and(Path::is_dir) => {
+                rustix::fs::linkat(&self.file, "", CWD, to, AtFlags::EMPTY_PATH)
+            }
+            other => other,
+        }
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if let Some(path) = &self.temporary {
+            // What is left behind goes with the next garbage collection.
+            _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Runs something that makes `path`, making its folder when that is missing.
+fn with_parent(path: &Path, make: impl Fn() -> io::Result<()>) -> Result<(), StoreError> {
+    match make() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let parent = path.parent().unwrap_or(path);
+            DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(StoreError::io("create", parent))?;
+            make()
+        }
+        other => other,
+    }
+    .map_err(StoreError::io("create", path))
+}
+
+/// Writes a read-only file under its name, in one step. A file of that name with other bytes is replaced.
+///
+/// Nothing is synced: a commit does that for all.
+pub(super) fn put_file(folder: &Path, tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    match fs::read(path) {
+        Ok(there) if there == bytes => return Ok(()),
+        Ok(_) => return put_over(tmp, path, bytes),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(StoreError::io("read", path)(e)),
+    }
+    let mut file = Unnamed::create(folder, tmp)?;
+    file.write(bytes)?;
+    file.link(path)
+}
+
+/// Replaces a file by a read-only one with these bytes.
+fn put_over(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = Unnamed::create_named(tmp)?;
+    file.write(bytes)?;
+    file.rename_over(path)
+}
+
+/// Writes a file under its name in one step, so that it lasts when this returns: for the few files that aren't
+/// followed by a commit.
+pub(crate) fn replace_file(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write_renamed(tmp, path, bytes, Lasting::Synced)
+}
+
+/// The same for a cache, which may be lost with the power.
+pub(crate) fn replace_cache(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write_renamed(tmp, path, bytes, Lasting::Unsynced)
+}
+
+#[derive(PartialEq)]
+enum Lasting {
+    Synced,
+    Unsynced,
+}
+
+fn write_renamed(tmp: &Path, path: &Path, bytes: &[u8], lasting: Lasting) -> Result<(), StoreError> {
+    let from = tmp.join(unique_name());
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&from)?;
+        file.write_all(bytes)?;
+        if lasting == Lasting::Synced { file.sync_all() } else { Ok(()) }
+    })();
+    let renamed = written.map_err(StoreError::io("write", &from)).and_then(|()| with_parent(path, || fs::rename(&from, path)));
+    if renamed.is_err() {
+        // The first error is the one to tell.
+        _ = fs::remove_file(&from);
+    }
+    renamed?;
+    if lasting == Lasting::Synced { sync_folder(path.parent().unwrap_or(path)) } else { Ok(()) }
+}
+
+/// Makes the names in a folder last.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(StoreError::io("sync", folder))
+}
+
+/// A name that no other process or thread uses.
+fn unique_name() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    format!("{}-{nanos:x}-{count}", std::process::id())
+}
