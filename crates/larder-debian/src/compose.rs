@@ -25,11 +25,14 @@ use larder_store::tree::Attributes;
 use larder_store::{Entry, ObjectDigest, TreePath};
 
 mod alternatives;
+mod ca_certificates;
 mod draft;
 mod error;
 mod ids;
+mod java_keystore;
 mod ld_cache;
 mod seeds;
+mod status;
 mod users;
 mod usr_merge;
 #[cfg(test)]
@@ -43,8 +46,12 @@ pub use ids::{Ids, User};
 /// Every composer with its newest version, sorted by name: what a new image's record pins.
 pub const COMPOSERS: &[(&str, u64)] = &[
     ("alternatives", 1),
+    ("ca-certificates", 1),
+    ("java-keystore", 1),
     ("ld.so.cache", 1),
+    ("python-bytecode", 1),
     ("seeds", 1),
+    ("status", 1),
     ("users", 1),
     ("usr-merge", 1),
 ];
@@ -56,6 +63,9 @@ const IN_PROCESS: &[(&str, u64, fn(&mut Draft<'_>) -> Result<(), ComposeError>)]
     ("seeds", 1, seeds::compose),
     ("alternatives", 1, alternatives::compose),
     ("ld.so.cache", 1, ld_cache::compose),
+    ("ca-certificates", 1, ca_certificates::compose),
+    ("java-keystore", 1, java_keystore::compose),
+    ("status", 1, status::compose),
 ];
 
 /// Those that need a program run: pinned like the others, skipped here.

@@ -138,9 +138,10 @@ struct Strings<'a> {
 impl<'a> Strings<'a> {
     fn new(all: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut sorted: Vec<&[u8]> = all.collect();
-        // By the reversed bytes, the longer of two with a common end first: a suffix then follows a string that holds it.
+        // By the reversed bytes, descending, as glibc does; of two with a common end the longer first, so that a suffix follows a
+        // string that holds it.
         sorted.sort_unstable_by(|a, b| {
-            let common = a.iter().rev().zip(b.iter().rev()).map(|(x, y)| x.cmp(y)).find(|o| o.is_ne());
+            let common = a.iter().rev().zip(b.iter().rev()).map(|(x, y)| y.cmp(x)).find(|o| o.is_ne());
             common.unwrap_or_else(|| b.len().cmp(&a.len()))
         });
         sorted.dedup();
@@ -180,8 +181,8 @@ mod tests {
     #[test]
     fn suffixes_share_bytes() {
         let strings = Strings::new([b"/lib/liba.so".as_slice(), b"liba.so", b"libb.so", b"a.so"].into_iter());
-        assert_eq!(strings.bytes, b"/lib/liba.so\0libb.so\0");
-        assert_eq!(strings.offsets[b"liba.so".as_slice()], 5);
-        assert_eq!(strings.offsets[b"a.so".as_slice()], 8);
+        assert_eq!(strings.bytes, b"libb.so\0/lib/liba.so\0");
+        assert_eq!(strings.offsets[b"liba.so".as_slice()], 13);
+        assert_eq!(strings.offsets[b"a.so".as_slice()], 16);
     }
 }
