@@ -1,1 +1,137 @@
-//! Starting a container.
+//! Starting a container in the foreground and waiting for its end.
+//!
+//! ```text
+//! caller of run() ──clone3──► supervisor: PID 1 of the OUTER pid namespace, own mount namespace (own user namespace for an
+//!    │  ▲                     ordinary user). Makes and mounts the view, removes the container's directory at the end.
+//!    │  │ one socket          └─clone3──► init: PID 1 of the INNER pid namespace (+ mnt, ipc, uts, cgroup, net)
+//!    │  └── messages                      builds the root, then reaps, and hands signals on
+//!    └───── life line                     └─clone3──► the workload
+//! ```
+//!
+//! # Invariants
+//! - Killing any of our processes ends all of them. The supervisor dies with the thread that called [`run`] (parent-death signal) and sees
+//!   the socket's hang-up; the end of a namespace's PID 1 kills every process in it, in the kernel.
+//! - No mount is made in the caller's mount namespace, so none can be left there.
+//! - A lock on `<container>/lock` is held by all of our processes of a container and not by the workload: a directory whose lock is
+//!   free belongs to a dead container, and [`collect`] removes it.
+//! - Our processes that a container could see run from a read-only mount of the program and are not dumpable.
+//! - The supervisor and the init have one thread each. The caller may have many: between clone and exec its child makes system calls only.
+//! - The supervisor is this same program, started with [`WORD`] as first argument: its `main` calls [`entry`] before anything else.
+//!
+//! # Absent on purpose
+//! OCI hooks, device cgroups, labels of security modules. `--runtime crun|runc` will have the supervisor start that program on
+//! the same specification in place of the init: the place is `supervisor::start_init`.
+
+mod cgroup;
+mod channel;
+mod directory;
+mod foreground;
+mod idmap;
+mod identity;
+mod init;
+mod job;
+mod mounts;
+mod privileges;
+mod probe;
+mod resolve;
+mod root;
+mod seccomp;
+mod spec;
+mod supervisor;
+mod terminal;
+mod wire;
+mod workload;
+
+use std::path::PathBuf;
+
+use oci_spec::runtime::Spec;
+
+use crate::view::{ViewKindName, ViewRequest};
+
+pub use directory::{Collected, collect};
+pub use foreground::run;
+pub use idmap::{IdRange, MapTools, UserMap};
+pub use probe::{Capabilities, probe, user_map};
+pub use spec::{BindMount, DEFAULT_CAPABILITIES, Net, SpecOptions, specification};
+
+/// The first argument that makes a program a supervisor.
+pub const WORD: &str = "__larder-supervise";
+
+/// What to run.
+pub struct Launch<'a> {
+    /// The program that becomes the supervisor: one whose `main` calls [`entry`] first. `None`: the running program.
+    pub program: Option<PathBuf>,
+    /// The OCI runtime specification, such as [`specification`] makes.
+    ///
+    /// Understood: `process` (arguments, environment, working directory, user, capabilities, resource limits, no_new_privs, terminal,
+    /// OOM score), `hostname`, `root.readonly`, `mounts`, and of `linux` the namespaces, masked and read-only paths and sysctls.
+    /// The launcher's own system call filter is used unless `linux.seccomp` is given with a default action of "allow" and
+    /// no rules, which means none. Anything else that would loosen or restrict the container is refused.
+    pub spec: Spec,
+    /// What the container sees as `/`.
+    pub root: Root<'a>,
+    /// The container's directory, `containers/<id>`; it must not exist. Made here, and removed at the container's end.
+    pub container_dir: PathBuf,
+    /// Paths of the container that are bound read-only over the writable root; those that are not there are left out.
+    pub read_only_paths: Vec<PathBuf>,
+    /// Leaves [`Launch::read_only_paths`] writable.
+    pub writable: bool,
+    /// `user[:group]`, by name or number, looked up in the container; goes before the specification's numbers.
+    pub user: Option<String>,
+    /// How the container's user ids become the host's.
+    pub map: UserMap,
+}
+
+/// What a container sees as `/`.
+#[derive(Clone, Copy)]
+pub enum Root<'a> {
+    /// A view, with a writable layer of the container's own unless `root.readonly`. Its listing is asked for in this process.
+    View(ViewRequest<'a>),
+    /// A directory of the host, bound as it is: writes go to it unless `root.readonly`.
+    Directory(&'a std::path::Path),
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The workload ended with this code.
+    Code(u8),
+    /// A signal killed it.
+    Signal(u8),
+}
+
+impl Exit {
+    /// The code that a shell would show: 128 + the signal's number for a killed workload.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128_u8.wrapping_add(signal),
+        }
+    }
+
+    fn from_status(status: i32) -> Self {
+        if libc::WIFSIGNALED(status) {
+            Self::Signal(libc::WTERMSIG(status) as u8)
+        } else {
+            Self::Code(libc::WEXITSTATUS(status) as u8)
+        }
+    }
+}
+
+/// A container's end, and how it was run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// How the workload ended.
+    pub exit: Exit,
+    /// The way its view was made; `None` for [`Root::Directory`].
+    pub view: Option<ViewKindName>,
+}
+
+/// To be called first in `main` of a program that calls [`run`]: where the program was started as a supervisor this does that work and
+/// does not come back. Elsewhere it does nothing.
+pub fn entry() {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|word| word == WORD) {
+        supervisor::main(arguments);
+    }
+}

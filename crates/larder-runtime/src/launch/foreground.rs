@@ -1,0 +1,298 @@
+//! The caller's side of a container: starts the supervisor, hands signals and terminal input on, waits for the end.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::cgroup::Leaf;
+use super::channel::{Answer, Channel, Message, pair};
+use super::directory::Directory;
+use super::job::{Job, JobRoot, sealed};
+use super::terminal::Terminal;
+use super::{Ended, Exit, Launch, Root, UserMap, WORD, wire};
+use crate::error::RuntimeError;
+use crate::sys::clone::{Spawn, spawn};
+use crate::sys::signal;
+use crate::view::{ViewKindName, ViewRequest};
+
+/// Signal handlers belong to the process, so one container is run at a time.
+static RUNNING: Mutex<()> = Mutex::new(());
+
+/// Runs a container and waits for its end.
+///
+/// Standard input, output and error are the workload's as they are (with `process.terminal` they are a pseudo-terminal of the container, and
+/// this process copies to and from it with its own terminal in raw mode). Until it returns, signals such as TERM, INT and HUP
+/// that reach this process are handed to the workload. One container runs at a time in a process; a second call waits.
+///
+/// # Errors
+/// The container could not be started or was lost. [`RuntimeError::exit_code`] has the usual code for a command's end.
+/// Nothing is left of the container then.
+pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
+    let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let Launch { program, spec, root, container_dir, read_only_paths, writable, user, map } = launch;
+    super::spec::check(&spec)?;
+    let terminal = spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
+    let job = Job {
+        spec,
+        root: match root {
+            Root::View(request) => JobRoot::View {
+                key: request.key.to_owned(),
+                objects: request.objects.to_owned(),
+                views: request.views.to_owned(),
+            },
+            Root::Directory(path) => JobRoot::Directory(path.to_owned()),
+        },
+        container_dir,
+        read_only_paths: if writable { Vec::new() } else { read_only_paths },
+        user,
+        map: map.kind(),
+    };
+    let directory = Directory::create(&job.container_dir)?;
+    let leaf = Leaf::create(&directory);
+    let program = resolve_program(program)?;
+    let result = (|| {
+        let catcher = signal::Catcher::start().map_err(RuntimeError::start("catch signals"))?;
+        let supervisor = Supervisor::start(&program, &job, &map, &directory, leaf.as_ref())?;
+        let listing = match root {
+            Root::View(request) => Some(request),
+            Root::Directory(_) => None,
+        };
+        Conversation { supervisor, catcher: &catcher, terminal, listing, outcome: Outcome::default() }.hold()
+    })();
+    // Usually the supervisor has emptied it; after a failure it is ours to do.
+    drop(leaf);
+    directory.remove();
+    result
+}
+
+/// The program as a path that a new mount namespace resolves to the same file.
+pub(super) fn resolve_program(program: Option<PathBuf>) -> Result<PathBuf, RuntimeError> {
+    match program {
+        Some(path) => Ok(path),
+        None => std::env::current_exe().map_err(RuntimeError::start("find the running program")),
+    }
+}
+
+/// A running supervisor.
+pub(super) struct Supervisor {
+    pid: libc::pid_t,
+    channel: Channel,
+}
+
+impl Supervisor {
+    /// Starts `program` as the supervisor of `job`.
+    pub(super) fn start(
+        program: &std::path::Path,
+        job: &Job,
+        map: &UserMap,
+        directory: &Directory,
+        leaf: Option<&Leaf>,
+    ) -> Result<Self, RuntimeError> {
+        let file = job.seal()?;
+        let (channel, theirs) = pair().map_err(RuntimeError::start("make a socket"))?;
+        let (gate_read, gate_write) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| RuntimeError::start("make a pipe")(e.into()))?;
+        let text = |text: &[u8]| {
+            CString::new(text).map_err(|_| RuntimeError::Specification("the program's path has a NUL byte".to_owned()))
+        };
+        let number = |fd: &dyn AsRawFd| text(fd.as_raw_fd().to_string().as_bytes());
+        let arguments =
+            [text(b"larder")?, text(WORD.as_bytes())?, number(&file)?, number(&theirs.0)?, number(directory.lock())?];
+        let mut namespaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
+        if *map != UserMap::Host {
+            namespaces |= libc::CLONE_NEWUSER;
+        }
+        let mask = signal::block_all().map_err(RuntimeError::start("block signals"))?;
+        let started = spawn(&Spawn {
+            program: &text(program.as_os_str().as_bytes())?,
+            arguments: &arguments,
+            namespaces: namespaces as u64,
+            inherit: &[file.as_fd(), theirs.as_fd(), directory.lock().as_fd()],
+            wait_for: (*map != UserMap::Host).then(|| gate_read.as_fd()),
+            report: theirs.as_fd(),
+            cgroup: leaf.map(Leaf::fd),
+        });
+        mask.restore();
+        let pid = started.map_err(|source| refused(source, map))?;
+        let supervisor = Self { pid, channel };
+        drop(gate_read);
+        match map.write(pid) {
+            Ok(()) => {
+                let mut gate = File::from(gate_write);
+                // A child that is gone is noticed on the channel.
+                let _ = gate.write_all(b"\n");
+                Ok(supervisor)
+            }
+            Err(error) => {
+                drop(gate_write);
+                Err(error)
+            }
+        }
+    }
+
+    /// The channel to it.
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // Everything that it started dies with it. It has usually ended already.
+        signal::send(self.pid, libc::SIGKILL);
+        signal::wait_for(self.pid);
+    }
+}
+
+/// Makes the namespaces of a container, and ends at once: whether the kernel allows it, and if not why.
+pub(super) fn try_namespaces(root: bool) -> Result<(), RuntimeError> {
+    let map = if root { UserMap::Host } else { UserMap::Single };
+    let mut namespaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
+    if !root {
+        namespaces |= libc::CLONE_NEWUSER;
+    }
+    let (channel, theirs) = pair().map_err(RuntimeError::start("make a socket"))?;
+    let mask = signal::block_all().map_err(RuntimeError::start("block signals"))?;
+    let started = ended_pipe().and_then(|read| {
+        spawn(&Spawn {
+            program: c"/",
+            arguments: &[],
+            namespaces: namespaces as u64,
+            inherit: &[],
+            wait_for: Some(read.as_fd()),
+            report: theirs.as_fd(),
+            cgroup: None,
+        })
+    });
+    mask.restore();
+    let supervisor = Supervisor { pid: started.map_err(|source| refused(source, &map))?, channel };
+    signal::wait_for(supervisor.pid);
+    std::mem::forget(supervisor);
+    Ok(())
+}
+
+/// A pipe that nobody can write to: a child that waits for it ends at once.
+fn ended_pipe() -> io::Result<OwnedFd> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    drop(write);
+    Ok(read)
+}
+
+fn refused(source: io::Error, map: &UserMap) -> RuntimeError {
+    let (what, remedy) = match (map, source.raw_os_error()) {
+        (UserMap::Host, Some(libc::EPERM)) => (
+            "make namespaces",
+            "this root lacks CAP_SYS_ADMIN; inside another container, start that one privileged",
+        ),
+        (_, Some(libc::EPERM)) => (
+            "make a user namespace",
+            "the system forbids it to ordinary users: see the sysctls kernel.unprivileged_userns_clone and \
+             kernel.apparmor_restrict_unprivileged_userns, or the seccomp profile of the container this runs in",
+        ),
+        (_, Some(libc::ENOSPC)) => ("make a user namespace", "the sysctl user.max_user_namespaces is reached"),
+        _ => ("make namespaces", ""),
+    };
+    RuntimeError::Start { what: what.to_owned(), remedy, source }
+}
+
+#[derive(Default)]
+struct Outcome {
+    status: Option<i32>,
+    failure: Option<RuntimeError>,
+    view: Option<ViewKindName>,
+}
+
+/// Everything that goes on until the supervisor closes its end.
+struct Conversation<'a> {
+    supervisor: Supervisor,
+    catcher: &'a signal::Catcher,
+    terminal: bool,
+    listing: Option<ViewRequest<'a>>,
+    outcome: Outcome,
+}
+
+impl Conversation<'_> {
+    fn hold(mut self) -> Result<Ended, RuntimeError> {
+        let mut terminal: Option<Terminal> = None;
+        loop {
+            let (heard, signalled) = self.wait(terminal.as_mut())?;
+            if signalled {
+                for number in self.catcher.take() {
+                    match &terminal {
+                        Some(terminal) if number == libc::SIGWINCH => terminal.follow_size(),
+                        // Until there is a workload the signal waits in the supervisor's queue.
+                        _ => signal::send(self.supervisor.pid, number),
+                    }
+                }
+            }
+            if !heard {
+                continue;
+            }
+            match self.supervisor.channel.receive()? {
+                Some(Message::Started(master)) => {
+                    if let (true, Some(master)) = (self.terminal, master) {
+                        terminal = Some(Terminal::start(master)?);
+                    }
+                }
+                Some(Message::View(kind)) => self.outcome.view = Some(kind),
+                Some(Message::WantTree) => self.give_tree(),
+                Some(Message::Ended(status)) => self.outcome.status = Some(status),
+                Some(Message::Failed(failure)) => {
+                    // The first reason is the cause; one that this side knows better stands.
+                    self.outcome.failure.get_or_insert_with(|| failure.into_error());
+                }
+                None => break,
+            }
+        }
+        if let Some(terminal) = terminal {
+            terminal.finish();
+        }
+        let outcome = self.outcome;
+        match (outcome.failure, outcome.status) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(status)) => Ok(Ended { exit: Exit::from_status(status), view: outcome.view }),
+            (None, None) => Err(RuntimeError::Lost),
+        }
+    }
+
+    /// Waits until the supervisor or a signal wants something, copying terminal input and output meanwhile.
+    fn wait(&self, terminal: Option<&mut Terminal>) -> Result<(bool, bool), RuntimeError> {
+        let mut fds = vec![
+            PollFd::new(&self.supervisor.channel, PollFlags::IN),
+            PollFd::new(self.catcher.fd(), PollFlags::IN),
+        ];
+        if let Some(terminal) = &terminal {
+            terminal.poll_for(&mut fds);
+        }
+        match poll(&mut fds, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(RuntimeError::start("wait for the container")(error.into())),
+        }
+        let ready: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
+        if let Some(terminal) = terminal {
+            terminal.copy(&ready[2..]);
+        }
+        Ok((!ready[0].is_empty(), !ready[1].is_empty()))
+    }
+
+    fn give_tree(&mut self) {
+        let channel = self.supervisor.channel();
+        let Some(request) = &self.listing else { return channel.answer(&Answer::NoTree) };
+        let file: Result<OwnedFd, RuntimeError> = (request.tree)().map_err(RuntimeError::ViewListing).and_then(|tree| {
+            sealed("larder-tree", &wire::encode(&tree)).map_err(RuntimeError::start("hand the listing to the supervisor"))
+        });
+        match file {
+            Ok(fd) => channel.answer(&Answer::Tree(fd)),
+            Err(error) => {
+                channel.answer(&Answer::NoTree);
+                self.outcome.failure = Some(error);
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Who the workload runs as, looked up in the container's own `/etc/passwd` and `/etc/group`.
+
+use std::io::Read;
+use std::path::Path;
+
+use oci_spec::runtime::User;
+
+use super::resolve::RootDir;
+use crate::error::RuntimeError;
+
+/// More than any real user file holds.
+const FILE_LIMIT: u64 = 4 << 20;
+
+/// A user of the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) groups: Vec<u32>,
+    /// The home directory, where the user is listed.
+    pub(super) home: Option<String>,
+}
+
+struct Account<'a> {
+    name: &'a str,
+    uid: u32,
+    gid: u32,
+    home: &'a str,
+}
+
+impl Identity {
+    /// Finds out who `asked` (`user[:group]`, by name or number) is; without it, who the specification names by number.
+    pub(super) fn resolve(root: &RootDir, asked: Option<&str>, specified: &User) -> Result<Self, RuntimeError> {
+        let passwd = read(root, "/etc/passwd");
+        let Some(asked) = asked else {
+            let account = accounts(&passwd).find(|account| account.uid == specified.uid());
+            return Ok(Self {
+                uid: specified.uid(),
+                gid: specified.gid(),
+                groups: specified.additional_gids().clone().unwrap_or_default(),
+                home: account.map(|account| account.home.to_owned()),
+            });
+        };
+        let group = read(root, "/etc/group");
+        Self::look_up(asked, &passwd, &group)
+    }
+
+    fn look_up(asked: &str, passwd: &str, group: &str) -> Result<Self, RuntimeError> {
+        let (user, asked_group) = match asked.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (asked, None),
+        };
+        // As other launchers have it, a name goes before a number of the same spelling.
+        let number = user.parse::<u32>().ok();
+        let account = accounts(passwd)
+            .find(|account| account.name == user)
+            .or_else(|| accounts(passwd).find(|account| Some(account.uid) == number));
+        let uid = account
+            .as_ref()
+            .map(|account| account.uid)
+            .or(number)
+            .ok_or_else(|| RuntimeError::UnknownUser { what: "user", name: user.to_owned() })?;
+        let gid = match asked_group {
+            Some(name) => groups(group)
+                .find(|(listed, ..)| *listed == name)
+                .map(|(_, gid, _)| gid)
+                .or_else(|| name.parse().ok())
+                .ok_or_else(|| RuntimeError::UnknownUser { what: "group", name: name.to_owned() })?,
+            None => account.as_ref().map_or(0, |account| account.gid),
+        };
+        // A group that was asked for stands alone.
+        let supplementary = match (&account, asked_group) {
+            (Some(account), None) => groups(group)
+                .filter(|(.., members)| members.split(',').any(|member| member == account.name))
+                .map(|(_, gid, _)| gid)
+                .filter(|&other| other != gid)
+                .collect(),
+            _ => Vec::new(),
+        };
+        Ok(Self { uid, gid, groups: supplementary, home: account.map(|account| account.home.to_owned()) })
+    }
+}
+
+fn accounts(passwd: &str) -> impl Iterator<Item = Account<'_>> {
+    passwd.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let home = fields.nth(1)?;
+        Some(Account { name, uid: uid.parse().ok()?, gid: gid.parse().ok()?, home })
+    })
+}
+
+fn groups(group: &str) -> impl Iterator<Item = (&str, u32, &str)> {
+    group.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
+        Some((name, gid.parse().ok()?, fields.next().unwrap_or_default()))
+    })
+}
+
+/// The text of a file of the container; empty where it has none.
+fn read(root: &RootDir, path: &str) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(file) = root.read(Path::new(path)) {
+        // A half-read file only lacks names, which is reported as such.
+        let _ = file.take(FILE_LIMIT).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www:/var/www:/usr/sbin/nologin\nbroken\n12:x:77:77::/x:/y\n";
+    const GROUP: &str = "root:x:0:\nwww-data:x:33:\nssl-cert:x:110:postgres,www-data\n";
+
+    fn look_up(asked: &str) -> Result<(u32, u32, Vec<u32>), String> {
+        Identity::look_up(asked, PASSWD, GROUP)
+            .map(|identity| (identity.uid, identity.gid, identity.groups))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn users_are_found_by_name_and_number() {
+        assert_eq!(look_up("www-data"), Ok((33, 33, vec![110])));
+        assert_eq!(look_up("33"), Ok((33, 33, vec![110])));
+        assert_eq!(look_up("www-data:ssl-cert"), Ok((33, 110, vec![])));
+        assert_eq!(look_up("1000:50"), Ok((1000, 50, vec![])));
+        assert_eq!(look_up("1000"), Ok((1000, 0, vec![])));
+        assert_eq!(look_up("12"), Ok((77, 77, vec![])));
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        assert_eq!(look_up("nobody-here"), Err("the container has no user \"nobody-here\"".to_owned()));
+        assert_eq!(look_up("root:wheel"), Err("the container has no group \"wheel\"".to_owned()));
+    }
+}

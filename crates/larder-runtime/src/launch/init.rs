@@ -1,0 +1,164 @@
+//! PID 1 of the container: builds the root, starts the workload, reaps, hands signals on.
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+use oci_spec::runtime::LinuxNamespaceType;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, open};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
+
+use super::channel::{Channel, Failure, Message};
+use super::identity::Identity;
+use super::job::Job;
+use super::resolve::{RootDir, Target, attach_at};
+use super::seccomp::Filter;
+use super::supervisor::FAILED;
+use super::workload::Workload;
+use super::{privileges, root};
+use crate::error::RuntimeError;
+use crate::sys::clone::fork;
+use crate::sys::mount::{Recursive, clone_tree};
+use crate::sys::{net, signal};
+
+/// The init's `main`, in the child of the supervisor's clone.
+#[expect(clippy::exit, reason = "this is the main function of a process of our own")]
+pub(super) fn main(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> ! {
+    match start(job, channel, root_mount).and_then(|workload| attend(&workload, channel)) {
+        Ok(()) => std::process::exit(0),
+        Err(error) => {
+            channel.send(&Message::Failed(Failure::of(&error)));
+            std::process::exit(FAILED)
+        }
+    }
+}
+
+/// The workload's process.
+struct Started {
+    pid: libc::pid_t,
+    /// The container's side of its terminal, kept open: while nobody has it open its master reports a hang-up.
+    _terminal: Option<OwnedFd>,
+}
+
+/// Builds everything and starts the workload.
+fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, RuntimeError> {
+    let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| RuntimeError::start("open /dev/null")(error.into()))?;
+    name_host(job)?;
+    if has_namespace(job, LinuxNamespaceType::Network) {
+        net::loopback_up().map_err(RuntimeError::start("bring the loopback interface up"))?;
+    }
+    let inside = root::assemble(job, root_mount)?;
+    root::enter(&inside)?;
+    root::restrict(job, &inside)?;
+    let Some(process) = job.spec.process() else {
+        return Err(RuntimeError::Specification("there is no process".to_owned()));
+    };
+    let identity = Identity::resolve(&inside, job.user.as_deref(), process.user())?;
+    let terminal = if process.terminal().unwrap_or(false) { Some(Pty::open(&inside, &identity)?) } else { None };
+    let filter = Filter::for_spec(&job.spec)?;
+    let workload = Workload {
+        process,
+        identity: &identity,
+        map: job.map,
+        filter: &filter,
+        terminal: terminal.as_ref().map(|terminal| &terminal.container),
+    };
+    drop(inside);
+    let pid = start_workload(&workload)?;
+    super::supervisor::replace_stdio(&null)?;
+    let (master, container) = terminal.map(|terminal| (terminal.master, terminal.container)).unzip();
+    channel.send(&Message::Started(master));
+    privileges::keep_kill_only()?;
+    Ok(Started { pid, _terminal: container })
+}
+
+/// Forks, and waits until the child has become the workload.
+#[expect(clippy::exit, reason = "the child must not run the parent's code")]
+fn start_workload(workload: &Workload<'_>) -> Result<libc::pid_t, RuntimeError> {
+    let failed = RuntimeError::start("start the workload's process");
+    let (read, write) = match pipe_with(PipeFlags::CLOEXEC) {
+        Ok(ends) => ends,
+        Err(error) => return Err(failed(error.into())),
+    };
+    match fork(0).map_err(failed)? {
+        None => {
+            let failure = Failure::of(&workload.execute());
+            // A failure has a JSON form, and the init reads to the end.
+            let _ = rustix::io::write(&write, &serde_json::to_vec(&failure).unwrap_or_default());
+            std::process::exit(FAILED)
+        }
+        Some(pid) => {
+            drop(write);
+            let mut words = Vec::new();
+            std::fs::File::from(read).read_to_end(&mut words).map_err(RuntimeError::start("hear from the workload"))?;
+            if words.is_empty() {
+                return Ok(pid);
+            }
+            signal::wait_for(pid);
+            let failure = serde_json::from_slice::<Failure>(&words);
+            Err(failure.map_or_else(|_| RuntimeError::Supervisor("the workload did not start".to_owned()), Failure::into_error))
+        }
+    }
+}
+
+/// Reaps and hands signals on until the workload ends, and tells how.
+fn attend(workload: &Started, channel: &Channel) -> Result<(), RuntimeError> {
+    let queue = signal::Queue::open().map_err(RuntimeError::start("read signals"))?;
+    loop {
+        while let Some((pid, status)) = signal::reap() {
+            if pid == workload.pid {
+                channel.send(&Message::Ended(status));
+                return Ok(());
+            }
+        }
+        match poll(&mut [PollFd::new(queue.fd(), PollFlags::IN)], None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(RuntimeError::start("wait for the workload")(error.into())),
+        }
+        while let Some(number) = queue.next() {
+            if number != libc::SIGCHLD {
+                signal::send(workload.pid, number);
+            }
+        }
+    }
+}
+
+fn has_namespace(job: &Job, kind: LinuxNamespaceType) -> bool {
+    let listed = job.spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
+    listed.iter().any(|namespace| namespace.typ() == kind)
+}
+
+fn name_host(job: &Job) -> Result<(), RuntimeError> {
+    match job.spec.hostname() {
+        Some(name) if has_namespace(job, LinuxNamespaceType::Uts) => rustix::system::sethostname(name.as_bytes())
+            .map_err(|error| RuntimeError::start(format!("set the host name {name:?}"))(error.into())),
+        _ => Ok(()),
+    }
+}
+
+/// A pseudo-terminal of the container's own devpts.
+struct Pty {
+    master: OwnedFd,
+    container: OwnedFd,
+}
+
+impl Pty {
+    fn open(root: &RootDir, identity: &Identity) -> Result<Self, RuntimeError> {
+        let failed = |error: rustix::io::Errno| RuntimeError::start("open a terminal in the container")(error.into());
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let master = open("/dev/pts/ptmx", flags, Mode::empty()).map_err(failed)?;
+        unlockpt(&master).map_err(failed)?;
+        let container = ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+            .map_err(failed)?;
+        // Without a range of ids it is the one user's anyway.
+        let _ = fchown(&container, Some(Uid::from_raw(identity.uid)), None::<Gid>);
+        let console = || RuntimeError::start("bind /dev/console in the container");
+        let name = rustix::pty::ptsname(&master, Vec::new()).map_err(failed)?;
+        let tree = clone_tree(rustix::fs::CWD, name.as_c_str(), Recursive::No).map_err(console())?;
+        let target = root.target(std::path::Path::new("/dev/console"), Target::File).map_err(console())?;
+        attach_at(tree, target).map_err(console())?;
+        Ok(Self { master, container })
+    }
+}

@@ -1,0 +1,195 @@
+//! The last steps before the workload: limits, identity, privileges, filter, exec.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use oci_spec::runtime::{PosixRlimit, PosixRlimitType, Process};
+use rustix::fs::Mode;
+use rustix::process::{Gid, Resource, Rlimit, Uid, chdir, setrlimit, setsid, umask};
+use rustix::thread::{
+    set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+
+use super::identity::Identity;
+use super::idmap::write_single;
+use super::job::MapKind;
+use super::privileges::Privileges;
+use super::seccomp::Filter;
+use crate::error::RuntimeError;
+use crate::sys::{clone, namespace, signal};
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A program of the container and how it is to run.
+pub(super) struct Workload<'a> {
+    pub(super) process: &'a Process,
+    pub(super) identity: &'a Identity,
+    pub(super) map: MapKind,
+    pub(super) filter: &'a Filter,
+    /// The container's side of a pseudo-terminal.
+    pub(super) terminal: Option<&'a OwnedFd>,
+}
+
+impl Workload<'_> {
+    /// Becomes the program. Comes back only with a reason why not.
+    pub(super) fn execute(&self) -> RuntimeError {
+        match self.prepare() {
+            Ok(()) => self.replace(),
+            Err(error) => error,
+        }
+    }
+
+    fn prepare(&self) -> Result<(), RuntimeError> {
+        let failed = |what: &str| {
+            let what = what.to_owned();
+            move |error: rustix::io::Errno| RuntimeError::start(what)(error.into())
+        };
+        // A session of its own: it cannot put characters into the input of the caller's terminal.
+        setsid().map_err(failed("make a session"))?;
+        if let Some(terminal) = self.terminal {
+            rustix::process::ioctl_tiocsctty(terminal).map_err(failed("take the terminal"))?;
+            rustix::stdio::dup2_stdin(terminal).map_err(failed("take the terminal"))?;
+            rustix::stdio::dup2_stdout(terminal).map_err(failed("take the terminal"))?;
+            rustix::stdio::dup2_stderr(terminal).map_err(failed("take the terminal"))?;
+        }
+        clone::close_on_exec_from(3).map_err(RuntimeError::start("close what is not the workload's"))?;
+        for limit in self.process.rlimits().iter().flatten() {
+            set_limit(limit)?;
+        }
+        if let Some(score) = self.process.oom_score_adj() {
+            std::fs::write("/proc/self/oom_score_adj", score.to_string())
+                .map_err(RuntimeError::start("set the OOM score"))?;
+        }
+        umask(Mode::from_raw_mode(self.process.user().umask().unwrap_or(0o022)));
+        self.become_user()?;
+        let directory = self.process.cwd();
+        let directory = if directory.as_os_str().is_empty() { Path::new("/") } else { directory };
+        chdir(directory)
+            .map_err(failed(&format!("enter the working directory {} of the container", directory.display())))?;
+        signal::reset_all();
+        if self.process.no_new_privileges().unwrap_or(false) {
+            set_no_new_privs(true).map_err(failed("set no_new_privs"))?;
+            self.filter.install()?;
+        }
+        Ok(())
+    }
+
+    fn become_user(&self) -> Result<(), RuntimeError> {
+        let Identity { uid, gid, groups, .. } = self.identity;
+        let step = || format!("become user {uid} and group {gid} of the container");
+        if self.map == MapKind::Single && (*uid, *gid) != (0, 0) {
+            // The one mapped user is root of the namespace that the mounts were made in; in one more it has the wanted number.
+            namespace::unshare_user().map_err(RuntimeError::start(step()))?;
+            write_single("/proc/self", 0, 0, (*uid, *gid))?;
+        }
+        let privileges = Privileges::of(self.process.capabilities().as_ref());
+        privileges.bound()?;
+        // Without no_new_privs the filter needs a right that goes with the change of user.
+        if !self.process.no_new_privileges().unwrap_or(false) {
+            self.filter.install()?;
+        }
+        let failed = |error: rustix::io::Errno| RuntimeError::Start {
+            what: step(),
+            remedy: unmapped(self.map, error),
+            source: error.into(),
+        };
+        if self.map != MapKind::Single {
+            let groups: Vec<Gid> = groups.iter().map(|&group| Gid::from_raw(group)).collect();
+            set_thread_groups(&groups).map_err(failed)?;
+        }
+        set_keep_capabilities(privileges.has_ambient()).map_err(failed)?;
+        let (uid_raw, gid_raw) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
+        set_thread_res_gid(gid_raw, gid_raw, gid_raw).map_err(failed)?;
+        set_thread_res_uid(uid_raw, uid_raw, uid_raw).map_err(failed)?;
+        privileges.apply(*uid)
+    }
+
+    fn replace(&self) -> RuntimeError {
+        let arguments = self.process.args().as_deref().unwrap_or_default();
+        let Some(program) = arguments.first() else {
+            return RuntimeError::Specification("there is no program to run".to_owned());
+        };
+        let environment = self.environment();
+        let texts = |list: &[String]| -> Option<Vec<CString>> {
+            list.iter().map(|text| CString::new(text.as_bytes()).ok()).collect()
+        };
+        let (Some(argv), Some(envp)) = (texts(arguments), texts(&environment)) else {
+            return RuntimeError::Specification("an argument or variable has a NUL byte".to_owned());
+        };
+        let path = environment.iter().find_map(|text| text.strip_prefix("PATH=")).unwrap_or(PATH);
+        let candidates: Vec<String> = if program.contains('/') {
+            vec![program.clone()]
+        } else {
+            path.split(':').map(|directory| if directory.is_empty() { program.clone() } else { format!("{directory}/{program}") }).collect()
+        };
+        let mut reason = None;
+        for candidate in candidates {
+            // It came from texts without NUL.
+            let Ok(file) = CString::new(candidate.as_bytes()) else { continue };
+            let error = clone::execve(&file, &argv, &envp);
+            match error.raw_os_error() {
+                // A file that is there but lacks its interpreter says the same.
+                Some(libc::ENOENT | libc::ENOTDIR) if !Path::new(&candidate).exists() => {}
+                Some(libc::EACCES) => reason = Some(error),
+                _ => {
+                    reason = Some(error);
+                    break;
+                }
+            }
+        }
+        match reason {
+            Some(source) => RuntimeError::ProgramNotExecutable { program: program.clone(), source },
+            None => RuntimeError::ProgramNotFound(program.clone()),
+        }
+    }
+
+    fn environment(&self) -> Vec<String> {
+        let mut environment = self.process.env().clone().unwrap_or_default();
+        let mut default = |name: &str, value: &str| {
+            if !environment.iter().any(|text| text.strip_prefix(name).is_some_and(|rest| rest.starts_with('='))) {
+                environment.push(format!("{name}={value}"));
+            }
+        };
+        default("PATH", PATH);
+        default("HOME", self.identity.home.as_deref().unwrap_or("/"));
+        if self.terminal.is_some() {
+            default("TERM", "xterm");
+        }
+        environment
+    }
+}
+
+fn unmapped(map: MapKind, error: rustix::io::Errno) -> &'static str {
+    match (map, error) {
+        (MapKind::Range, rustix::io::Errno::INVAL) => {
+            "the id is outside the range that /etc/subuid and /etc/subgid give to the caller"
+        }
+        _ => "",
+    }
+}
+
+fn set_limit(limit: &PosixRlimit) -> Result<(), RuntimeError> {
+    let resource = match limit.typ() {
+        PosixRlimitType::RlimitCpu => Resource::Cpu,
+        PosixRlimitType::RlimitFsize => Resource::Fsize,
+        PosixRlimitType::RlimitData => Resource::Data,
+        PosixRlimitType::RlimitStack => Resource::Stack,
+        PosixRlimitType::RlimitCore => Resource::Core,
+        PosixRlimitType::RlimitRss => Resource::Rss,
+        PosixRlimitType::RlimitNproc => Resource::Nproc,
+        PosixRlimitType::RlimitNofile => Resource::Nofile,
+        PosixRlimitType::RlimitMemlock => Resource::Memlock,
+        PosixRlimitType::RlimitAs => Resource::As,
+        PosixRlimitType::RlimitLocks => Resource::Locks,
+        PosixRlimitType::RlimitSigpending => Resource::Sigpending,
+        PosixRlimitType::RlimitMsgqueue => Resource::Msgqueue,
+        PosixRlimitType::RlimitNice => Resource::Nice,
+        PosixRlimitType::RlimitRtprio => Resource::Rtprio,
+        PosixRlimitType::RlimitRttime => Resource::Rttime,
+    };
+    let value = |value: u64| (value != libc::RLIM_INFINITY).then_some(value);
+    let wanted = Rlimit { current: value(limit.soft()), maximum: value(limit.hard()) };
+    setrlimit(resource, wanted)
+        .map_err(|error| RuntimeError::start(format!("set the limit {}", limit.typ()))(error.into()))
+}
