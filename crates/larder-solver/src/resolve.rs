@@ -2,7 +2,7 @@
 //!
 //! 1. The request is looked up in a [`catalog::Catalog`], which expands provides and parses only what is visited.
 //! 2. [`propose`] makes a choice the way apt does. Where it is valid, it is the answer.
-//! 3. Else [`sat`] finds one, or proves that there is none; it prefers what was proposed.
+//! 3. Else [`search`] finds one with [`sat`], or proves that there is none; it prefers what was proposed.
 //! 4. [`check::needed`] drops what nothing needs, [`links`] says why each package is there.
 //!
 //! The answer depends on the set of roots, not on their order: they are sorted first, and every list that the universe
@@ -15,14 +15,11 @@ mod prefer;
 mod problem;
 mod propose;
 mod sat;
-
-use std::collections::BTreeMap;
+mod search;
 
 use self::catalog::Catalog;
-use self::check::Choice;
 use self::prefer::Preferences;
 use self::problem::Problem;
-use self::sat::Sat;
 use crate::{Failure, Request, Solution, Universe};
 
 /// Chooses packages so that every root, requirement and conflict is honoured.
@@ -37,13 +34,8 @@ pub fn resolve(universe: &dyn Universe, request: &Request<'_>) -> Result<Solutio
     let choice = if check::is_valid(&catalog, &problem, &proposal) {
         proposal
     } else {
-        search(&catalog, &preferences, &problem, proposal).ok_or(Failure { reasons: Vec::new() })?
+        search::search(&catalog, &preferences, &problem, proposal).ok_or(Failure { reasons: Vec::new() })?
     };
     let choice = check::needed(&catalog, &problem, &choice);
     Ok(links::solution(&catalog, request, &problem, &choice))
-}
-
-fn search(catalog: &Catalog<'_>, preferences: &Preferences, problem: &Problem, hint: Choice) -> Option<Choice> {
-    let mut sat = Sat::new(catalog, preferences, hint);
-    sat.solve(problem.roots.iter().map(|root| root.picks.as_slice()), &BTreeMap::new())
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use super::catalog::{Catalog, NameId, Pick};
-use crate::{PackageId, Request};
+use crate::{PackageId, Request, Update};
 
 /// The preferences of one request. They never make an answer invalid; they choose among valid ones.
 pub(crate) struct Preferences {
@@ -12,12 +12,15 @@ pub(crate) struct Preferences {
     candidates: HashMap<NameId, Option<PackageId>>,
     /// The names that are locked: among alternatives they come first, so that an update keeps its choices.
     locked: HashSet<NameId>,
+    /// The names whose lock is lifted.
+    freed: HashSet<NameId>,
 }
 
 impl Preferences {
     pub(crate) fn new(catalog: &Catalog<'_>, request: &Request<'_>) -> Self {
         let mut candidates = HashMap::new();
         let mut locked = HashSet::new();
+        let mut freed = HashSet::new();
         let mut note = |name: &str| {
             let id = catalog.name_id(name);
             let entry = catalog.name(id);
@@ -34,13 +37,17 @@ impl Preferences {
         for root in request.roots {
             note(&root.name);
         }
-        for name in request.locked.keys() {
-            locked.insert(note(name));
+        if request.update != Update::All {
+            for name in request.locked.keys() {
+                locked.insert(note(name));
+            }
         }
-        if request.update == crate::Update::All {
-            locked.clear();
+        if let Update::Some(names) = &request.update {
+            for name in names {
+                freed.insert(note(name));
+            }
         }
-        Self { candidates, locked }
+        Self { candidates, locked, freed }
     }
 
     /// The version of a name to try first.
@@ -51,8 +58,14 @@ impl Preferences {
         }
     }
 
+    /// Whether a name was chosen before and is not forgotten; its version may be freed.
     pub(crate) fn is_locked(&self, name: NameId) -> bool {
         self.locked.contains(&name)
+    }
+
+    /// Whether the update is about this name.
+    pub(crate) fn is_freed(&self, name: NameId) -> bool {
+        self.freed.contains(&name)
     }
 }
 

@@ -1,0 +1,108 @@
+//! The search for an answer where apt's way gives none: the SAT solver, asked again until the answer is close to what
+//! the preferences want.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
+
+use super::catalog::{Catalog, NameId, Pick};
+use super::check::{self, Choice, has};
+use super::prefer::Preferences;
+use super::problem::Problem;
+use super::sat::Sat;
+use crate::PackageId;
+
+/// An answer, or `None` where there is none.
+///
+/// Versions: each name of the answer has its preferred version (the locked one, or the newest), unless taking it
+/// would leave no answer given those names that already have theirs. Freed names come first, then the order is by name. So an
+/// update changes what constraints force and nothing else.
+///
+/// Recommends: each clause that an answer can meet without changing the versions chosen is met.
+pub(crate) fn search(
+    catalog: &Catalog<'_>,
+    preferences: &Preferences,
+    problem: &Problem,
+    hint: Choice,
+) -> Option<Choice> {
+    let mut sat = Sat::new(catalog, preferences, hint);
+    let demands: Vec<&[Pick]> = problem.roots.iter().map(|root| root.picks.as_slice()).collect();
+    let first = sat.solve(demands.iter().copied(), &BTreeMap::new())?;
+    let choice = prefer_versions(&mut sat, preferences, problem, &demands, catalog, first);
+    if problem.recommends { Some(add_recommended(catalog, preferences, problem, &demands, choice)) } else { Some(choice) }
+}
+
+/// Moves names to their preferred versions, one after the other.
+fn prefer_versions(
+    sat: &mut Sat<'_, '_>,
+    preferences: &Preferences,
+    problem: &Problem,
+    demands: &[&[Pick]],
+    catalog: &Catalog<'_>,
+    first: Choice,
+) -> Choice {
+    let mut choice = check::needed(catalog, problem, &first);
+    let mut kept: BTreeMap<NameId, PackageId> = BTreeMap::new();
+    let mut refused: HashSet<NameId> = HashSet::new();
+    loop {
+        let mut next: Option<(bool, Rc<str>, Pick)> = None;
+        for (name, id) in &choice {
+            let Some(wanted) = preferences.candidate(catalog, *name) else { continue };
+            if wanted == *id {
+                kept.insert(*name, wanted);
+            } else if !refused.contains(name) {
+                let key = (!preferences.is_freed(*name), Rc::clone(&catalog.name(*name).text));
+                if next.as_ref().is_none_or(|(freed, text, _)| key < (*freed, Rc::clone(text))) {
+                    next = Some((key.0, key.1, Pick { id: wanted, name: *name }));
+                }
+            }
+        }
+        let Some((_, _, wish)) = next else { return choice };
+        let mut only = kept.clone();
+        only.insert(wish.name, wish.id);
+        match sat.solve(demands.iter().copied(), &only) {
+            Some(better) => {
+                choice = check::needed(catalog, problem, &better);
+                kept.insert(wish.name, wish.id);
+            }
+            None => {
+                refused.insert(wish.name);
+            }
+        }
+    }
+}
+
+/// Adds what the answer recommends, clause by clause in the order of the packages' names, where it can be had.
+fn add_recommended(
+    catalog: &Catalog<'_>,
+    preferences: &Preferences,
+    problem: &Problem,
+    demands: &[&[Pick]],
+    first: Choice,
+) -> Choice {
+    let mut sat = Sat::new(catalog, preferences, first.clone());
+    let mut choice = first;
+    let mut wishes: Vec<Vec<Pick>> = Vec::new();
+    let mut tried: BTreeSet<(NameId, usize)> = BTreeSet::new();
+    loop {
+        let mut next: Option<(Rc<str>, usize, NameId, Vec<Pick>)> = None;
+        for (name, id) in &choice {
+            let package = catalog.package(*id);
+            let open = catalog.recommends(&package).iter().enumerate().find(|(index, clause)| {
+                !tried.contains(&(*name, *index)) && !clause.picks().any(|pick| has(&choice, pick))
+            });
+            let Some((index, clause)) = open else { continue };
+            let text = Rc::clone(&catalog.name(*name).text);
+            if next.as_ref().is_none_or(|(other, ..)| text < *other) {
+                next = Some((text, index, *name, clause.picks().collect()));
+            }
+        }
+        let Some((_, index, name, picks)) = next else { return choice };
+        tried.insert((name, index));
+        let only: BTreeMap<NameId, PackageId> = choice.iter().map(|(name, id)| (*name, *id)).collect();
+        let all = demands.iter().copied().chain(wishes.iter().map(Vec::as_slice)).chain([picks.as_slice()]);
+        if let Some(more) = sat.solve(all, &only) {
+            choice = check::needed(catalog, problem, &more);
+            wishes.push(picks);
+        }
+    }
+}
