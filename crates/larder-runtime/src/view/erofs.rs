@@ -61,10 +61,7 @@ impl Way for Erofs {
     }
 
     fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {
-        let erofs = Context::open("erofs")?;
-        erofs.flag("ro")?;
-        erofs.string("source", artefact.join("image"))?;
-        let tree = erofs.mount(MountAttrFlags::empty())?;
+        let tree = mount_image(artefact)?;
         let mountpoint = artefact.join("mountpoint");
         mount(Layers {
             tree: tree.as_fd(),
@@ -75,6 +72,14 @@ impl Way for Erofs {
             marks: Marks::Trusted,
         })
     }
+}
+
+/// Mounts the image of an artefact from its file, attached nowhere.
+pub(crate) fn mount_image(artefact: &Path) -> Result<OwnedFd, RuntimeError> {
+    let erofs = Context::open("erofs")?;
+    erofs.flag("ro")?;
+    erofs.string("source", artefact.join("image"))?;
+    erofs.mount(MountAttrFlags::empty())
 }
 
 /// The image of a listing.

@@ -159,3 +159,87 @@ impl Drop for Attached<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsRawFd;
+    use std::process::Command;
+
+    use super::*;
+    use crate::view::erofs::Erofs;
+    use crate::view::stubs::Stubs;
+    use crate::view::way::Way;
+    use crate::view::witness::object_path;
+    use crate::view::{RootAttributes, ViewEntry, ViewKind, ViewTree};
+
+    /// The attempts for older kernels work on newer ones too, so all of them can be tried in one place.
+    #[test]
+    fn every_attempt_shows_the_objects() {
+        if !rustix::process::geteuid().is_root() {
+            use std::io::Write;
+            return writeln!(std::io::stderr(), "SKIPPED the overlays for older kernels: it needs root").unwrap();
+        }
+        // Attaching a mount for a moment wants a mount namespace of its own.
+        let output = Command::new("unshare")
+            .args(["-m", "--propagation", "private"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "view::overlay::tests::every_attempt"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by the test above, in a mount namespace"]
+    fn every_attempt() {
+        let directory = tempfile::tempdir().unwrap();
+        let objects = directory.path().join("objects");
+        let object = object_path(&objects, &[7; 32]);
+        fs::create_dir_all(object.parent().unwrap()).unwrap();
+        fs::write(&object, "content").unwrap();
+        let entry = ViewEntry {
+            path: b"file".to_vec(),
+            kind: ViewKind::File { object: [7; 32], size: 7 },
+            mode: 0o600,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            xattrs: Vec::new(),
+        };
+        let root = RootAttributes { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
+        let tree = ViewTree::new(root, vec![entry]).unwrap();
+        for way in ["erofs", "stubs"] {
+            fs::create_dir(directory.path().join(way)).unwrap();
+        }
+        Erofs.write(&tree, &directory.path().join("erofs")).unwrap();
+        Stubs.write(&tree, &directory.path().join("stubs")).unwrap();
+        for (index, attempt) in ATTEMPTS.into_iter().enumerate() {
+            let upper = directory.path().join(format!("upper-{index}"));
+            let work = directory.path().join(format!("work-{index}"));
+            fs::create_dir(&upper).unwrap();
+            fs::create_dir(&work).unwrap();
+            let upper = Some(Upper { upperdir: &upper, workdir: &work });
+            let path = directory.path().join("erofs/mountpoint");
+            let image = crate::view::erofs::mount_image(&directory.path().join("erofs")).unwrap();
+            let layers =
+                Layers { tree: image.as_fd(), tree_path: &path, detached: true, objects: &objects, upper, marks: Marks::Trusted };
+            check(try_mount(layers, attempt), attempt);
+            assert!(fs::read_dir(&path).unwrap().next().is_none(), "{attempt:?}: still attached");
+
+            if !attempt.metacopy {
+                let path = directory.path().join("stubs/tree");
+                let stubs = open_directory(&path).unwrap();
+                let layers = Layers { tree: stubs.as_fd(), tree_path: &path, detached: false, upper: None, marks: Marks::User, ..layers };
+                check(try_mount(layers, attempt), attempt);
+            }
+        }
+    }
+
+    fn check(mount: Result<OwnedFd, RuntimeError>, attempt: Attempt) {
+        let mount = mount.unwrap_or_else(|error| panic!("{attempt:?}: {}", error.chain()));
+        let file = format!("/proc/self/fd/{}/file", mount.as_raw_fd());
+        assert_eq!(fs::read_to_string(file).unwrap(), "content", "{attempt:?}");
+    }
+}

@@ -36,7 +36,8 @@ pub struct ViewEntry {
     pub gid: u32,
     /// The modification time in seconds since 1970.
     pub mtime: u64,
-    /// Extended attributes: `security.capability` and `user.*`, never `*.overlay.*`, in any order.
+    /// Extended attributes: `security.capability` and `user.*`, never `*.overlay.*`, at most 3072 bytes of names and values,
+    /// in any order.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -128,15 +129,19 @@ fn check_entry(entry: &ViewEntry) -> Result<(), &'static str> {
         return Err("the link target is empty, too long or has a NUL byte");
     }
     for (index, (name, value)) in entry.xattrs.iter().enumerate() {
-        check_attribute(&entry.kind, name, value)?;
+        check_attribute(&entry.kind, name)?;
         if entry.xattrs[..index].iter().any(|(other, _)| other == name) {
             return Err("an attribute is listed twice");
         }
     }
+    // Some file systems keep them in one block of 4096 bytes, together with what a view needs of its own.
+    if entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > 3072 {
+        return Err("the attributes are longer than 3072 bytes together");
+    }
     Ok(())
 }
 
-fn check_attribute(kind: &ViewKind, name: &[u8], value: &[u8]) -> Result<(), &'static str> {
+fn check_attribute(kind: &ViewKind, name: &[u8]) -> Result<(), &'static str> {
     if matches!(kind, ViewKind::Symlink { .. }) {
         return Err("a symlink has attributes");
     }
@@ -148,8 +153,80 @@ fn check_attribute(kind: &ViewKind, name: &[u8], value: &[u8]) -> Result<(), &'s
     if !allowed || name.contains(&0) {
         return Err("an attribute is neither security.capability nor a plain user attribute");
     }
-    if value.len() > 2048 {
-        return Err("an attribute is longer than 2048 bytes");
-    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: RootAttributes = RootAttributes { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
+
+    fn entry(path: &str, kind: ViewKind) -> ViewEntry {
+        ViewEntry { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new() }
+    }
+
+    fn file(path: &str) -> ViewEntry {
+        entry(path, ViewKind::File { object: [1; 32], size: 1 })
+    }
+
+    fn directory(path: &str) -> ViewEntry {
+        entry(path, ViewKind::Directory)
+    }
+
+    fn reason(entries: Vec<ViewEntry>) -> &'static str {
+        match ViewTree::new(ROOT, entries).unwrap_err() {
+            RuntimeError::ViewEntry { reason, .. } => reason,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn entries_are_sorted_by_bytes() {
+        let tree = ViewTree::new(ROOT, vec![file("a/c"), file("a-b"), directory("a")]).unwrap();
+        let paths: Vec<_> = tree.entries().iter().map(|entry| entry.path.as_slice()).collect();
+        assert_eq!(paths, [b"a".as_slice(), b"a-b", b"a/c"]);
+    }
+
+    #[test]
+    fn paths_are_plain_and_have_parents() {
+        for path in ["", "/a", "a/", "a//b", ".", "a/../b", "a\0"] {
+            assert_eq!(reason(vec![directory("a"), file(path)]), "the path is not plain and relative", "{path:?}");
+        }
+        assert_eq!(reason(vec![file(&"a".repeat(256))]), "a part of the path is longer than 255 bytes");
+        assert_eq!(reason(vec![file("a/b")]), "its parent is not a listed directory");
+        assert_eq!(reason(vec![file("a"), file("a/b")]), "its parent is not a listed directory");
+        assert_eq!(reason(vec![file("a"), directory("a")]), "it is listed twice");
+    }
+
+    #[test]
+    fn no_attribute_leads_into_the_store() {
+        let refused = "an attribute is neither security.capability nor a plain user attribute";
+        for name in ["user.overlay.redirect", "trusted.overlay.redirect", "security.selinux", "user.", "system.posix_acl_access"] {
+            let mut hostile = file("a");
+            hostile.xattrs.push((name.into(), b"/00/11".to_vec()));
+            assert_eq!(reason(vec![hostile]), refused, "{name}");
+        }
+    }
+
+    #[test]
+    fn attributes_fit_everywhere() {
+        let with = |xattrs: Vec<(Vec<u8>, Vec<u8>)>| vec![ViewEntry { xattrs, ..file("a") }];
+        let attribute = |name: &str, size: usize| (name.as_bytes().to_vec(), vec![1; size]);
+        ViewTree::new(ROOT, with(vec![attribute("user.a", 1500), attribute("user.b", 1500)])).unwrap();
+        assert_eq!(reason(with(vec![attribute("user.a", 1), attribute("user.a", 2)])), "an attribute is listed twice");
+        assert_eq!(reason(with(vec![attribute("user.a", 4000)])), "the attributes are longer than 3072 bytes together");
+        let link = ViewEntry { xattrs: vec![attribute("user.a", 1)], ..entry("l", ViewKind::Symlink { target: b"x".to_vec() }) };
+        assert_eq!(reason(vec![link]), "a symlink has attributes");
+    }
+
+    #[test]
+    fn modes_times_and_targets_are_in_range() {
+        assert_eq!(reason(vec![ViewEntry { mode: 0o10644, ..file("a") }]), "the mode has more than permission bits");
+        assert_eq!(reason(vec![ViewEntry { mtime: u64::MAX, ..file("a") }]), "the time is out of range");
+        for target in [Vec::new(), vec![b'x'; 4096], b"a\0".to_vec()] {
+            let link = entry("l", ViewKind::Symlink { target });
+            assert_eq!(reason(vec![link]), "the link target is empty, too long or has a NUL byte");
+        }
+    }
 }

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder_runtime::RuntimeError;
+use rustix::fs::XattrFlags;
 use larder_runtime::view::{View, ViewKind, ViewTree, by_name, ViewKindName};
 
-use crate::fixture::{Fixture, ROOT, inside};
+use crate::fixture::{Fixture, ROOT, inside, skip};
 
 pub(crate) fn prepared_once(view: &dyn View, fixture: &Fixture) {
     view.remove(&fixture.views, "01").unwrap();
@@ -62,7 +63,7 @@ pub(crate) fn failed(view: &dyn View, fixture: &Fixture) {
 /// A process that prepares is killed at many instants; the view is then whole or not there.
 pub(crate) fn killed(view: &dyn View, fixture: &Fixture) {
     let key = "05";
-    for delay in (0..12).map(|step| Duration::from_millis(step * step)) {
+    for delay in (0..8).map(|step| Duration::from_millis(step * step)) {
         view.remove(&fixture.views, key).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "lifecycle::prepare_in_a_loop"])
@@ -124,6 +125,26 @@ pub(crate) fn missing_object(view: &dyn View, fixture: &Fixture) {
     view.remove(&fixture.views, "07").unwrap();
     view.prepare(&fixture.request("07", &|| Ok(tree.clone()))).unwrap_err();
     fixture.assert_no_leavings();
+}
+
+/// A stub that leads to another object is found at the mount.
+#[test]
+fn other_content() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("other_content", "it needs root");
+    }
+    let fixture = Fixture::new();
+    let view = by_name(ViewKindName::Stubs).unwrap();
+    let prepared = fixture.prepare(view.as_ref());
+    let other = hex::encode(blake3::hash(b"beside").as_bytes());
+    let redirect = format!("/{}/{}", &other[..2], &other[2..]);
+    // The smallest files come first, and of those the first by digest: all of one byte are changed.
+    let path = prepared.path.join("tree/usr/lib/size-1");
+    let packaged = prepared.path.join("tree/packages/debian.org/size-1");
+    for path in [path, packaged] {
+        rustix::fs::setxattr(&path, "user.overlay.redirect", redirect.as_bytes(), XattrFlags::REPLACE).unwrap();
+    }
+    assert!(matches!(view.mount(&prepared, None), Err(RuntimeError::ViewMismatch { .. })));
 }
 
 pub(crate) fn removed(view: &dyn View, fixture: &Fixture) {
