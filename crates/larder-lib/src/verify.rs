@@ -293,7 +293,10 @@ impl Programs {
                     found.add(index, Reason::Interpreter { interpreter }, None, Severity::Finding);
                 }
                 None if input.base == Base::None && ASSUMED.contains(&interpreter.as_str()) => {
-                    let severity = if self.run == Some(index) { Severity::Failure } else { Severity::Finding };
+                    // What the image runs, and what its author put there, is not Debian's price to pay.
+                    let own = root.entries[index].owner == Owner::Image;
+                    let expected = self.run != Some(index) && !own;
+                    let severity = if expected { Severity::Finding } else { severity };
                     found.add(index, Reason::AssumedInterpreter { interpreter }, None, severity);
                 }
                 None => found.add(index, Reason::Interpreter { interpreter }, None, severity),

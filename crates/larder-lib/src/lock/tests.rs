@@ -105,7 +105,7 @@ fn wrong_texts_are_refused_with_their_place() {
         ("format = 1", "format = 2", "has format 2, and this larder reads 1"),
         ("format = 1", "<<<<<<< ours", "larder.lock:3:9: this isn't a lock"),
         ("table = 4", "tabel = 4", "unknown field `tabel`"),
-        ("table = 4\n", "", "larder.lock:18:8: this isn't a lock: `declarations` and `table` stand together"),
+        ("table = 4\n", "", "larder.lock:20:8: this isn't a lock: `declarations` and `table` stand together"),
         ("\"debian.org/a\"", "\"a\"", "is not a name"),
         ("version = \"1\"", "version = \"1 2\"", "is not a version"),
         ("fileset = \"blake3:03", "fileset = \"blake3:3", "is not a digest"),
