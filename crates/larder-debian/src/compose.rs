@@ -14,8 +14,8 @@
 //!
 //! The time that a composed file shows is derived from its content, so that two contents seldom show one time.
 //!
-//! Absent on purpose: composers that need a program of the image. Running the
-//! program is the work of whoever can run a container.
+//! Absent on purpose: running a program of the image, which takes a container. The composer that needs one has its pure part
+//! in [`python`].
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -31,12 +31,13 @@ mod error;
 mod ids;
 mod java_keystore;
 mod ld_cache;
+pub mod python;
 mod seeds;
 mod status;
-mod users;
-mod usr_merge;
 #[cfg(test)]
 mod tests;
+mod users;
+mod usr_merge;
 
 use draft::Draft;
 pub use draft::shown_time;

@@ -8,7 +8,7 @@ use larder_store::plan::{InstallPlan, Loaded, Planned};
 use larder_store::tree::Attributes;
 use larder_store::{Entry, ObjectDigest, TreePath};
 
-use super::{Composed, ComposedEntry, ComposeError, Contents, Ids};
+use super::{ComposeError, Composed, ComposedEntry, Contents, Ids};
 
 /// 1980-01-02, before which some archive formats have no times.
 const EARLIEST: u64 = 315_619_200;
@@ -70,7 +70,11 @@ impl<'a> Draft<'a> {
     fn place(&self, path: &TreePath) -> TreePath {
         let Some(parent) = path.parent() else { return path.clone() };
         let Some(real) = self.walk(parent.as_bytes(), false) else { return path.clone() };
-        let joined = if real.is_empty() { path.file_name().to_vec() } else { [&real, b"/".as_slice(), path.file_name()].concat() };
+        let joined = if real.is_empty() {
+            path.file_name().to_vec()
+        } else {
+            [&real, b"/".as_slice(), path.file_name()].concat()
+        };
         TreePath::new(joined).unwrap_or_else(|_| path.clone())
     }
 
@@ -149,7 +153,8 @@ impl<'a> Draft<'a> {
         if self.plan.entries.contains_key(&path) {
             return Ok(());
         }
-        let digest = self.contents.write(content).map_err(|source| ComposeError::Write { path: path.clone(), source })?;
+        let digest =
+            self.contents.write(content).map_err(|source| ComposeError::Write { path: path.clone(), source })?;
         self.put(path, Entry::File { digest, size: content.len() as u64, executable: false }, attributes);
         Ok(())
     }

@@ -64,7 +64,8 @@ pub(super) fn compose(draft: &mut Draft<'_>) -> Result<(), ComposeError> {
 /// The paragraph with its state put after the name, ending in one line end.
 fn paragraph(name: &str, control: &str) -> Paragraph {
     let field = |wanted: &str| {
-        let line = control.lines().find(|line| line.len() > wanted.len() && line[..wanted.len()].eq_ignore_ascii_case(wanted));
+        let line =
+            control.lines().find(|line| line.len() > wanted.len() && line[..wanted.len()].eq_ignore_ascii_case(wanted));
         line.map(|line| line[wanted.len()..].trim())
     };
     let stem = match (field("Multi-Arch:"), field("Architecture:")) {

@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use larder_store::fileset::FileSet;
 use larder_store::fileset::{FilesMetadata, ImageMetadata, Import, InstallRules, Metadata};
 use larder_store::plan::{Catalog, InstallPlan, Loaded, install};
 use larder_store::tree::{Attributes, Tree, TreeBuilder};
-use larder_store::fileset::FileSet;
 use larder_store::{Entry, FileSetDigest, Name, ObjectDigest, TreePath};
 use tempfile::TempDir;
 
-use super::{Composed, ComposedEntry, ComposeError, ComposeInput, ContentError, Contents, compose, current_versions};
+use super::{ComposeError, ComposeInput, Composed, ComposedEntry, ContentError, Contents, compose, current_versions};
 
+mod bytecode;
 mod plain;
 mod real;
 
@@ -83,7 +84,11 @@ impl World {
         let mut draw = Draw::default();
         for (path, content) in files {
             let digest = self.contents.write(content.as_bytes()).expect("write");
-            draw.add(path, Entry::File { digest, size: content.len() as u64, executable: false }, Attributes::default());
+            draw.add(
+                path,
+                Entry::File { digest, size: content.len() as u64, executable: false },
+                Attributes::default(),
+            );
         }
         draw
     }
@@ -173,11 +178,6 @@ impl World {
 impl Draw {
     pub(super) fn add(&mut self, path: &str, entry: Entry, attributes: Attributes) {
         self.entries.insert(TreePath::try_from(path).expect("path"), (entry, attributes));
-    }
-
-    pub(super) fn link(mut self, path: &str, target: &str) -> Self {
-        self.add(path, Entry::Symlink { target: target.as_bytes().into() }, Attributes::default());
-        self
     }
 
     pub(super) fn with(mut self, change: impl FnOnce(&mut InstallRules)) -> Self {
@@ -273,7 +273,14 @@ pub(super) fn unpacked(test: &str, packages: &[&str]) -> Option<TempDir> {
         let data = Command::new("dpkg-deb").arg("--fsys-tarfile").arg(&deb).output().expect("dpkg-deb");
         let tar = folder.path().join("data.tar");
         fs::write(&tar, data.stdout).expect("tar");
-        let done = Command::new("tar").arg("-x").arg("--keep-directory-symlink").arg("-C").arg(&root).arg("-f").arg(&tar).status();
+        let done = Command::new("tar")
+            .arg("-x")
+            .arg("--keep-directory-symlink")
+            .arg("-C")
+            .arg(&root)
+            .arg("-f")
+            .arg(&tar)
+            .status();
         assert!(done.expect("tar").success());
         fs::remove_file(tar).expect("remove");
     }
@@ -283,5 +290,7 @@ pub(super) fn unpacked(test: &str, packages: &[&str]) -> Option<TempDir> {
 fn find_deb(folder: &Path, package: &str) -> Option<PathBuf> {
     let prefix = format!("{package}_");
     let items = fs::read_dir(folder).ok()?.filter_map(Result::ok);
-    items.map(|item| item.path()).find(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&prefix)))
+    items
+        .map(|item| item.path())
+        .find(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&prefix)))
 }

@@ -199,7 +199,11 @@ impl Accounts {
         let bad = [&rule.comment, &rule.home, &rule.shell].into_iter().any(|f| f.contains([':', '\n', '\0']));
         if bad {
             let what = format!("the user {:?}", rule.name);
-            return Err(ComposeError::BadRule { package: by.to_owned(), what, reason: "a field holds a colon or line end" });
+            return Err(ComposeError::BadRule {
+                package: by.to_owned(),
+                what,
+                reason: "a field holds a colon or line end",
+            });
         }
         let Some(there) = self.users.get_mut(&rule.name) else {
             let account = Account {

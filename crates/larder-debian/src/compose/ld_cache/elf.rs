@@ -96,7 +96,9 @@ fn read_inner(file: &File) -> io::Result<Option<Header>> {
     }
     let mut bytes = vec![0; dynamic.file_size as usize];
     file.read_exact_at(&mut bytes, dynamic.offset)?;
-    let Some(soname) = soname_offset(&class, &bytes, &segments) else { return Ok(Some(Header { flags, soname: None })) };
+    let Some(soname) = soname_offset(&class, &bytes, &segments) else {
+        return Ok(Some(Header { flags, soname: None }));
+    };
     let mut text = vec![0; MAX_SONAME + 1];
     let got = read_some_at(file, &mut text, soname)?;
     let Some(end) = text[..got].iter().position(|&b| b == 0) else { return Ok(None) };
@@ -148,9 +150,8 @@ fn soname_offset(class: &Class, dynamic: &[u8], segments: &[Segment]) -> Option<
         }
     }
     let (address, offset) = (strings?, soname?);
-    let load = segments.iter().find(|s| {
-        s.kind == PT_LOAD && address >= s.address && address - s.address < s.file_size
-    })?;
+    let load =
+        segments.iter().find(|s| s.kind == PT_LOAD && address >= s.address && address - s.address < s.file_size)?;
     (address - load.address).checked_add(load.offset)?.checked_add(offset)
 }
 

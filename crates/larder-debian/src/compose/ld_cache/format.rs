@@ -45,9 +45,8 @@ pub(super) fn encode(mut libraries: Vec<Library>) -> Vec<u8> {
         names.dedup();
         names.into_iter().zip(0..).collect()
     };
-    let strings = Strings::new(
-        libraries.iter().flat_map(|l| [&l.path[..], &l.soname[..]]).chain(hwcaps.keys().copied()),
-    );
+    let strings =
+        Strings::new(libraries.iter().flat_map(|l| [&l.path[..], &l.soname[..]]).chain(hwcaps.keys().copied()));
     let base = HEADER + libraries.len() * ENTRY;
     let at = |text: &[u8]| (base + strings.offsets[text]) as u32;
     let extensions = (base + strings.bytes.len()).next_multiple_of(4);
@@ -75,7 +74,8 @@ pub(super) fn encode(mut libraries: Vec<Library>) -> Vec<u8> {
     let names_size = 4 * hwcaps.len() as u32;
     out.extend(EXTENSIONS_MAGIC.to_le_bytes());
     out.extend(sections.to_le_bytes());
-    let mut section = |tag: u32, at: u32, size: u32| [tag, 0, at, size].map(u32::to_le_bytes).into_iter().for_each(|w| out.extend(w));
+    let mut section =
+        |tag: u32, at: u32, size: u32| [tag, 0, at, size].map(u32::to_le_bytes).into_iter().for_each(|w| out.extend(w));
     section(GENERATOR_TAG, names_at + names_size, GENERATOR.len() as u32);
     if !hwcaps.is_empty() {
         section(HWCAPS_TAG, names_at, names_size);

@@ -108,7 +108,10 @@ fn the_images_own_passwd_wins_and_unknown_owners_are_named() {
     draw.add("srv/x", Entry::Directory, owned("nobody-knows"));
     let stray = world.package("stray", draw);
     let error = world.compose_all(&[], vec![stray]).err().expect("an error").to_string();
-    assert!(error.contains("nobody-knows") && error.contains("debian.org/stray") && error.contains("/srv/x"), "{error}");
+    assert!(
+        error.contains("nobody-knows") && error.contains("debian.org/stray") && error.contains("/srv/x"),
+        "{error}"
+    );
     let bad = world.compose_all(&[("etc/passwd", "root:x:0\n")], vec![package]).err().expect("an error");
     assert_eq!(bad.to_string(), "/etc/passwd, line 1: a user has seven fields");
 }
@@ -152,7 +155,10 @@ fn the_highest_priority_wins_then_the_name() {
 #[test]
 fn shells_are_listed_under_both_names() {
     let world = World::new();
-    let bash = world.package("bash", world.draw(&[("usr/bin/bash", ""), ("usr/share/debianutils/shells.d/bash", "/bin/bash\n/bin/rbash\n")]));
+    let bash = world.package(
+        "bash",
+        world.draw(&[("usr/bin/bash", ""), ("usr/share/debianutils/shells.d/bash", "/bin/bash\n/bin/rbash\n")]),
+    );
     let zsh = world.package("zsh", world.draw(&[]).with(|r| r.shells.push("/bin/zsh".to_owned())));
     let made = world.compose_all(&[], vec![bash, zsh]).expect("composed");
     assert_eq!(

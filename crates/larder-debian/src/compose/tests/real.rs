@@ -35,8 +35,21 @@ fn without_generator(cache: &[u8]) -> Vec<u8> {
 fn the_linkers_cache_is_what_ldconfig_writes() {
     let test = "the_linkers_cache_is_what_ldconfig_writes";
     let packages = [
-        "libc6", "libc-bin", "libgcc-s1", "libstdc++6", "libssl3", "zlib1g", "libpcre2-8-0", "libblas3", "libicu72",
-        "libncursesw6", "libtinfo6", "libpython3.11", "liblzma5", "libzstd1", "zlib1g-dev",
+        "libc6",
+        "libc-bin",
+        "libgcc-s1",
+        "libstdc++6",
+        "libssl3",
+        "zlib1g",
+        "libpcre2-8-0",
+        "libblas3",
+        "libicu72",
+        "libncursesw6",
+        "libtinfo6",
+        "libpython3.11",
+        "liblzma5",
+        "libzstd1",
+        "zlib1g-dev",
     ];
     let Some(ldconfig) = tool(test, "ldconfig") else { return };
     let Some(folder) = unpacked(test, &packages) else { return };
@@ -53,7 +66,8 @@ fn the_linkers_cache_is_what_ldconfig_writes() {
     fs::create_dir_all(root.join("opt/own")).expect("directory");
     fs::copy(&zlib, root.join("opt/own/libown.so")).expect("copy");
     fs::write(root.join("opt/own/libtext.so"), "INPUT(libown.so)").expect("text");
-    fs::write(root.join("etc/ld.so.conf.d/own.conf"), "# ours\n/opt/own/\n/usr/lib/x86_64-linux-gnu/blas\n").expect("conf");
+    fs::write(root.join("etc/ld.so.conf.d/own.conf"), "# ours\n/opt/own/\n/usr/lib/x86_64-linux-gnu/blas\n")
+        .expect("conf");
 
     let world = World::new();
     let import = world.package("all", world.draw_folder(&root));
@@ -72,8 +86,12 @@ fn the_linkers_cache_is_what_ldconfig_writes() {
         fs::write(format!("{keep}.real"), &real).expect("write");
     }
     assert!(without_generator(&ours) == without_generator(&real), "the bytes before the writer's name differ");
-    assert_eq!(made.target("usr/lib/x86_64-linux-gnu/libzstd.so.1"), fs::read_link(library.join("libzstd.so.1")).expect("link").to_string_lossy());
-    let linked: Vec<_> = made.composed.files.iter().filter(|f| f.composer == "ld.so.cache").map(|f| f.path.to_string()).collect();
+    assert_eq!(
+        made.target("usr/lib/x86_64-linux-gnu/libzstd.so.1"),
+        fs::read_link(library.join("libzstd.so.1")).expect("link").to_string_lossy()
+    );
+    let linked: Vec<_> =
+        made.composed.files.iter().filter(|f| f.composer == "ld.so.cache").map(|f| f.path.to_string()).collect();
     for path in linked {
         assert!(root.join(&path).symlink_metadata().is_ok(), "ldconfig made no {path}");
     }
@@ -137,14 +155,23 @@ fn certificates_are_what_update_ca_certificates_leaves() {
     }
     assert_eq!(ours, theirs);
     assert!(ours.len() > 250, "{}", ours.len());
-    assert!(fs::read(real.join("ca-certificates.crt")).expect("bundle") == made.bytes("etc/ssl/certs/ca-certificates.crt"));
+    assert!(
+        fs::read(real.join("ca-certificates.crt")).expect("bundle") == made.bytes("etc/ssl/certs/ca-certificates.crt")
+    );
 
     let none = world.compose_all(&own, vec![import.clone()]).expect("composed");
-    assert_eq!(none.text("etc/ssl/certs/ca-certificates.crt").matches("BEGIN").count(), made.text("etc/ssl/certs/ca-certificates.crt").matches("BEGIN").count());
+    assert_eq!(
+        none.text("etc/ssl/certs/ca-certificates.crt").matches("BEGIN").count(),
+        made.text("etc/ssl/certs/ca-certificates.crt").matches("BEGIN").count()
+    );
     let without = [("etc/ca-certificates.conf", "# ours\n!mozilla/ISRG_Root_X1.crt\n")];
     let without = world.compose_all(&without, vec![import.clone()]).expect("composed");
-    assert!(without.at("etc/ssl/certs/ISRG_Root_X1.pem").is_none() && without.at("etc/ssl/certs/ISRG_Root_X2.pem").is_some());
-    let only = [("etc/ca-certificates.conf", "mozilla/ISRG_Root_X2.crt\n!mozilla/ISRG_Root_X1.crt\nmozilla/gone.crt\n")];
+    assert!(
+        without.at("etc/ssl/certs/ISRG_Root_X1.pem").is_none()
+            && without.at("etc/ssl/certs/ISRG_Root_X2.pem").is_some()
+    );
+    let only =
+        [("etc/ca-certificates.conf", "mozilla/ISRG_Root_X2.crt\n!mozilla/ISRG_Root_X1.crt\nmozilla/gone.crt\n")];
     let only = world.compose_all(&only, vec![import]).expect("composed");
     assert!(only.at("etc/ssl/certs/ISRG_Root_X2.pem").is_some() && only.at("etc/ssl/certs/ACCVRAIZ1.pem").is_none());
 }
@@ -157,13 +184,18 @@ fn the_java_keystore_holds_what_is_trusted() {
     let import = world.package("ca", world.draw_folder(&folder.path().join("root")));
     let made = world.compose_all(&[], vec![import]).expect("composed");
     let bytes = made.bytes("etc/ssl/certs/java/cacerts");
-    let links = made.composed.files.iter().filter(|f| f.composer == "ca-certificates" && f.path.to_string().ends_with(".pem"));
+    let links =
+        made.composed.files.iter().filter(|f| f.composer == "ca-certificates" && f.path.to_string().ends_with(".pem"));
     let count = links.count();
     assert_eq!(u32::from_be_bytes(bytes[8..12].try_into().expect("count")) as usize, count);
     let Some(keytool) = tool(test, "keytool") else { return };
     let path = folder.path().join("cacerts");
     fs::write(&path, &bytes).expect("write");
-    let listed = Command::new(keytool).args(["-list", "-storepass", "changeit", "-keystore"]).arg(&path).output().expect("keytool");
+    let listed = Command::new(keytool)
+        .args(["-list", "-storepass", "changeit", "-keystore"])
+        .arg(&path)
+        .output()
+        .expect("keytool");
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(listed.contains("Keystore type: JKS") && listed.contains(&format!("contains {count} entries")), "{listed}");
     assert!(listed.contains("debian:isrg_root_x1.pem"), "{listed}");
@@ -216,11 +248,24 @@ fn update_alternatives_reads_the_administrative_file() {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
     let admin = "var/lib/dpkg/alternatives/tool";
-    assert_eq!(fs::read_to_string(ours.join(admin)).expect("ours"), fs::read_to_string(real.join(admin)).expect("real"));
+    assert_eq!(
+        fs::read_to_string(ours.join(admin)).expect("ours"),
+        fs::read_to_string(real.join(admin)).expect("real")
+    );
     for link in ["etc/alternatives/tool", "etc/alternatives/tool.1", "usr/bin/tool", "usr/share/tool.1"] {
-        assert_eq!(fs::read_link(ours.join(link)).expect("ours"), fs::read_link(real.join(link)).expect("real"), "{link}");
+        assert_eq!(
+            fs::read_link(ours.join(link)).expect("ours"),
+            fs::read_link(real.join(link)).expect("real"),
+            "{link}"
+        );
     }
-    let shown = Command::new(&tool).arg("--root").arg(&ours).args(["--display", "tool"]).env("LC_ALL", "C").output().expect("display");
+    let shown = Command::new(&tool)
+        .arg("--root")
+        .arg(&ours)
+        .args(["--display", "tool"])
+        .env("LC_ALL", "C")
+        .output()
+        .expect("display");
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("tool - auto mode") && shown.contains("/usr/bin/two - priority 30"), "{shown}");
 }
@@ -231,7 +276,9 @@ fn dpkg_reads_the_merged_database() {
     let Some(query) = tool(test, "dpkg-query") else { return };
     let world = World::new();
     let control = |name: &str, more: &str| {
-        format!("Package: {name}\nVersion: 1:2.0-1\nArchitecture: amd64\nMaintainer: A <a@example.com>\n{more}Description: about {name}\n more\n .\n end\n\n")
+        format!(
+            "Package: {name}\nVersion: 1:2.0-1\nArchitecture: amd64\nMaintainer: A <a@example.com>\n{more}Description: about {name}\n more\n .\n end\n\n"
+        )
     };
     let package = |name: &str, more: &str| {
         let path = format!("var/lib/dpkg/status.d/{name}");
@@ -245,7 +292,13 @@ fn dpkg_reads_the_merged_database() {
     made.write_below(folder.path());
     let admin = folder.path().join("var/lib/dpkg");
     let ask = |arguments: &[&str]| {
-        let done = Command::new(&query).arg("--admindir").arg(&admin).args(arguments).env("LC_ALL", "C").output().expect("query");
+        let done = Command::new(&query)
+            .arg("--admindir")
+            .arg(&admin)
+            .args(arguments)
+            .env("LC_ALL", "C")
+            .output()
+            .expect("query");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).expect("UTF-8")
     };

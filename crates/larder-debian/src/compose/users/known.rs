@@ -275,10 +275,11 @@ mod tests {
             shared.entry(number).or_default().push(name);
         }
         shared.retain(|_, names| names.len() > 1);
-        let expected =
-            [(64010, vec!["alias", "qmail"]), (64025, vec!["vchkpw", "vpopmail"]), (64035, vec![
-                "haclient", "hacluster",
-            ])];
+        let expected = [
+            (64010, vec!["alias", "qmail"]),
+            (64025, vec!["vchkpw", "vpopmail"]),
+            (64035, vec!["haclient", "hacluster"]),
+        ];
         assert_eq!(shared, BTreeMap::from(expected));
     }
 }
