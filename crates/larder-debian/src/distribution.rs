@@ -1,164 +1,157 @@
 //! A distribution: the suites that are known to work together.
+//!
+//! `bookworm` is the suite of that name, its updates and its security updates, each with a signed release file and package
+//! lists of its own. Opening it verifies the release files (also those that are cached), maps the indexes and joins them
+//! into one [`Universe`](larder_solver::Universe); where two suites list the same package in the same version, the first counts.
+//!
+//! The cache, which any number of processes share:
+//!
+//! ```text
+//! suites/<suite>/InRelease   the verified release file       suites/<suite>/state   when and where it was asked for
+//! suites/<suite>/lock        held while a suite is refreshed
+//! seen/<digest>              the newest Date of a suite, by the identity that is signed, whatever the mirror
+//! lists/<sha256>.<form>      package lists as fetched        indexes/<sha256>.<version>.idx   made from them
+//! debs/<sha256>.deb          packages
+//! ```
 
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+mod cached;
+mod config;
+mod evidence;
+mod suite;
+mod universe;
 
-use larder_store::Sha256Digest;
+use std::thread;
 
-use crate::fetch::Retry;
+use larder_solver::PackageId;
 
-/// Where suites, keys and cached files are found. Nothing here is read from the environment: the caller decides.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Where the archive is.
-    pub mirrors: Mirrors,
-    /// Keyrings (binary or armoured) to trust. When empty: the `Signed-By` of the apt source, else
-    /// [`Config::system_keyrings`].
-    pub keyrings: Vec<PathBuf>,
-    /// The keyrings of last resort; those that do not exist are passed over.
-    pub system_keyrings: Vec<PathBuf>,
-    /// Folder for release files, indexes and downloads. Shared by processes; can be thrown away at any time.
-    pub cache: PathBuf,
-    /// Debian's name of the architecture: `amd64`, `arm64`…
-    pub architecture: String,
-    /// Components to read, in order; normally only `main`.
-    pub components: Vec<String>,
-    /// The present, for Valid-Until and the age of the cache.
-    pub now: SystemTime,
-    /// Never use the network; file mirrors may still be read.
-    pub offline: bool,
-    /// HTTP proxies; none are taken from the environment.
-    pub proxies: Proxies,
-    /// Connections used at once, at least 1.
-    pub connections: usize,
-    /// How stubbornly to fetch.
-    pub retry: Retry,
+use crate::error::DebianError;
+use crate::progress::Progress;
+use crate::sources::Part;
+
+pub use config::{Config, Mirrors, Proxies, Refresh};
+pub use evidence::{AbsentSuite, ArchiveFile, Evidence, SuiteEvidence};
+use suite::{Found, Need, Opener, Suite};
+pub use universe::Description;
+use universe::Joined;
+
+/// An opened distribution: what its signed indexes list for one architecture.
+#[derive(Debug)]
+pub struct Distribution {
+    codename: String,
+    architecture: String,
+    suites: Vec<Suite>,
+    absent: Vec<AbsentSuite>,
+    joined: Joined,
 }
 
-impl Config {
-    /// A configuration with the usual values: component main, six connections, the system's Debian keyring.
-    pub fn new(mirrors: Mirrors, cache: impl Into<PathBuf>, architecture: impl Into<String>) -> Self {
-        Self {
-            mirrors,
-            keyrings: Vec::new(),
-            system_keyrings: [
-                "/usr/share/keyrings/debian-archive-keyring.gpg",
-                "/usr/share/keyrings/debian-archive-keyring.pgp",
-            ]
-            .map(PathBuf::from)
-            .to_vec(),
-            cache: cache.into(),
-            architecture: architecture.into(),
-            components: vec!["main".to_owned()],
-            now: SystemTime::now(),
-            offline: false,
-            proxies: Proxies::default(),
-            connections: 6,
-            retry: Retry::default(),
+impl Distribution {
+    /// Opens a suite (`bookworm`, `trixie`, `stable`, `sid`…) with its updates and security updates.
+    ///
+    /// Updates or security updates that the mirror does not have are a note and are listed in [`Evidence::absent`]; a suite
+    /// that was there before must not go missing.
+    ///
+    /// # Errors
+    /// No mirror or keyring, a release file that is refused, an index that differs from what is signed, a mirror that
+    /// can't be reached when it must be. What was cached before is then still there.
+    pub fn open(
+        config: &Config,
+        suite: &str,
+        refresh: Refresh,
+        progress: &dyn Progress,
+    ) -> Result<Self, DebianError> {
+        check_name(suite)?;
+        let opener = Opener::new(config, refresh, progress);
+        let part = if suite.ends_with("-security") { Part::Security } else { Part::Main };
+        let main = match opener.release(suite, part, Need::Required)? {
+            Found::Suite(main) => main,
+            Found::Absent(absent) => return Err(absent_main(&absent)),
+        };
+        let codename = main.release.codename.clone();
+        let mut wanted = Vec::new();
+        let rolling = ["sid", "unstable", "experimental"].iter().any(|name| *name == codename || *name == suite);
+        if !suite.contains('-') && !rolling {
+            check_name(&codename)?;
+            wanted.push((format!("{codename}-updates"), Part::Main));
+            wanted.push((format!("{codename}-security"), Part::Security));
         }
+        let results: Vec<Result<Found, DebianError>> = thread::scope(|scope| {
+            let opener = &opener;
+            let main = scope.spawn(move || opener.indexes(*main, Need::Required));
+            let others: Vec<_> = wanted
+                .iter()
+                .map(|(name, part)| scope.spawn(move || opener.suite(name, *part)))
+                .collect();
+            std::iter::once(main)
+                .chain(others)
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        });
+        let mut suites = Vec::new();
+        let mut absent = Vec::new();
+        for result in results {
+            match result? {
+                Found::Suite(suite) => suites.push(*suite),
+                Found::Absent(suite) => absent.push(suite),
+            }
+        }
+        let joined = Joined::new(suites.iter_mut().enumerate());
+        Ok(Self { codename, architecture: config.architecture.clone(), suites, absent, joined })
+    }
+
+    /// The name that stays: `bookworm`, also when it was asked for as `stable`.
+    pub fn codename(&self) -> &str {
+        &self.codename
+    }
+
+    /// What the content rests on.
+    pub fn evidence(&self) -> Evidence {
+        let suites = self.suites.iter().map(Suite::evidence).collect();
+        Evidence { suites, absent: self.absent.clone() }
+    }
+
+    /// The file of a package, and the chain that vouches for it. The id came from this distribution.
+    pub fn archive_file(&self, id: PackageId) -> ArchiveFile {
+        let (entry, local) = self.joined.entry(id);
+        let suite = &self.suites[entry.suite];
+        let (info, location) = (entry.index.package(local), entry.index.location(local));
+        ArchiveFile {
+            name: info.name.to_owned(),
+            version: info.version.to_owned(),
+            architecture: info.architecture.to_owned(),
+            urls: suite.mirrors.iter().map(|mirror| format!("{mirror}/{}", location.filename)).collect(),
+            filename: location.filename.to_owned(),
+            size: location.size,
+            sha256: location.sha256,
+            suite: suite.name.clone(),
+            release: suite.release.digest,
+            index: entry.list,
+            signer: suite.release.signer.clone(),
+        }
+    }
+
+    /// What people want to know of a package. The id came from this distribution.
+    pub fn describe(&self, id: PackageId) -> Description<'_> {
+        self.joined.describe(id)
+    }
+
+    /// All names that a package has or provides, sorted.
+    pub fn names(&self) -> Vec<&str> {
+        self.joined.names()
     }
 }
 
-/// Where the archive is.
-#[derive(Debug, Clone)]
-pub enum Mirrors {
-    /// Read the machine's apt sources in this folder (`/etc/apt`): `sources.list` and `sources.list.d/`.
-    Apt(PathBuf),
-    /// Use these addresses (`http:`, `https:` or `file:`).
-    Explicit {
-        /// Carries the suite and its `-updates`.
-        main: String,
-        /// Carries `<suite>-security`. When absent, the address of `main` with `-security` appended is tried.
-        security: Option<String>,
-    },
+/// A suite's name stands in paths and addresses.
+fn check_name(suite: &str) -> Result<(), DebianError> {
+    let proper = |byte: u8| byte.is_ascii_alphanumeric() || b"-._+".contains(&byte);
+    if suite.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()) && suite.bytes().all(proper) {
+        return Ok(());
+    }
+    Err(DebianError::BadSuite { suite: suite.to_owned() })
 }
 
-/// HTTP proxies, as addresses.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Proxies {
-    /// For `http:` mirrors.
-    pub http: Option<String>,
-    /// For `https:` mirrors.
-    pub https: Option<String>,
+fn absent_main(absent: &AbsentSuite) -> DebianError {
+    DebianError::Offline { what: format!("the suite {}", absent.suite) }
 }
 
-/// Whether to ask the mirror for a newer state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refresh {
-    /// Only when nothing is cached.
-    Never,
-    /// When the cached state was last checked longer ago than this. An unreachable mirror is then a note.
-    IfOlder(Duration),
-    /// Now. An unreachable mirror is an error.
-    Always,
-}
-
-/// What a distribution's content rests on: one signed release file for each suite.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
-    /// The suites that are read, in order of preference for equal versions.
-    pub suites: Vec<SuiteEvidence>,
-    /// Suites that belong to the distribution but that its mirror does not have.
-    pub absent: Vec<AbsentSuite>,
-}
-
-/// One suite's signed state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SuiteEvidence {
-    /// Its name on the mirror: `bookworm-updates`.
-    pub suite: String,
-    /// The signed Origin, such as `Debian`.
-    pub origin: String,
-    /// The signed Codename.
-    pub codename: String,
-    /// SHA-256 of the release file (InRelease) as received.
-    pub release: Sha256Digest,
-    /// Its signed Date, in seconds since 1970.
-    pub date: u64,
-    /// Its signed Valid-Until, in seconds since 1970.
-    pub valid_until: Option<u64>,
-    /// Fingerprint of the certificate (primary key) that signed it, upper-case hexadecimal.
-    pub signer: String,
-    /// SHA-256 of each package index as fetched, in order.
-    pub indexes: Vec<Sha256Digest>,
-    /// The mirror it came from.
-    pub mirror: String,
-    /// When the mirror was last asked, in seconds since 1970.
-    pub checked: u64,
-}
-
-/// A suite that is not there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AbsentSuite {
-    /// Its name: `bookworm-security`.
-    pub suite: String,
-    /// Why it is not read.
-    pub reason: String,
-}
-
-/// One `.deb` of the archive, and the chain that vouches for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArchiveFile {
-    /// The package's name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Its architecture: `amd64` or `all`.
-    pub architecture: String,
-    /// Where it can be fetched, the preferred first.
-    pub urls: Vec<String>,
-    /// Its path in the archive: `pool/main/…`.
-    pub filename: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its digest.
-    pub sha256: Sha256Digest,
-    /// The suite that lists it.
-    pub suite: String,
-    /// SHA-256 of the suite's release file.
-    pub release: Sha256Digest,
-    /// SHA-256 of the package index that lists it.
-    pub index: Sha256Digest,
-    /// Fingerprint of the certificate that signed the release file.
-    pub signer: String,
-}
+#[cfg(test)]
+mod tests;

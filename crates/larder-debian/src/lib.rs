@@ -19,6 +19,9 @@ pub mod progress;
 pub mod release;
 pub mod sources;
 
-pub use distribution::{AbsentSuite, ArchiveFile, Config, Evidence, Mirrors, Proxies, Refresh, SuiteEvidence};
+pub use distribution::{
+    AbsentSuite, ArchiveFile, Config, Description, Distribution, Evidence, Mirrors, Proxies, Refresh, SuiteEvidence,
+};
 pub use error::{DebianError, ReleaseRefusal};
+pub use fetch::{Retry, fetch_all, fetch_each};
 pub use progress::{Progress, Silent, TaskId};

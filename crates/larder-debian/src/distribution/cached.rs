@@ -1,0 +1,117 @@
+//! What is remembered of a suite between processes.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use larder_store::Sha256Digest;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::DebianError;
+use crate::fetch::cache::{lock, make_folder, write_whole};
+use crate::fetch::transport::Validators;
+use crate::release::Release;
+
+/// When and where a suite was asked for, and with what result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct State {
+    /// The mirror that answered last.
+    pub(super) mirror: String,
+    /// When, in seconds since 1970.
+    pub(super) checked: u64,
+    pub(super) validators: Validators,
+    /// Why the suite is not there, when it is not.
+    pub(super) absent: Option<String>,
+}
+
+/// A suite's folder in the cache.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new(cache: &Path, suite: &str) -> Self {
+        Self(cache.join("suites").join(suite))
+    }
+
+    /// Keeps other processes from refreshing the suite.
+    pub(super) fn lock(&self) -> Result<fs::File, DebianError> {
+        make_folder(&self.0)?;
+        lock(&self.0.join("lock"))
+    }
+
+    pub(super) fn in_release(&self) -> PathBuf {
+        self.0.join("InRelease")
+    }
+
+    pub(super) fn read_release(&self) -> Result<Option<Vec<u8>>, DebianError> {
+        let path = self.in_release();
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(DebianError::io("read", &path)(error)),
+        }
+    }
+
+    pub(super) fn write_release(&self, bytes: &[u8]) -> Result<(), DebianError> {
+        write_whole(&self.in_release(), bytes)
+    }
+
+    /// The remembered state; nothing when there is none or it can't be read.
+    pub(super) fn read_state(&self) -> State {
+        let mut state = State::default();
+        let text = fs::read_to_string(self.0.join("state")).unwrap_or_default();
+        for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            let value = value.to_owned();
+            match name {
+                "mirror" => state.mirror = value,
+                "checked" => state.checked = value.parse().unwrap_or(0),
+                "etag" => state.validators.etag = Some(value),
+                "modified" => state.validators.modified = Some(value),
+                "absent" => state.absent = Some(value),
+                _ => {}
+            }
+        }
+        state
+    }
+
+    pub(super) fn write_state(&self, state: &State) -> Result<(), DebianError> {
+        let mut text = format!("mirror={}\nchecked={}\n", state.mirror, state.checked);
+        for (name, value) in
+            [("etag", &state.validators.etag), ("modified", &state.validators.modified), ("absent", &state.absent)]
+        {
+            if let Some(value) = value.as_ref().filter(|value| !value.contains('\n')) {
+                text.push_str(&format!("{name}={value}\n"));
+            }
+        }
+        write_whole(&self.0.join("state"), text.as_bytes())
+    }
+}
+
+/// The newest Date seen of each suite. The key is what the release says it is, so that another mirror of the same archive
+/// is held to the same Date; and also the name it was asked for by, so that `stable` does not fall back to the release before.
+pub(super) struct Seen<'a>(pub(super) &'a Path);
+
+impl Seen<'_> {
+    fn paths(&self, release: &Release, asked: &str) -> [PathBuf; 2] {
+        [release.codename.as_str(), asked].map(|name| {
+            let identity = format!("{}\n{}\n{name}\n", release.origin, release.label);
+            let digest = Sha256Digest::from_bytes(Sha256::digest(identity.as_bytes()).into());
+            self.0.join("seen").join(digest.hex())
+        })
+    }
+
+    /// The newest Date known, in seconds since 1970.
+    pub(super) fn newest(&self, release: &Release, asked: &str) -> Option<u64> {
+        let read = |path: &PathBuf| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+        self.paths(release, asked).iter().filter_map(read).max()
+    }
+
+    pub(super) fn remember(&self, release: &Release, asked: &str) -> Result<(), DebianError> {
+        if self.newest(release, asked).is_some_and(|newest| newest > release.date) {
+            return Ok(());
+        }
+        for path in self.paths(release, asked) {
+            write_whole(&path, format!("{}\n", release.date).as_bytes())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,401 @@
+//! Opening one suite: its release file from the mirror or the cache, then its indexes.
+
+use std::io::Read as _;
+use std::thread;
+use std::time::Duration;
+
+use larder_store::Sha256Digest;
+
+use super::cached::{Folder, Seen, State};
+use super::{AbsentSuite, Config, Refresh, SuiteEvidence};
+use crate::error::{DebianError, ReleaseRefusal};
+use crate::fetch::transport::{Failure, Reply, Transport, Validators, read_problem};
+use crate::fetch::{Item, cache, download};
+use crate::index::{self, Index};
+use crate::progress::Progress;
+use crate::release::{Keyring, MAX_SIZE, Release, seconds};
+use crate::sources::{Mirror, Part, Place, locate};
+
+/// A suite with its release file, and its indexes once they are opened.
+#[derive(Debug)]
+pub(super) struct Suite {
+    pub(super) name: String,
+    pub(super) release: Release,
+    /// Addresses of all its mirrors, the one that answered first.
+    pub(super) mirrors: Vec<String>,
+    checked: u64,
+    /// What was opened, to be taken by the universe.
+    pub(super) indexes: Vec<(Sha256Digest, Index)>,
+    lists: Vec<Sha256Digest>,
+}
+
+impl Suite {
+    pub(super) fn evidence(&self) -> SuiteEvidence {
+        SuiteEvidence {
+            suite: self.name.clone(),
+            origin: self.release.origin.clone(),
+            codename: self.release.codename.clone(),
+            release: self.release.digest,
+            date: self.release.date,
+            valid_until: self.release.valid_until,
+            signer: self.release.signer.clone(),
+            indexes: self.lists.clone(),
+            mirror: self.mirrors.first().cloned().unwrap_or_default(),
+            checked: self.checked,
+        }
+    }
+}
+
+/// Whether a distribution can be without a suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Required,
+    Optional,
+}
+
+pub(super) enum Found {
+    Suite(Box<Suite>),
+    Absent(AbsentSuite),
+}
+
+pub(super) struct Opener<'a> {
+    config: &'a Config,
+    transport: Transport,
+    refresh: Refresh,
+    progress: &'a dyn Progress,
+}
+
+/// A release file that was verified with the keys of one mirror.
+struct Verified {
+    release: Release,
+    mirror: String,
+}
+
+impl<'a> Opener<'a> {
+    pub(super) fn new(config: &'a Config, refresh: Refresh, progress: &'a dyn Progress) -> Self {
+        Self { config, transport: Transport::new(config), refresh, progress }
+    }
+
+    /// Opens a suite that the distribution can be without.
+    pub(super) fn suite(&self, name: &str, part: Part) -> Result<Found, DebianError> {
+        match self.release(name, part, Need::Optional)? {
+            Found::Suite(suite) => self.indexes(*suite, Need::Optional),
+            absent @ Found::Absent(_) => Ok(absent),
+        }
+    }
+
+    /// Finds a suite's release file: the cached one where it is recent enough, else the mirror's.
+    pub(super) fn release(&self, name: &str, part: Part, need: Need) -> Result<Found, DebianError> {
+        let place = locate(self.config, name, part)?;
+        let folder = Folder::new(&self.config.cache, name);
+        let state = folder.read_state();
+        if !self.is_due(&state) {
+            if let Some(found) = self.remembered(&place, name, &folder, &state)? {
+                return Ok(found);
+            }
+        }
+        let _lock = folder.lock()?;
+        // Another process may have refreshed it while this one waited.
+        let now_state = folder.read_state();
+        if now_state != state && !self.is_due(&now_state) {
+            if let Some(found) = self.remembered(&place, name, &folder, &now_state)? {
+                return Ok(found);
+            }
+        }
+        self.refreshed(&place, name, &folder, &now_state, need)
+    }
+
+    fn is_due(&self, state: &State) -> bool {
+        let now = seconds(self.config.now);
+        match self.refresh {
+            Refresh::Never => false,
+            Refresh::Always => true,
+            // A time in the future comes from a clock that was wrong.
+            Refresh::IfOlder(age) => state.checked > now || now - state.checked > age.as_secs(),
+        }
+    }
+
+    /// What the cache has, without asking the mirror.
+    fn remembered(
+        &self,
+        place: &Place,
+        name: &str,
+        folder: &Folder,
+        state: &State,
+    ) -> Result<Option<Found>, DebianError> {
+        if let Some(verified) = self.cached(place, name, folder, state)? {
+            if let Err(reason) = verified.release.check(name, self.config.now, None) {
+                if !matches!(reason, ReleaseRefusal::Expired { .. }) || self.refresh != Refresh::Never {
+                    return Ok(None);
+                }
+                self.progress.note(&format!("the cached state of {name} is old: {reason}"));
+            }
+            return Ok(Some(Found::Suite(Box::new(suite(place, name, verified, state.checked)))));
+        }
+        let absent = state.absent.clone().filter(|_| state.mirror == place.mirrors[0].url);
+        Ok(absent.map(|reason| Found::Absent(AbsentSuite { suite: name.to_owned(), reason })))
+    }
+
+    /// The cached release file, verified again with the keys that are trusted now; nothing when it no longer holds.
+    fn cached(
+        &self,
+        place: &Place,
+        name: &str,
+        folder: &Folder,
+        state: &State,
+    ) -> Result<Option<Verified>, DebianError> {
+        let Some(bytes) = folder.read_release()? else { return Ok(None) };
+        // The keys of the mirror it came from, if it is still configured.
+        let from = place.mirrors.iter().find(|mirror| mirror.url == state.mirror).unwrap_or(&place.mirrors[0]);
+        let keyring = Keyring::load(name, &from.keys)?;
+        match Release::open(&bytes, &keyring, self.config.now) {
+            Ok(release) => Ok(Some(Verified { release, mirror: from.url.clone() })),
+            Err(reason) => {
+                self.progress.note(&format!("the cached release file of {name} is not used: {reason}"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Asks the mirrors, one after the other.
+    fn refreshed(
+        &self,
+        place: &Place,
+        name: &str,
+        folder: &Folder,
+        state: &State,
+        need: Need,
+    ) -> Result<Found, DebianError> {
+        let cached = self.cached(place, name, folder, state)?;
+        let mut failure = None;
+        for mirror in &place.mirrors {
+            match self.ask(mirror, name, folder, state, cached.as_ref()) {
+                Ok((release, checked)) => {
+                    let verified = Verified { release, mirror: mirror.url.clone() };
+                    return Ok(Found::Suite(Box::new(suite(place, name, verified, checked))));
+                }
+                // A refusal is final: going on to another mirror would let one that is attacked pass unseen.
+                Err(error @ (DebianError::Release { .. } | DebianError::NoKeyring { .. } | DebianError::BadKeyring { .. })) => {
+                    return Err(error);
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        let failure = failure.unwrap_or_else(|| DebianError::Offline { what: format!("the suite {name}") });
+        match cached {
+            Some(verified) => self.fall_back(place, name, verified, state, failure),
+            None => self.without(place, name, folder, need, failure),
+        }
+    }
+
+    /// Uses the cached state when the mirror can't be reached and the caller accepts that.
+    fn fall_back(
+        &self,
+        place: &Place,
+        name: &str,
+        verified: Verified,
+        state: &State,
+        failure: DebianError,
+    ) -> Result<Found, DebianError> {
+        if self.refresh == Refresh::Always {
+            return Err(failure);
+        }
+        if let Err(reason) = verified.release.check(name, self.config.now, None) {
+            self.progress.note(&format!("the cached state of {name} cannot stand in: {reason}"));
+            return Err(failure);
+        }
+        self.progress.note(&format!("{name} is used as it was cached, because the mirror did not answer: {failure}"));
+        Ok(Found::Suite(Box::new(suite(place, name, verified, state.checked))))
+    }
+
+    /// A suite that is neither on the mirror nor in the cache.
+    fn without(
+        &self,
+        place: &Place,
+        name: &str,
+        folder: &Folder,
+        need: Need,
+        failure: DebianError,
+    ) -> Result<Found, DebianError> {
+        let mirror = &place.mirrors[0].url;
+        let missing = match &failure {
+            DebianError::Missing { .. } => true,
+            DebianError::Refused { .. } => place.derived,
+            _ => false,
+        };
+        if need == Need::Required || !missing {
+            return Err(match failure {
+                DebianError::Missing { url, .. } => {
+                    DebianError::NoSuchSuite { suite: name.to_owned(), mirror: mirror.clone(), url }
+                }
+                other => other,
+            });
+        }
+        let reason = if place.derived {
+            format!("no mirror is configured for it, and {mirror} does not have it")
+        } else {
+            format!("the mirror {mirror} does not have it")
+        };
+        self.progress.note(&format!("{name} is not read: {reason}"));
+        let checked = seconds(self.config.now);
+        folder.write_state(&State { mirror: mirror.clone(), checked, absent: Some(reason.clone()), ..State::default() })?;
+        Ok(Found::Absent(AbsentSuite { suite: name.to_owned(), reason }))
+    }
+
+    /// Asks one mirror and keeps what it says when it holds.
+    fn ask(
+        &self,
+        mirror: &Mirror,
+        name: &str,
+        folder: &Folder,
+        state: &State,
+        cached: Option<&Verified>,
+    ) -> Result<(Release, u64), DebianError> {
+        let keyring = Keyring::load(name, &mirror.keys)?;
+        let url = format!("{}/dists/{name}/InRelease", mirror.url);
+        let known = match cached {
+            Some(_) if state.mirror == mirror.url => state.validators.clone(),
+            _ => Validators::default(),
+        };
+        let refuse = |reason| DebianError::Release { url: url.clone(), reason: Box::new(reason) };
+        let (bytes, validators) = self.read(&url, &known)?;
+        let release = match (bytes, cached) {
+            (None, Some(cached)) => cached.release.clone(),
+            (bytes, _) => {
+                let bytes = bytes.unwrap_or_default();
+                let release = Release::open(&bytes, &keyring, self.config.now).map_err(refuse)?;
+                let seen = Seen(&self.config.cache).newest(&release, name);
+                release.check(name, self.config.now, seen).map_err(refuse)?;
+                // The Date first: a process that ends in between has seen it.
+                Seen(&self.config.cache).remember(&release, name)?;
+                folder.write_release(&bytes)?;
+                release
+            }
+        };
+        release.check(name, self.config.now, None).map_err(refuse)?;
+        let checked = seconds(self.config.now);
+        folder.write_state(&State { mirror: mirror.url.clone(), checked, validators, absent: None })?;
+        Ok((release, checked))
+    }
+
+    /// Reads a release file; no bytes when it is unchanged.
+    fn read(&self, url: &str, known: &Validators) -> Result<(Option<Vec<u8>>, Validators), DebianError> {
+        let retry = self.config.retry;
+        let mut pause = retry.pause;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let problem = match self.read_once(url, known) {
+                Ok(read) => return Ok(read),
+                Err(Failure::Lasting(error)) => return Err(error),
+                Err(Failure::Status(status @ (404 | 410))) => {
+                    return Err(DebianError::Missing { url: url.to_owned(), status });
+                }
+                Err(Failure::Status(status @ (408 | 429 | 500..=599))) => format!("the mirror answered with status {status}"),
+                Err(Failure::Status(status)) => return Err(DebianError::Refused { url: url.to_owned(), status }),
+                Err(Failure::Passing(problem)) => problem,
+            };
+            if attempts >= retry.attempts.max(1) {
+                return Err(DebianError::Unreachable { url: url.to_owned(), problem, attempts, received: 0, total: None });
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_secs(10));
+        }
+    }
+
+    fn read_once(&self, url: &str, known: &Validators) -> Result<(Option<Vec<u8>>, Validators), Failure> {
+        let body = match self.transport.get(url, 0, known)? {
+            Reply::Unchanged => return Ok((None, known.clone())),
+            Reply::Body(body) => body,
+        };
+        let mut bytes = Vec::new();
+        let read = body.reader.take(MAX_SIZE + 1).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::Passing(read_problem(&error)))?;
+        if bytes.len() as u64 > MAX_SIZE {
+            let offered = bytes.len() as u64;
+            return Err(Failure::Lasting(DebianError::WrongSize { url: url.to_owned(), expected: MAX_SIZE, offered }));
+        }
+        if body.total.is_some_and(|total| total != bytes.len() as u64) {
+            return Err(Failure::Passing("the connection ended early".to_owned()));
+        }
+        Ok((Some(bytes), body.validators))
+    }
+
+    /// Opens the indexes of a suite, fetching and building those that are missing.
+    pub(super) fn indexes(&self, mut suite: Suite, need: Need) -> Result<Found, DebianError> {
+        let architecture = &self.config.architecture;
+        for component in &self.config.components {
+            let listed = suite.release.package_indexes(component, architecture);
+            if listed.is_empty() && need == Need::Required {
+                let offered = offered(&suite.release);
+                return Err(DebianError::NoIndex {
+                    suite: suite.name,
+                    component: component.clone(),
+                    architecture: architecture.clone(),
+                    offered,
+                });
+            }
+            for (path, listed) in listed {
+                let form = path.rsplit_once('.').map_or("plain", |(_, form)| form);
+                let kept = self.config.cache.join("lists").join(format!("{}.{form}", listed.sha256.hex()));
+                let index = index::open_or_build(&self.config.cache.join("indexes"), &listed.sha256, || {
+                    cache::make_folder(&self.config.cache.join("lists"))?;
+                    let urls = list_urls(&suite, &path, &listed.sha256);
+                    let what = format!("the package list of {}", suite.name);
+                    let item = Item { urls: &urls, size: listed.size, sha256: listed.sha256, path: &kept, what: &what };
+                    download(&self.transport, self.config.retry, &item, self.progress)?;
+                    Ok((kept, format!("{}/dists/{}/{path}", suite.mirrors[0], suite.name)))
+                })?;
+                suite.lists.push(listed.sha256);
+                suite.indexes.push((listed.sha256, index));
+            }
+        }
+        if suite.indexes.is_empty() {
+            let reason = format!("it has no packages for {architecture}");
+            return Ok(Found::Absent(AbsentSuite { suite: suite.name, reason }));
+        }
+        Ok(Found::Suite(Box::new(suite)))
+    }
+}
+
+fn suite(place: &Place, name: &str, verified: Verified, checked: u64) -> Suite {
+    let mut mirrors = vec![verified.mirror];
+    mirrors.extend(place.mirrors.iter().map(|mirror| mirror.url.clone()).filter(|url| *url != mirrors[0]).collect::<Vec<_>>());
+    Suite {
+        name: name.to_owned(),
+        release: verified.release,
+        mirrors,
+        checked,
+        indexes: Vec::new(),
+        lists: Vec::new(),
+    }
+}
+
+/// Addresses of a package list: by digest where the mirror offers that, so that a mirror which is just being updated does
+/// not mix two states; and by name.
+fn list_urls(suite: &Suite, path: &str, digest: &Sha256Digest) -> Vec<String> {
+    let mut urls = Vec::new();
+    for mirror in &suite.mirrors {
+        let dist = format!("{mirror}/dists/{}", suite.name);
+        if let Some((folder, _)) = path.rsplit_once('/').filter(|_| suite.release.by_hash) {
+            urls.push(format!("{dist}/{folder}/by-hash/SHA256/{}", digest.hex()));
+        }
+        urls.push(format!("{dist}/{path}"));
+    }
+    urls
+}
+
+/// Which components and architectures a release has package lists for.
+fn offered(release: &Release) -> Vec<String> {
+    let mut offered: Vec<String> = release
+        .files
+        .keys()
+        .filter_map(|path| {
+            let (folder, file) = path.rsplit_once('/')?;
+            let (component, architecture) = folder.split_once("/binary-")?;
+            (file.starts_with("Packages") && !architecture.contains('/')).then(|| format!("{component}/{architecture}"))
+        })
+        .collect();
+    offered.dedup();
+    offered
+}
