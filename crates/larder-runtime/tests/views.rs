@@ -2,6 +2,8 @@
 //!
 //! The parts that need root, a range of user ids or a program of the system say so when they are skipped.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
+
 #[path = "views/fixture.rs"]
 mod fixture;
 #[path = "views/lifecycle.rs"]
@@ -16,7 +18,7 @@ mod suite;
 mod writing;
 
 use fixture::{Fixture, skip};
-use larder_runtime::view::{ViewKindName, by_name};
+use larder_runtime::view::{ViewKindName, by_name, probe};
 use namespace::Map;
 
 fn conformance(kind: ViewKindName) {
@@ -35,6 +37,29 @@ fn erofs_as_root() {
 #[test]
 fn stubs_as_root() {
     conformance(ViewKindName::Stubs);
+}
+
+/// EROFS is mounted from no file in memory; the next way is.
+#[test]
+fn a_store_on_tmpfs_gets_stubs() {
+    let what = "a store on tmpfs";
+    if !rustix::process::geteuid().is_root() {
+        return skip(what, "it needs root");
+    }
+    let Some(fixture) = Fixture::on_tmpfs() else { return skip(what, "/dev/shm is no tmpfs") };
+    let view = probe(&fixture.views).unwrap();
+    assert_eq!(view.kind(), ViewKindName::Stubs);
+    suite::run(view.as_ref(), &fixture);
+}
+
+#[test]
+fn root_with_a_store_on_disk_gets_erofs() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("the way that root gets", "it needs root");
+    }
+    let fixture = Fixture::new();
+    assert_eq!(probe(&fixture.views).unwrap().kind(), ViewKindName::Erofs);
+    fixture.assert_no_leavings();
 }
 
 #[test]
@@ -63,6 +88,6 @@ fn an_ordinary_user_gets_stubs() {
 #[ignore = "run by the test above, inside a user namespace"]
 fn probe_gives_stubs() {
     let fixture = namespace::fixture();
-    assert_eq!(larder_runtime::view::probe(&fixture.views).unwrap().kind(), ViewKindName::Stubs);
+    assert_eq!(probe(&fixture.views).unwrap().kind(), ViewKindName::Stubs);
     fixture.assert_no_leavings();
 }

@@ -28,9 +28,7 @@ impl Context {
     pub(crate) fn open(what: &'static str) -> Result<Self, RuntimeError> {
         match fsopen(what, FsOpenFlags::FSOPEN_CLOEXEC) {
             Ok(fd) => Ok(Self { fd, what }),
-            Err(error) => {
-                Err(RuntimeError::Mount { what: what.to_owned(), log: String::new(), source: error.into() })
-            }
+            Err(error) => Err(RuntimeError::Mount { what: what.to_owned(), log: String::new(), source: error.into() }),
         }
     }
 
@@ -116,8 +114,12 @@ pub(crate) fn set_attributes(
     change: AttributeChange,
     recursive: Recursive,
 ) -> io::Result<()> {
-    let attributes =
-        libc::mount_attr { attr_set: change.set, attr_clr: change.clear, propagation: change.propagation, userns_fd: 0 };
+    let attributes = libc::mount_attr {
+        attr_set: change.set,
+        attr_clr: change.clear,
+        propagation: change.propagation,
+        userns_fd: 0,
+    };
     let mut flags = libc::AT_EMPTY_PATH;
     if recursive == Recursive::Yes {
         flags |= libc::AT_RECURSIVE;

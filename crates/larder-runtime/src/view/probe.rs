@@ -70,11 +70,7 @@ impl<'a> Sample<'a> {
         Ok(Self { directory, objects, tree: ViewTree::new(root, vec![file])? })
     }
 
-    fn attempt<W: Way + 'static>(
-        &self,
-        way: W,
-        tried: &mut Vec<(ViewKindName, String)>,
-    ) -> Option<Box<dyn View>> {
+    fn attempt<W: Way + 'static>(&self, way: W, tried: &mut Vec<(ViewKindName, String)>) -> Option<Box<dyn View>> {
         match self.mount(&way) {
             Ok(()) => Some(Box::new(way)),
             Err(error) => {
@@ -89,8 +85,7 @@ impl<'a> Sample<'a> {
         fs::create_dir(&path).map_err(RuntimeError::io("create", &path))?;
         way.write(&self.tree, &path)?;
         let witness = Witness::choose(&self.tree, &self.objects)?;
-        let prepared =
-            Prepared { kind: W::NAME, path, objects: self.objects.clone(), made: true, witness };
+        let prepared = Prepared { kind: W::NAME, path, objects: self.objects.clone(), made: true, witness };
         way.mount(&prepared, None).map(drop)
     }
 }

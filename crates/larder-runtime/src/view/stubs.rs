@@ -44,9 +44,7 @@ impl Way for Stubs {
         let root = open_directory(&path)?;
         let writer = Writer { root: root.as_fd(), owners: &owners };
         writer.start().map_err(|error| RuntimeError::io("prepare", &path)(error.into()))?;
-        let at = |entry: &ViewEntry| {
-            path.join(PathBuf::from(String::from_utf8_lossy(&entry.path).into_owned()))
-        };
+        let at = |entry: &ViewEntry| path.join(PathBuf::from(String::from_utf8_lossy(&entry.path).into_owned()));
         for entry in tree.entries() {
             writer.create(entry).map_err(|error| RuntimeError::io("create", &at(entry))(error.into()))?;
         }
@@ -57,7 +55,8 @@ impl Way for Stubs {
             }
         }
         let attributes = tree.root();
-        let finished = Status { mode: attributes.mode, uid: attributes.uid, gid: attributes.gid, mtime: attributes.mtime };
+        let finished =
+            Status { mode: attributes.mode, uid: attributes.uid, gid: attributes.gid, mtime: attributes.mtime };
         writer.set(root.as_fd(), finished, &[]).map_err(|error| RuntimeError::io("finish", &path)(error.into()))
     }
 
@@ -68,14 +67,7 @@ impl Way for Stubs {
     fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {
         let tree_path = artefact.join("tree");
         let tree = open_directory(&tree_path)?;
-        mount(Layers {
-            tree: tree.as_fd(),
-            tree_path: &tree_path,
-            detached: false,
-            objects,
-            upper,
-            marks: Marks::User,
-        })
+        mount(Layers { tree: tree.as_fd(), tree_path: &tree_path, detached: false, objects, upper, marks: Marks::User })
     }
 }
 

@@ -28,7 +28,7 @@ pub struct ViewEntry {
     pub path: Vec<u8>,
     /// What is there.
     pub kind: ViewKind,
-    /// Permission, set-id and sticky bits (at most 0o7777).
+    /// Permission, set-id and sticky bits (at most 0o7777). A link always shows 0o777.
     pub mode: u16,
     /// The owner.
     pub uid: u32,
@@ -128,7 +128,7 @@ fn check_entry(entry: &ViewEntry) -> Result<(), &'static str> {
     {
         return Err("the link target is empty, too long or has a NUL byte");
     }
-    for (index, (name, value)) in entry.xattrs.iter().enumerate() {
+    for (index, (name, _)) in entry.xattrs.iter().enumerate() {
         check_attribute(&entry.kind, name)?;
         if entry.xattrs[..index].iter().any(|(other, _)| other == name) {
             return Err("an attribute is listed twice");
@@ -202,7 +202,13 @@ mod tests {
     #[test]
     fn no_attribute_leads_into_the_store() {
         let refused = "an attribute is neither security.capability nor a plain user attribute";
-        for name in ["user.overlay.redirect", "trusted.overlay.redirect", "security.selinux", "user.", "system.posix_acl_access"] {
+        for name in [
+            "user.overlay.redirect",
+            "trusted.overlay.redirect",
+            "security.selinux",
+            "user.",
+            "system.posix_acl_access",
+        ] {
             let mut hostile = file("a");
             hostile.xattrs.push((name.into(), b"/00/11".to_vec()));
             assert_eq!(reason(vec![hostile]), refused, "{name}");
@@ -216,7 +222,10 @@ mod tests {
         ViewTree::new(ROOT, with(vec![attribute("user.a", 1500), attribute("user.b", 1500)])).unwrap();
         assert_eq!(reason(with(vec![attribute("user.a", 1), attribute("user.a", 2)])), "an attribute is listed twice");
         assert_eq!(reason(with(vec![attribute("user.a", 4000)])), "the attributes are longer than 3072 bytes together");
-        let link = ViewEntry { xattrs: vec![attribute("user.a", 1)], ..entry("l", ViewKind::Symlink { target: b"x".to_vec() }) };
+        let link = ViewEntry {
+            xattrs: vec![attribute("user.a", 1)],
+            ..entry("l", ViewKind::Symlink { target: b"x".to_vec() })
+        };
         assert_eq!(reason(vec![link]), "a symlink has attributes");
     }
 

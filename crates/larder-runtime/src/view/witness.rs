@@ -86,12 +86,7 @@ impl Witness {
     }
 
     /// Compares what the mounted view shows with the object.
-    pub(crate) fn check(
-        &self,
-        mount: BorrowedFd<'_>,
-        objects: &Path,
-        view: ViewKindName,
-    ) -> Result<(), RuntimeError> {
+    pub(crate) fn check(&self, mount: BorrowedFd<'_>, objects: &Path, view: ViewKindName) -> Result<(), RuntimeError> {
         let shown = PathBuf::from(String::from_utf8_lossy(&self.path).into_owned());
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(mount, self.path.as_slice(), flags, Mode::empty())

@@ -8,16 +8,26 @@ use std::path::{Path, PathBuf};
 
 use larder_runtime::view::{Prepared, RootAttributes, Upper, View, ViewEntry, ViewKind, ViewRequest, ViewTree};
 
-/// Says aloud that something was not tested: the harness hides what passing tests print, but not this.
+/// Says aloud that something was not tested: the harness hides what passing tests print with macros, but not this.
 pub(crate) fn skip(what: &str, why: &str) {
-    writeln!(std::io::stderr(), "SKIPPED {what}: {why}").unwrap();
+    std::io::stderr().write_all(format!("SKIPPED {what}: {why}\n").as_bytes()).unwrap();
 }
 
 /// A directory on the disk of the build, since file-backed EROFS refuses tmpfs.
 pub(crate) fn directory() -> tempfile::TempDir {
     let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(parent).unwrap();
+    directory_in(parent)
+}
+
+fn directory_in(parent: &Path) -> tempfile::TempDir {
     tempfile::Builder::new().prefix("views-").tempdir_in(parent).unwrap()
+}
+
+/// Whether a path is on a tmpfs.
+pub(crate) fn is_tmpfs(path: &Path) -> bool {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    rustix::fs::statfs(path).is_ok_and(|status| status.f_type as u64 == TMPFS_MAGIC)
 }
 
 /// A store, and what its views are made of.
@@ -35,7 +45,16 @@ pub(crate) const ROOT: RootAttributes = RootAttributes { mode: 0o755, uid: 0, gi
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        let kept = directory();
+        Self::keeping(directory())
+    }
+
+    /// A store in memory, where there is a tmpfs.
+    pub(crate) fn on_tmpfs() -> Option<Self> {
+        let parent = Path::new("/dev/shm");
+        is_tmpfs(parent).then(|| Self::keeping(directory_in(parent)))
+    }
+
+    fn keeping(kept: tempfile::TempDir) -> Self {
         let mut fixture = Self::at(kept.path().to_owned());
         fixture._kept = Some(kept);
         fixture
@@ -104,11 +123,7 @@ impl Fixture {
         view.prepare(&self.request(key, &|| Ok(self.tree()))).unwrap()
     }
 
-    pub(crate) fn request<'a>(
-        &'a self,
-        key: &'a str,
-        tree: &'a larder_runtime::view::ListTree<'a>,
-    ) -> ViewRequest<'a> {
+    pub(crate) fn request<'a>(&'a self, key: &'a str, tree: &'a larder_runtime::view::ListTree<'a>) -> ViewRequest<'a> {
         ViewRequest { tree, key, objects: &self.objects, views: &self.views }
     }
 
@@ -129,7 +144,9 @@ impl Fixture {
     }
 
     fn fill(&mut self) {
-        for directory in ["usr", "usr/bin", "usr/lib", "etc", "packages", "packages/debian.org", "empty", "ab", "usr/many"] {
+        for directory in
+            ["usr", "usr/bin", "usr/lib", "etc", "packages", "packages/debian.org", "empty", "ab", "usr/many"]
+        {
             self.add(directory, ViewKind::Directory, 0o755);
         }
         // A directory and names that sort between it and its children.
@@ -169,7 +186,8 @@ impl Fixture {
             (entry.uid, entry.gid) = (uid, gid);
             let entry = self.add(&format!("etc/owner-{uid}-{gid}.d"), ViewKind::Directory, 0o2750);
             (entry.uid, entry.gid) = (uid, gid);
-            let entry = self.add(&format!("etc/owner-{uid}-{gid}.l"), ViewKind::Symlink { target: b"x".to_vec() }, 0o777);
+            let entry =
+                self.add(&format!("etc/owner-{uid}-{gid}.l"), ViewKind::Symlink { target: b"x".to_vec() }, 0o777);
             (entry.uid, entry.gid) = (uid, gid);
         }
         for mtime in [0, 1, 315_619_200, 2_147_483_647, 4_102_444_800] {
@@ -209,7 +227,13 @@ impl Fixture {
 
     fn fill_links(&mut self) {
         let long = "t".repeat(4095);
-        let targets = [("bin", "usr/bin"), ("etc/absolute", "/usr/bin"), ("etc/dangling", "no/where"), ("etc/up", "../.."), ("etc/long", &long)];
+        let targets = [
+            ("bin", "usr/bin"),
+            ("etc/absolute", "/usr/bin"),
+            ("etc/dangling", "no/where"),
+            ("etc/up", "../.."),
+            ("etc/long", &long),
+        ];
         for (path, target) in targets {
             self.add(path, ViewKind::Symlink { target: target.into() }, 0o777);
         }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder_runtime::RuntimeError;
+use larder_runtime::view::{View, ViewKind, ViewKindName, ViewTree, by_name};
 use rustix::fs::XattrFlags;
-use larder_runtime::view::{View, ViewKind, ViewTree, by_name, ViewKindName};
 
 use crate::fixture::{Fixture, ROOT, inside, skip};
 

@@ -43,10 +43,14 @@ pub(crate) fn run(name: &str, map: Map) {
 
     let mut words: Vec<String> = Vec::new();
     if root {
-        words.extend(["setpriv", &format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"].map(String::from));
+        words.extend(
+            ["setpriv", &format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"].map(String::from),
+        );
     }
     // The shell waits until the map is written and then becomes the test, which so starts as root of the namespace.
-    words.extend(["unshare", "-Um", "--keep-caps", "sh", "-c", "echo ready; read go; exec \"$@\"", "sh"].map(String::from));
+    words.extend(
+        ["unshare", "-Um", "--keep-caps", "sh", "-c", "echo ready; read go; exec \"$@\"", "sh"].map(String::from),
+    );
     words.push(std::env::current_exe().unwrap().to_string_lossy().into_owned());
     words.extend(["--ignored", "--exact", name, "--nocapture"].map(String::from));
     let child = Command::new(&words[0])

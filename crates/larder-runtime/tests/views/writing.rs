@@ -33,7 +33,8 @@ pub(crate) fn new_files(view: &dyn View, fixture: &Fixture) {
     symlink("somewhere", inside(&mount, "etc/new-link")).unwrap();
     // A set-group directory of the view hands its group down.
     fs::write(inside(&mount, "etc/owner-0-42.d/new"), "x").unwrap();
-    let groups = ["etc/owner-0-42.d", "etc/owner-0-42.d/new"].map(|path| fs::metadata(inside(&mount, path)).unwrap().gid());
+    let groups =
+        ["etc/owner-0-42.d", "etc/owner-0-42.d/new"].map(|path| fs::metadata(inside(&mount, path)).unwrap().gid());
     assert_eq!(groups[0], groups[1]);
 }
 
@@ -133,7 +134,8 @@ pub(crate) fn links(view: &dyn View, fixture: &Fixture) {
     let unnamed = openat(&mount, "usr/lib", OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR | Mode::WUSR).unwrap();
     let mut unnamed = File::from(unnamed);
     unnamed.write_all(b"unnamed").unwrap();
-    let by_descriptor = inside(&mount, "x").parent().unwrap().with_file_name(std::os::fd::AsRawFd::as_raw_fd(&unnamed).to_string());
+    let by_descriptor =
+        inside(&mount, "x").parent().unwrap().with_file_name(std::os::fd::AsRawFd::as_raw_fd(&unnamed).to_string());
     linkat(rustix::fs::CWD, &by_descriptor, &mount, "usr/lib/named", AtFlags::SYMLINK_FOLLOW).unwrap();
     assert_eq!(fs::read_to_string(inside(&mount, "usr/lib/named")).unwrap(), "unnamed");
     fs::hard_link(inside(&mount, "usr/lib/size-65"), inside(&mount, "usr/lib/second")).unwrap();
@@ -154,7 +156,8 @@ pub(crate) fn text_busy(view: &dyn View, fixture: &Fixture) {
 pub(crate) fn inotify(view: &dyn View, fixture: &Fixture) {
     let (mount, _upper) = writable(view, fixture, "inotify");
     let watch = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).unwrap();
-    inotify::add_watch(&watch, inside(&mount, "etc/."), inotify::WatchFlags::CREATE | inotify::WatchFlags::MODIFY).unwrap();
+    inotify::add_watch(&watch, inside(&mount, "etc/."), inotify::WatchFlags::CREATE | inotify::WatchFlags::MODIFY)
+        .unwrap();
     fs::write(inside(&mount, "etc/told"), "x").unwrap();
     OpenOptions::new().append(true).open(inside(&mount, "etc/time-1")).unwrap().write_all(b"x").unwrap();
     let mut buffer = [MaybeUninit::uninit(); 4096];
