@@ -1,0 +1,112 @@
+//! The real Debian archive, through this machine's apt sources. Where no mirror is reachable the tests say so and do nothing.
+//!
+//! `LARDER_TEST_CACHE` names a folder to keep what was fetched between runs (a temporary one otherwise).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use larder_debian::{Config, DebianError, Distribution, Mirrors, Progress, Refresh, Silent, TaskId, fetch_all};
+use larder_solver::{Base, Request, Universe as _, Update, parse_root, resolve};
+
+/// Prints notes.
+struct Notes(Mutex<Vec<String>>);
+
+impl Progress for Notes {
+    fn start(&self, _what: &str, _total: Option<u64>) -> TaskId {
+        0
+    }
+
+    fn advance(&self, _task: TaskId, _bytes: u64) {}
+
+    fn finish(&self, _task: TaskId) {}
+
+    fn note(&self, text: &str) {
+        eprintln!("note: {text}");
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
+/// A cache folder, which goes at the end when it is temporary.
+struct Cache(PathBuf, #[expect(dead_code, reason = "held until the end")] Option<tempfile::TempDir>);
+
+fn cache() -> Cache {
+    match std::env::var_os("LARDER_TEST_CACHE") {
+        Some(path) => Cache(PathBuf::from(path), None),
+        None => {
+            let folder = tempfile::tempdir().unwrap();
+            Cache(folder.path().to_owned(), Some(folder))
+        }
+    }
+}
+
+fn open(suite: &str, cache: &Path) -> Option<(Config, Distribution)> {
+    let config = Config::new(Mirrors::Apt("/etc/apt".into()), cache, "amd64");
+    match Distribution::open(&config, suite, Refresh::IfOlder(Duration::from_secs(3600)), &Notes(Mutex::default())) {
+        Ok(distribution) => Some((config, distribution)),
+        Err(error @ (DebianError::NoMirror { .. } | DebianError::Unreachable { .. } | DebianError::NoKeyring { .. })) => {
+            eprintln!("SKIPPED: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn solve(distribution: &Distribution, names: &[&str], base: Base) -> usize {
+    let roots: Vec<_> = names.iter().map(|name| parse_root(name).unwrap()).collect();
+    let locked = BTreeMap::new();
+    let request = Request { roots: &roots, base, recommends: false, locked: &locked, update: Update::None };
+    match resolve(distribution, &request) {
+        Ok(solution) => solution.packages.len(),
+        Err(failure) => panic!("{}", failure.explain()),
+    }
+}
+
+fn check(suite: &str) {
+    let cache = cache();
+    let begun = Instant::now();
+    let Some((config, distribution)) = open(suite, &cache.0) else { return };
+    eprintln!("{suite}: first open {:?}", begun.elapsed());
+    drop(distribution);
+
+    let begun = Instant::now();
+    let distribution = Distribution::open(&config, suite, Refresh::Never, &Silent).unwrap();
+    let opened = begun.elapsed();
+    let begun = Instant::now();
+    let count = solve(&distribution, &["nginx", "python3", "postgresql", "default-jdk"], Base::None);
+    eprintln!("{suite}: second open {opened:?}, solve of 4 roots ({count} packages) {:?}", begun.elapsed());
+    assert!((150..350).contains(&count), "{count} packages");
+
+    let evidence = distribution.evidence();
+    let names: Vec<&str> = evidence.suites.iter().map(|each| each.suite.as_str()).collect();
+    assert_eq!(names, [suite.to_owned(), format!("{suite}-updates"), format!("{suite}-security")]);
+    assert!(evidence.absent.is_empty());
+    for each in &evidence.suites {
+        assert!(each.origin == "Debian" && each.signer.len() == 40 && !each.indexes.is_empty(), "{each:?}");
+    }
+    assert!(distribution.essential().len() > 20);
+    assert!(distribution.nearest_names("ngnix").contains(&"nginx".to_owned()));
+
+    let files: Vec<_> = ["hostname", "sed"]
+        .iter()
+        .map(|name| distribution.archive_file(*distribution.candidates(name).last().unwrap()))
+        .collect();
+    let paths = fetch_all(&config, &files, &Silent).unwrap();
+    for (path, file) in paths.iter().zip(&files) {
+        assert_eq!(path.metadata().unwrap().len(), file.size);
+    }
+    let offline = Config { offline: true, ..config };
+    assert_eq!(fetch_all(&offline, &files, &Silent).unwrap(), paths);
+    Distribution::open(&offline, suite, Refresh::Never, &Silent).unwrap();
+}
+
+#[test]
+fn bookworm_from_the_machines_sources() {
+    check("bookworm");
+}
+
+#[test]
+fn trixie_from_the_machines_sources() {
+    check("trixie");
+}
