@@ -1,21 +1,22 @@
 //! Composers: shared files derived from the set of imported packages.
 //!
-//! A composer is a function of the *set* of packages and of the image's own files: never of order, host, user, time or
-//! locale. Each has a version, and an image's record pins the version of each ([`COMPOSERS`]), so that one digest means
-//! one content everywhere. Changing what a composer writes, for any input, means a new version beside the old one.
+//! A composer is a function of the *set* of packages and of the image's own files: never of order, host, user, time
+//! or locale. Each has a version, and an image's record pins the version of each ([`COMPOSERS`]), so that one digest
+//! means one content everywhere. Changing what a composer writes, for any input, means a new version beside the old
+//! one.
 //!
-//! They run in a fixed order, and each sees what those before it wrote: the aliases of merged-`/usr` first, because every
-//! later path goes through them; alternatives before the linker cache, because libraries can be alternatives.
+//! They run in a fixed order, and each sees what those before it wrote: the aliases of merged-`/usr` first, because
+//! every later path goes through them; alternatives before the linker cache, because libraries can be alternatives.
 //!
-//! What they write never takes the place of a file that the plan has: the image's own files and the packages' win. Two
-//! things do: an alias (`/bin`) stands where packages have an empty directory, and a directory's particular mode
-//! (`/tmp` 1777) stands where the plan has that directory with nothing but defaults. [`compose`] has settled this already:
-//! its result is laid over the plan as it is.
+//! What they write never takes the place of a file that the plan has: the image's own files and the packages' win.
+//! Two things do: an alias (`/bin`) stands where packages have an empty directory, and a directory's particular mode
+//! (`/tmp` 1777) stands where the plan has that directory with nothing but defaults. [`compose`] has settled this
+//! already: its result is laid over the plan as it is.
 //!
 //! The time that a composed file shows is derived from its content, so that two contents seldom show one time.
 //!
-//! Absent on purpose: running a program of the image, which takes a container. The composer that needs one has its pure part
-//! in [`python`].
+//! Absent on purpose: running a program of the image, which takes a container. The composer that needs one has its
+//! pure part in [`python`].
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -57,8 +58,11 @@ pub const COMPOSERS: &[(&str, u64)] = &[
     ("usr-merge", 1),
 ];
 
+/// A composer that runs in process.
+type Composer = fn(&mut Draft<'_>) -> Result<(), ComposeError>;
+
 /// The composers that run in process, in the order in which they run.
-const IN_PROCESS: &[(&str, u64, fn(&mut Draft<'_>) -> Result<(), ComposeError>)] = &[
+const IN_PROCESS: &[(&str, u64, Composer)] = &[
     ("usr-merge", 1, usr_merge::compose),
     ("users", 1, users::compose),
     ("seeds", 1, seeds::compose),

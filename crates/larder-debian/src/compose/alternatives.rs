@@ -1,9 +1,10 @@
 //! The composer `alternatives`: what `update-alternatives` would have set up, every group in automatic mode.
 //!
-//! The provider with the highest priority wins; of equals, the one whose path sorts first. (Debian keeps the one installed first, which
-//! depends on order.) A provider whose path isn't in the image is left out, as is a follower's; a link that a package or the image's own
-//! files already have is left alone: both as `update-alternatives` does it. `/var/lib/dpkg/alternatives/NAME` is its
-//! administrative file (deb-alternatives, dpkg's `update-alternatives.c`), so that `update-alternatives --display` works inside.
+//! The provider with the highest priority wins; of equals, the one whose path sorts first. (Debian keeps the one
+//! installed first, which depends on order.) A provider whose path isn't in the image is left out, as is a
+//! follower's; a link that a package or the image's own files already have is left alone: both as
+//! `update-alternatives` does it. `/var/lib/dpkg/alternatives/NAME` is its administrative file (deb-alternatives,
+//! dpkg's `update-alternatives.c`), so that `update-alternatives --display` works inside.
 
 use std::collections::BTreeMap;
 

@@ -1,13 +1,14 @@
-//! The composer `ca-certificates`: what `update-ca-certificates` and `openssl rehash` would have left in `/etc/ssl/certs`.
+//! The composer `ca-certificates`: what `update-ca-certificates` and `openssl rehash` would have left in
+//! `/etc/ssl/certs`.
 //!
-//! Active where there is any `*.crt` below `/usr/share/ca-certificates` or `/usr/local/share/ca-certificates`. Trusted are, in this
-//! order: of the first folder, what `/etc/ca-certificates.conf` says; of the second, everything. A configuration of the image's
-//! own is honoured as `update-ca-certificates` does, with one addition: if it only deselects (`!mozilla/x.crt`), all others stay.
-//! Without one, all are trusted, and the file that says so is written.
+//! Active where there is any `*.crt` below `/usr/share/ca-certificates` or `/usr/local/share/ca-certificates`.
+//! Trusted are, in this order: of the first folder, what `/etc/ca-certificates.conf` says; of the second, everything.
+//! A configuration of the image's own is honoured as `update-ca-certificates` does, with one addition: if it only
+//! deselects (`!mozilla/x.crt`), all others stay. Without one, all are trusted, and the file that says so is written.
 //!
-//! Each certificate is appended to `ca-certificates.crt`, gets a link `NAME.pem`, and one named by the hash of its subject
-//! (`openssl rehash`: SHA-1 of the canonical subject, eight digits, numbered from 0 in the order of the names). A file that isn't
-//! exactly one certificate has no hash link, and the same certificate twice has one.
+//! Each certificate is appended to `ca-certificates.crt`, gets a link `NAME.pem`, and one named by the hash of its
+//! subject (`openssl rehash`: SHA-1 of the canonical subject, eight digits, numbered from 0 in the order of the
+//! names). A file that isn't exactly one certificate has no hash link, and the same certificate twice has one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

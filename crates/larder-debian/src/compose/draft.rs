@@ -230,8 +230,8 @@ pub(super) fn owner(loaded: &Loaded) -> String {
     loaded.to_string()
 }
 
-/// The time that a composed entry shows, in seconds since 1970: 1980-01-02 and as many seconds, below 2^28, as the digest of
-/// its content or target says. A directory's is the least; it shows its newest entry's.
+/// The time that a composed entry shows, in seconds since 1970: 1980-01-02 and as many seconds, below 2^28, as the
+/// digest of its content or target says. A directory's is the least; it shows its newest entry's.
 pub fn shown_time(entry: &Entry) -> u64 {
     let digest = match entry {
         Entry::Directory => return EARLIEST,

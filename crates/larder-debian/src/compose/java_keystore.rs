@@ -1,12 +1,14 @@
-//! The composer `java-keystore`: `/etc/ssl/certs/java/cacerts`, as the hook of ca-certificates-java would have made it.
+//! The composer `java-keystore`: `/etc/ssl/certs/java/cacerts`, as the hook of ca-certificates-java would have made
+//! it.
 //!
-//! Active where that package's hook is. It holds what [`ca_certificates`](super::ca_certificates) trusts, under Debian's aliases
-//! (`debian:` and the name of the link, in lower case), with the customary password `changeit`.
+//! Active where that package's hook is. It holds what [`ca_certificates`](super::ca_certificates) trusts, under
+//! Debian's aliases (`debian:` and the name of the link, in lower case), with the customary password `changeit`.
 //!
-//! The format is JKS version 2, which every Java since 1.2 reads (source: OpenJDK's `sun.security.provider.JavaKeyStore`):
-//! u32 0xfeedfeed, u32 2, u32 count; per certificate u32 2, alias, u64 milliseconds since 1970, "X.509", u32 length, DER; then SHA-1
-//! over the password in UTF-16BE, "Mighty Aphrodite" and all that went before. Numbers are big-endian; texts have a u16
-//! length. It proves no more than that the file is whole: nothing in it is secret.
+//! The format is JKS version 2, which every Java since 1.2 reads (source: OpenJDK's
+//! `sun.security.provider.JavaKeyStore`): u32 0xfeedfeed, u32 2, u32 count; per certificate u32 2, alias, u64
+//! milliseconds since 1970, "X.509", u32 length, DER; then SHA-1 over the password in UTF-16BE, "Mighty Aphrodite"
+//! and all that went before. Numbers are big-endian; texts have a u16 length. It proves no more than that the file is
+//! whole: nothing in it is secret.
 //!
 //! Entries are sorted by alias and all bear one date, so that the same certificates are the same bytes.
 

@@ -1,9 +1,11 @@
-//! The composer `ld.so.cache`: the dynamic linker's cache and the links named after sonames, as `ldconfig` would write them.
+//! The composer `ld.so.cache`: the dynamic linker's cache and the links named after sonames, as `ldconfig` would
+//! write them.
 //!
-//! Which directories: those of `/etc/ld.so.conf`, in its order, then Debian's built-in ones; a directory reached by two names
-//! counts under the first. In each, files and links named like libraries are read, and of those with one soname the newest file
-//! stays (`ldconfig` of glibc 2.36; the format is in [`format`]). `glibc-hwcaps` subdirectories are honoured; the older
-//! hardware subdirectories, which glibc 2.37 dropped and no Debian package uses, are not.
+//! Which directories: those of `/etc/ld.so.conf`, in its order, then Debian's built-in ones; a directory reached by
+//! two names counts under the first. In each, files and links named like libraries are read, and of those with one
+//! soname the newest file stays (`ldconfig` of glibc 2.36; the format is in [`format`]). `glibc-hwcaps`
+//! subdirectories are honoured; the older hardware subdirectories, which glibc 2.37 dropped and no Debian package
+//! uses, are not.
 //!
 //! The cache is the same on every host: it depends on file names and ELF headers alone.
 
@@ -46,7 +48,8 @@ pub(super) fn compose(draft: &mut Draft<'_>) -> Result<(), ComposeError> {
     let mut links = Vec::new();
     for directory in directories(draft)? {
         for found in search(draft, &directory)? {
-            // The name in the cache is the soname, so that it goes through the link; a hardware directory has no such links.
+            // The name in the cache is the soname, so that it goes through the link; a hardware directory has no such
+            // links.
             let name = if directory.hwcaps.is_some() { &found.name } else { &found.soname };
             libraries.push(Library {
                 path: [b"/", &directory.shown[..], b"/", name].concat(),

@@ -1,18 +1,19 @@
 //! The composer `python-bytecode`: its pure part.
 //!
-//! Python starts in a quarter of the time when its library is compiled. Only the image's own interpreter writes the bytecode that
-//! it reads, so compiling takes a container, which this crate can't start. Here is all the rest: what is to be compiled
-//! ([`work`]), what to run and feed it ([`Work::arguments`], [`Work::input`]), the key under which a package's result is kept
-//! ([`Batch::key`]), checking what came out ([`collect`]), and where it goes ([`place`]).
+//! Python starts in a quarter of the time when its library is compiled. Only the image's own interpreter writes the
+//! bytecode that it reads, so compiling takes a container, which this crate can't start. Here is all the rest: what
+//! is to be compiled ([`work`]), what to run and feed it ([`Work::arguments`], [`Work::input`]), the key under which
+//! a package's result is kept ([`Batch::key`]), checking what came out ([`collect`]), and where it goes ([`place`]).
 //!
-//! One result is a function of the interpreter's FileSet, the package's FileSet and this composer's version, so it is kept once and
-//! serves every image. It therefore reads the package's files below `/packages`, where nothing overrides them, and says `/usr/…` where the
-//! code remembers its file name; each package is compiled in a process of its own, forked from one that has compiled nothing,
-//! because `marshal` writes references by how often an object happens to be used in the process.
+//! One result is a function of the interpreter's FileSet, the package's FileSet and this composer's version, so it is
+//! kept once and serves every image. It therefore reads the package's files below `/packages`, where nothing
+//! overrides them, and says `/usr/…` where the code remembers its file name; each package is compiled in a process of
+//! its own, forked from one that has compiled nothing, because `marshal` writes references by how often an object
+//! happens to be used in the process.
 //!
-//! Compiled are the standard library and `dist-packages`, at the default level of optimisation. Files of the image's own are not:
-//! they change with every build. The bytecode is checked by time and size (PEP 552, flags 0), so an edited file is compiled anew.
-//! The time is the one that the file shows in the view: that of its FileSet.
+//! Compiled are the standard library and `dist-packages`, at the default level of optimisation. Files of the image's
+//! own are not: they change with every build. The bytecode is checked by time and size (PEP 552, flags 0), so an
+//! edited file is compiled anew. The time is the one that the file shows in the view: that of its FileSet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -139,10 +140,12 @@ fn wanted(path: &[u8], folders: &[String]) -> bool {
 }
 
 impl Work {
-    /// The program and its arguments, to be run in the image with [`Work::environment`] alone, without network, from any folder.
+    /// The program and its arguments, to be run in the image with [`Work::environment`] alone, without network, from
+    /// any folder.
     ///
-    /// It reads [`Work::input`] from its standard input, runs up to `jobs` processes, writes below the output folder that the input
-    /// names, and exits with 0. A file that is no valid Python is left out; some packages ship such files on purpose.
+    /// It reads [`Work::input`] from its standard input, runs up to `jobs` processes, writes below the output folder
+    /// that the input names, and exits with 0. A file that is no valid Python is left out; some packages ship such
+    /// files on purpose.
     pub fn arguments(&self, jobs: usize) -> Vec<String> {
         let mut arguments = vec![format!("/{}", self.interpreter)];
         // -E would leave PYTHONHASHSEED unread.
@@ -158,8 +161,8 @@ impl Work {
 
     /// What the program reads: the output folder, then for each batch its key, time and files.
     ///
-    /// `root` is the folder in which the program finds `packages/…`: empty in a container. The output of a batch is in the folder
-    /// `output/KEY`, its files numbered from 0.
+    /// `root` is the folder in which the program finds `packages/…`: empty in a container. The output of a batch is
+    /// in the folder `output/KEY`, its files numbered from 0.
     pub fn input(batches: &[&Batch], root: &str, output: &str) -> Vec<u8> {
         let mut fields: Vec<Vec<u8>> = vec![output.as_bytes().to_vec()];
         for batch in batches {
@@ -177,8 +180,8 @@ impl Work {
 
 /// Reads and checks what the program left of one batch in a folder of the host, and keeps its contents.
 ///
-/// Returns the bytecode by its place, such as `usr/lib/python3.11/__pycache__/abc.cpython-311.pyc`. The folder was written by a
-/// program of the image: links in it are refused, and nothing but the numbered files is looked at.
+/// Returns the bytecode by its place, such as `usr/lib/python3.11/__pycache__/abc.cpython-311.pyc`. The folder was
+/// written by a program of the image: links in it are refused, and nothing but the numbered files is looked at.
 ///
 /// # Errors
 /// A file that is no bytecode of its source, or can't be read or kept.
@@ -214,7 +217,8 @@ pub fn collect(
     Ok(all)
 }
 
-/// PEP 552: magic ended by CR LF, flags 0 (checked by time), time and size of the source modulo 2^32; then a code object.
+/// PEP 552: magic ended by CR LF, flags 0 (checked by time), time and size of the source modulo 2^32; then a code
+/// object.
 fn check(bytes: &[u8], time: u64, size: u64) -> Result<(), &'static str> {
     if bytes.len() as u64 > MAX_BYTECODE {
         return Err("it is larger than 64 MiB");

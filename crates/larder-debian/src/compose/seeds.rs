@@ -1,14 +1,14 @@
 //! The composer `seeds`: small files of `/etc` that no package ships and programs expect.
 //!
-//! - `hosts`, `hostname`, `resolv.conf`: what holds without a network. A launcher that gives the container a network binds its own over
-//!   them, which needs something to bind over; `resolv.conf` is empty, so that no resolver of the build's is in an image.
-//!   postgres and others refuse to start without `hosts`.
+//! - `hosts`, `hostname`, `resolv.conf`: what holds without a network. A launcher that gives the container a network
+//!   binds its own over them, which needs something to bind over; `resolv.conf` is empty, so that no resolver of the
+//!   build's is in an image. postgres and others refuse to start without `hosts`.
 //! - `nsswitch.conf`: libc-bin's own example, which its script copies, or the part of it that works with glibc alone.
 //! - `shells`: debianutils' template, what packages leave in `/usr/share/debianutils/shells.d`, and declared shells.
 //! - `mtab`: the link that `df` and `mount` follow.
 //!
-//! Absent on purpose: seed files of one package (they are in its declarations), `adjtime`, `fstab`, `timezone` and `locale`,
-//! whose absence means UTC and C.
+//! Absent on purpose: seed files of one package (they are in its declarations), `adjtime`, `fstab`, `timezone` and
+//! `locale`, whose absence means UTC and C.
 
 use std::collections::BTreeSet;
 
@@ -52,7 +52,8 @@ pub(super) fn compose(draft: &mut Draft<'_>) -> Result<(), ComposeError> {
 
 /// The template's lines, then every other shell, sorted.
 ///
-/// As `update-shells` does, a shell is listed under the directory that it really is in as well: `/bin/sh` and `/usr/bin/sh`.
+/// As `update-shells` does, a shell is listed under the directory that it really is in as well: `/bin/sh` and
+/// `/usr/bin/sh`.
 fn shells(draft: &Draft<'_>) -> Result<String, ComposeError> {
     let template = draft.read(b"usr/share/debianutils/shells", MAX_FILE)?;
     let template = template.map_or_else(

@@ -1,12 +1,13 @@
 //! The composer `status`: dpkg's database, merged from what each package carries of its own.
 //!
-//! Every package brings its control file as `/var/lib/dpkg/status.d/NAME`, which image scanners read. dpkg itself wants one
-//! `status` file: the same paragraphs, sorted by name, each with `Status: install ok installed`. Beside it, `info/NAME.list` is
-//! the package's own tree and `info/NAME.md5sums` a link to the one in `status.d`, so that `dpkg -L`, `-S` and `-V` work in a container.
-//! A package that can be installed for two architectures is `NAME:ARCHITECTURE` there, as dpkg's format 1 has it.
+//! Every package brings its control file as `/var/lib/dpkg/status.d/NAME`, which image scanners read. dpkg itself
+//! wants one `status` file: the same paragraphs, sorted by name, each with `Status: install ok installed`. Beside it,
+//! `info/NAME.list` is the package's own tree and `info/NAME.md5sums` a link to the one in `status.d`, so that `dpkg
+//! -L`, `-S` and `-V` work in a container. A package that can be installed for two architectures is
+//! `NAME:ARCHITECTURE` there, as dpkg's format 1 has it.
 //!
-//! Paths that a diversion moved are listed where the package has them, which is dpkg's own view.
-//! Absent on purpose: conffile digests, triggers, `available`, and maintainer scripts, which never run.
+//! Paths that a diversion moved are listed where the package has them, which is dpkg's own view. Absent on purpose:
+//! conffile digests, triggers, `available`, and maintainer scripts, which never run.
 
 use std::collections::BTreeMap;
 

@@ -1,17 +1,18 @@
 //! The composer `users`: `/etc/passwd`, `group`, `shadow` and `gshadow`, and the numbers of all owners.
 //!
-//! Who exists: the users and groups of an `/etc/passwd` and `/etc/group` that the plan has itself; those of base-passwd's masters
-//! (`/usr/share/base-passwd/*.master`, or the same table built in); those that packages declare. The first that knows a name
-//! says everything about it; a later one only adds supplementary groups.
+//! Who exists: the users and groups of an `/etc/passwd` and `/etc/group` that the plan has itself; those of
+//! base-passwd's masters (`/usr/share/base-passwd/*.master`, or the same table built in); those that packages
+//! declare. The first that knows a name says everything about it; a later one only adds supplementary groups.
 //!
-//! A number never depends on the order of installation. In this order of preference: one that the file or rule states; the
-//! table of well-known names ([`known`]); else one derived from the name, in [`DERIVED`]. That range is above the numbers that Debian
-//! gives to system and first ordinary users, below Debian's global allocations, and inside the 65536 numbers that a user
-//! namespace usually has. One number serves the user and the group of one name. Where two derived numbers meet, the name
-//! that sorts first keeps it and the other is derived again, so that the outcome depends on the set alone.
+//! A number never depends on the order of installation. In this order of preference: one that the file or rule
+//! states; the table of well-known names ([`known`]); else one derived from the name, in [`DERIVED`]. That range is
+//! above the numbers that Debian gives to system and first ordinary users, below Debian's global allocations, and
+//! inside the 65536 numbers that a user namespace usually has. One number serves the user and the group of one name.
+//! Where two derived numbers meet, the name that sorts first keeps it and the other is derived again, so that the
+//! outcome depends on the set alone.
 //!
-//! Passwords are locked: `*` for Debian's own users (key-based logins stay possible), `!` for declared ones, as adduser does.
-//! `shadow` holds no date of the last change: it would be the day of the build.
+//! Passwords are locked: `*` for Debian's own users (key-based logins stay possible), `!` for declared ones, as
+//! adduser does. `shadow` holds no date of the last change: it would be the day of the build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,9 +1,9 @@
 //! The composer `usr-merge`: the aliases of merged-`/usr`, and the directories that every container needs.
 //!
-//! `/bin`, `/sbin` and `/lib` are always links into `/usr`; `/lib64`, `/lib32`, `/libx32` and `/libo32` are where `/usr` has
-//! the directory. Packages are converted with everything below these names moved, so anything still below one is a file of
-//! the image's own, and an error that names its place. The directories are base-files' and the kernel's mount points, so that
-//! they are there with `base = "none"` as well.
+//! `/bin`, `/sbin` and `/lib` are always links into `/usr`; `/lib64`, `/lib32`, `/libx32` and `/libo32` are where
+//! `/usr` has the directory. Packages are converted with everything below these names moved, so anything still below
+//! one is a file of the image's own, and an error that names its place. The directories are base-files' and the
+//! kernel's mount points, so that they are there with `base = "none"` as well.
 
 use larder_store::Entry;
 use larder_store::tree::Attributes;

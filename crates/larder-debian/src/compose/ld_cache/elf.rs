@@ -2,6 +2,9 @@
 //!
 //! Source: System V ABI, chapters 4 and 5; the flags are glibc's `ldconfig.h`. Bytes come from outside: every offset is
 //! checked by the read that uses it, and every size has a limit.
+//!
+//! One simplification: `ldconfig` calls a 32-bit x86 library that names no C library plain "ELF" (flag 1), which the
+//! linker treats as it treats libc6. Here both are libc6.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -61,7 +64,8 @@ impl Class {
 /// A read that fails; a file that ends early is no library instead.
 pub(super) fn read(file: &File) -> io::Result<Option<Header>> {
     match read_inner(file) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
+        // An offset beyond 2^63 is an invalid argument to the system.
+        Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidInput) => Ok(None),
         other => other,
     }
 }
@@ -167,4 +171,66 @@ fn read_some_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         }
     }
     Ok(got)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(bytes).expect("write");
+        file
+    }
+
+    /// A whole library: headers, one loaded segment over everything, a dynamic segment, strings.
+    fn library(soname: &[u8]) -> Vec<u8> {
+        let mut out = b"\x7fELF\x02\x01\x01".to_vec();
+        out.resize(16, 0);
+        [3_u16, 62].iter().for_each(|half| out.extend(half.to_le_bytes()));
+        out.resize(32, 0);
+        out.extend(64_u64.to_le_bytes());
+        out.resize(54, 0);
+        [56_u16, 2, 0, 0, 0].iter().for_each(|half| out.extend(half.to_le_bytes()));
+        for (kind, offset, address, size) in [(1_u32, 0_u64, 0x1000_u64, 512_u64), (2, 176, 0x1000 + 176, 48)] {
+            out.extend(kind.to_le_bytes());
+            out.extend(4_u32.to_le_bytes());
+            [offset, address, address, size, size, 8].iter().for_each(|word| out.extend(word.to_le_bytes()));
+        }
+        [5_u64, 0x1000 + 224, 14, 1, 0, 0].iter().for_each(|word| out.extend(word.to_le_bytes()));
+        out.push(0);
+        out.extend(soname);
+        out.push(0);
+        out.resize(512, 0);
+        out
+    }
+
+    #[test]
+    fn only_libraries_with_a_plain_soname_count() {
+        let read = |bytes: &[u8]| read(&file(bytes)).expect("read");
+        let expected = Header { flags: 0x0303, soname: Some(b"libx.so.1".to_vec()) };
+        assert_eq!(read(&library(b"libx.so.1")), Some(expected));
+        for hostile in [b"../../x".as_slice(), b"", b"/x"] {
+            assert_eq!(read(&library(hostile)), None);
+        }
+        for other in [b"".as_slice(), b"INPUT(libx.so.1)", &library(b"libx.so.1")[..200]] {
+            assert_eq!(read(other), None);
+        }
+        let mut arm = library(b"libx.so.1");
+        arm[18] = 183;
+        assert_eq!(read(&arm).map(|header| header.flags), Some(0x0a03));
+    }
+
+    proptest! {
+        #[test]
+        fn altered_headers_never_panic(changes in prop::collection::vec((0_usize..300, any::<u8>()), 0..12)) {
+            let mut bytes = library(b"libx.so.1");
+            changes.iter().for_each(|&(at, byte)| bytes[at] = byte);
+            prop_assert!(read(&file(&bytes)).is_ok());
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! The bytes of `/etc/ld.so.cache`: glibc's `glibc-ld.so.cache1.1` (its `dl-cache.h`, since 2.2; extensions since 2.33).
+//! The bytes of `/etc/ld.so.cache`: glibc's `glibc-ld.so.cache1.1` (its `dl-cache.h`, since 2.2; extensions since
+//! 2.33).
 //!
 //! ```text
 //! 0   "glibc-ld.so.cache" "1.1"        20 bytes
@@ -8,7 +9,8 @@
 //!     strings, each ended by NUL; a string that ends another shares its bytes
 //!     padding to 4; extensions: u32 magic, u32 number of sections, sections of 4 x u32 (tag, flags, offset, size)
 //! ```
-//! Offsets count from the start of the file. The linker searches entries by halving, so their order is part of the format.
+//! Offsets count from the start of the file. The linker searches entries by halving, so their order is part of the
+//! format.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -85,8 +87,8 @@ pub(super) fn encode(mut libraries: Vec<Library>) -> Vec<u8> {
     out
 }
 
-/// The order that the linker's search relies on: sonames descending, then flags descending, hardware directories by name before
-/// the plain one.
+/// The order that the linker's search relies on: sonames descending, then flags descending, hardware directories by
+/// name before the plain one.
 fn compare(a: &Library, b: &Library) -> Ordering {
     compare_names(&b.soname, &a.soname)
         .then_with(|| b.flags.cmp(&a.flags))
@@ -138,8 +140,8 @@ struct Strings<'a> {
 impl<'a> Strings<'a> {
     fn new(all: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut sorted: Vec<&[u8]> = all.collect();
-        // By the reversed bytes, descending, as glibc does; of two with a common end the longer first, so that a suffix follows a
-        // string that holds it.
+        // By the reversed bytes, descending, as glibc does; of two with a common end the longer first, so that a
+        // suffix follows a string that holds it.
         sorted.sort_unstable_by(|a, b| {
             let common = a.iter().rev().zip(b.iter().rev()).map(|(x, y)| y.cmp(x)).find(|o| o.is_ne());
             common.unwrap_or_else(|| b.len().cmp(&a.len()))

@@ -1,6 +1,7 @@
 //! The composers on made-up packages.
 
 use larder_store::fileset::{AlternativeRule, Follower, GroupRule, UserRule};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -189,4 +190,43 @@ fn a_group_alone_can_be_declared() {
     let made = world.compose_all(&[], vec![package]).expect("composed");
     assert!(made.text("etc/group").ends_with("wheel:x:900:\n"));
     assert!(made.text("etc/gshadow").ends_with("wheel:!::\n"));
+}
+
+/// A package that shares users, shells and alternatives with its neighbours.
+fn neighbour(world: &World, seed: u8) -> Import {
+    let name = format!("package{seed}");
+    let binary = format!("usr/bin/tool{seed}");
+    let control = format!("var/lib/dpkg/status.d/{name}");
+    let text = format!("Package: {name}\nVersion: 1\nArchitecture: all\n");
+    let draw = world.draw(&[(&binary, "x"), (&control, &text)]);
+    let draw = draw.with(|rules| {
+        rules.users.push(user(&format!("user{}", seed % 5), None));
+        rules.users.push(user(&format!("other{seed}"), (seed % 3 == 0).then_some(3000 + u32::from(seed))));
+        rules.shells.push(format!("/bin/shell{}", seed % 4));
+        rules.alternatives.push(alternative("tool", "usr/bin/tool", &binary, i64::from(seed % 3)));
+    });
+    world.package(&name, draw)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn the_set_decides_and_not_its_order(
+        (seeds, shuffled) in prop::collection::btree_set(0_u8..40, 0..12)
+            .prop_map(|set| set.into_iter().collect::<Vec<u8>>())
+            .prop_flat_map(|seeds| (Just(seeds.clone()), Just(seeds).prop_shuffle()))
+    ) {
+        let world = World::new();
+        let imports = |seeds: &[u8]| seeds.iter().map(|&seed| neighbour(&world, seed)).collect::<Vec<_>>();
+        let one = world.compose(&world.plan(Draw::default(), imports(&seeds))).expect("composed");
+        let other = world.compose(&world.plan(Draw::default(), imports(&shuffled))).expect("composed");
+        prop_assert_eq!(&one.composed, &other.composed);
+        // Taking one package away renumbers nobody else.
+        if let Some((_, fewer)) = seeds.split_last() {
+            let fewer = world.compose(&world.plan(Draw::default(), imports(fewer))).expect("composed").composed.ids;
+            for (name, user) in fewer.users() {
+                prop_assert_eq!(Some(user.uid), one.composed.ids.uid(name));
+            }
+        }
+    }
 }

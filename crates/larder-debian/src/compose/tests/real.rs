@@ -81,10 +81,6 @@ fn the_linkers_cache_is_what_ldconfig_writes() {
     assert_eq!(ldconfig_list(&ldconfig, &ours), ldconfig_list(&ldconfig, &real));
     let ours = made.bytes("etc/ld.so.cache");
     let real = fs::read(real).expect("cache");
-    if let Ok(keep) = std::env::var("LARDER_TEST_KEEP") {
-        fs::write(format!("{keep}.ours"), &ours).expect("write");
-        fs::write(format!("{keep}.real"), &real).expect("write");
-    }
     assert!(without_generator(&ours) == without_generator(&real), "the bytes before the writer's name differ");
     assert_eq!(
         made.target("usr/lib/x86_64-linux-gnu/libzstd.so.1"),
@@ -234,7 +230,8 @@ fn update_alternatives_reads_the_administrative_file() {
     let made = world.compose_all(&[], vec![world.package("tool", draw)]).expect("composed");
     made.write_below(&ours);
 
-    // Without --root, whose paths older tools print differently: both folders are told apart by the administrative directory.
+    // Without --root, whose paths older tools print differently: both folders are told apart by the administrative
+    // directory.
     fs::create_dir_all(real.join("var/lib/dpkg/alternatives")).expect("directory");
     fs::create_dir_all(real.join("etc/alternatives")).expect("directory");
     for (name, priority) in [("one", "20"), ("two", "30")] {

@@ -1,7 +1,7 @@
 //! Numbers that are fixed for good: Debian's own allocations, and ours for names that many packages declare.
 //!
-//! A row, once released, never changes and is never reused: files in volumes belong to these numbers. Adding a row for a name that
-//! had a derived number needs a new version of the composer.
+//! A row, once released, never changes and is never reused: files in volumes belong to these numbers. Adding a row
+//! for a name that had a derived number needs a new version of the composer.
 
 /// `passwd.master` of base-passwd 3.6 (bookworm and trixie), for images without that package.
 pub(super) const PASSWD: &str = "\
@@ -69,8 +69,8 @@ nogroup:*:65534:
 
 /// Numbers for users and groups of these names, sorted by name, one number for both.
 ///
-/// 60000 to 64999 are Debian's global allocations (`/usr/share/doc/base-passwd/README`). 101 to 999 are ours: Debian gives such
-/// names the next free number at installation, which depends on the order of packages.
+/// 60000 to 64999 are Debian's global allocations (`/usr/share/doc/base-passwd/README`). 101 to 999 are ours: Debian
+/// gives such names the next free number at installation, which depends on the order of packages.
 pub(super) const NUMBERS: &[(&str, u32)] = &[
     ("Debian-exim", 101),
     ("Debian-snmp", 102),
