@@ -46,9 +46,11 @@ pub use ingest::Ingest;
 pub use roots::{Root, Roots};
 pub use statements::Statement;
 
-pub(crate) use walk::list;
+pub(crate) use layout::{GC_LOCK, INDEX_LOCK};
 pub(crate) use lock::{Hold, Lock};
-pub(crate) use write::{replace_cache, replace_file, sync_folder};
+pub(crate) use roots::read_roots;
+pub(crate) use walk::{Found, digests, list, walk};
+pub(crate) use write::{replace_cache, replace_file, sync_folder, temporary};
 
 /// The longest record, in bytes.
 const MAX_RECORD: u64 = crate::json::MAX_BYTES as u64;
@@ -212,11 +214,11 @@ impl Store {
         Index::open(self)
     }
 
-    fn fileset_path(&self, digest: &FileSetDigest) -> PathBuf {
+    pub(crate) fn fileset_path(&self, digest: &FileSetDigest) -> PathBuf {
         by_digest(&self.root, layout::FILESETS, &digest.hex())
     }
 
-    fn tree_path(&self, digest: &TreeDigest) -> PathBuf {
+    pub(crate) fn tree_path(&self, digest: &TreeDigest) -> PathBuf {
         by_digest(&self.root, layout::TREES, &digest.hex())
     }
 

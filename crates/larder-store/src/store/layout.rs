@@ -24,8 +24,8 @@ pub(super) const VIEWS: &str = "views";
 pub(super) const CONTAINERS: &str = "containers";
 /// Files under a temporary name. What is here while nobody holds `gc.lock` shared is a dead process's.
 pub(super) const TMP: &str = "tmp";
-pub(super) const GC_LOCK: &str = "gc.lock";
-pub(super) const INDEX_LOCK: &str = "index.lock";
+pub(crate) const GC_LOCK: &str = "gc.lock";
+pub(crate) const INDEX_LOCK: &str = "index.lock";
 
 const FOLDERS: [&str; 8] = [OBJECTS, TREES, FILESETS, STATEMENTS, REFS, VIEWS, CONTAINERS, TMP];
 

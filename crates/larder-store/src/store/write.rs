@@ -35,7 +35,7 @@ impl Unnamed {
 
     /// Makes one in the folder `tmp`, whatever the file system knows.
     pub(super) fn create_named(tmp: &Path) -> Result<Self, StoreError> {
-        let path = tmp.join(unique_name());
+        let path = temporary(tmp);
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(StoreError::io("create", &path))?;
         Ok(Self { file, temporary: Some(path), folder: tmp.into() })
@@ -144,7 +144,7 @@ enum Lasting {
 }
 
 fn write_renamed(tmp: &Path, path: &Path, bytes: &[u8], lasting: Lasting) -> Result<(), StoreError> {
-    let from = tmp.join(unique_name());
+    let from = temporary(tmp);
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&from)?;
         file.write_all(bytes)?;
@@ -164,10 +164,10 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(StoreError::io("sync", folder))
 }
 
-/// A name that no other process or thread uses.
-fn unique_name() -> String {
+/// A path in a folder that no other process or thread uses.
+pub(crate) fn temporary(tmp: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-    format!("{}-{nanos:x}-{count}", std::process::id())
+    tmp.join(format!("{}-{nanos:x}-{count}", std::process::id()))
 }

@@ -1,0 +1,60 @@
+//! Removing what is bad, so that it can be written again.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::content::hash;
+use crate::error::{Content, StoreError};
+use crate::store::{Store, remove_file, temporary};
+
+impl Store {
+    /// Removes a content whose bytes have another digest than its name says. What is good, or isn't there, stays as it is.
+    /// Returns whether something was removed.
+    ///
+    /// An object that an [`Ingest`](crate::Ingest) finds with the right size is not written again, so that a damaged one has
+    /// to be removed first. Records and Trees are compared byte by byte; writing them is enough.
+    ///
+    /// # Errors
+    /// A store that can only be read; I/O.
+    pub fn discard_damaged(&self, content: &Content) -> Result<bool, StoreError> {
+        self.check_writable()?;
+        let _lease = self.lease()?;
+        let path = match content {
+            Content::Object(digest) => self.object_path(digest),
+            Content::Tree(digest) => self.tree_path(digest),
+            Content::FileSet(digest) => self.fileset_path(digest),
+        };
+        if self.is_good(content, &path)?.unwrap_or(true) {
+            return Ok(false);
+        }
+        // Somebody may have put a good one in its place since: what was moved away is what counts.
+        let aside = temporary(&self.tmp_dir());
+        match fs::rename(&path, &aside) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(StoreError::io("move away", path)(e)),
+        }
+        if self.is_good(content, &aside)?.unwrap_or(true) {
+            fs::rename(&aside, &path).map_err(StoreError::io("put back", path))?;
+            return Ok(false);
+        }
+        remove_file(&aside)
+    }
+
+    /// `None` where nothing is there.
+    fn is_good(&self, content: &Content, path: &Path) -> Result<Option<bool>, StoreError> {
+        let good = match content {
+            Content::Object(digest) => hash(path).map(|found| found == *digest),
+            Content::Tree(digest) => fs::read(path).map(|bytes| crate::TreeDigest::of(&bytes) == *digest),
+            Content::FileSet(digest) => fs::read(path).map(|bytes| crate::FileSetDigest::of(&bytes) == *digest),
+        };
+        match good {
+            Ok(good) => Ok(Some(good)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            // The disk can't read it any more.
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => Ok(Some(false)),
+            Err(e) => Err(StoreError::io("read", path)(e)),
+        }
+    }
+}
