@@ -194,6 +194,15 @@ pub enum DebianError {
         /// Which limit is passed.
         problem: &'static str,
     },
+
+    /// A declaration that doesn't fit its package.
+    #[error("the declarations of {package} are wrong: {problem}")]
+    Declaration {
+        /// The package.
+        package: String,
+        /// What is wrong.
+        problem: String,
+    },
 }
 
 fn looked_at(tried: &[String]) -> String {

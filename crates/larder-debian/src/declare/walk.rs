@@ -1,0 +1,386 @@
+//! Following a maintainer script as it would go on a fresh installation, without running anything.
+//!
+//! Every value is known or not. A condition that is known selects its branch; where it isn't, all branches are followed,
+//! and an effect in one of them is a reason to say that the script was not understood. A branch that ends in failure is
+//! taken to be the one not taken. So what is declared in the end is what the script does in any container, and
+//! everything else has a line and a reason.
+
+mod expand;
+mod test;
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use larder_store::Tree;
+
+use super::effects::Effects;
+use super::shell::{self, Node, Redirect, Simple};
+
+/// How many commands are followed in one script.
+const STEPS: u32 = 20_000;
+/// How deep functions call each other.
+const CALLS: usize = 24;
+
+/// Known text, or not.
+pub(super) type Value = Option<String>;
+/// Whether a command succeeds, where that is known.
+pub(super) type Status = Option<bool>;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    Next,
+    /// Leaves the function.
+    Return(Status),
+    /// Leaves the script.
+    Exit(Status),
+    /// Leaves or repeats the loop.
+    Break,
+}
+
+/// The package that a script belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) package: &'a str,
+    pub(super) architecture: &'a str,
+    pub(super) tree: &'a Tree,
+}
+
+/// The state of following one script.
+pub(super) struct Walk<'a> {
+    pub(super) subject: Subject<'a>,
+    pub(super) effects: &'a mut Effects,
+    pub(super) reasons: Vec<String>,
+    pub(super) variables: HashMap<String, Value>,
+    script: &'static str,
+    functions: HashMap<String, Rc<Node>>,
+    arguments: Vec<Value>,
+    /// How many undecided conditions enclose this command.
+    undecided: usize,
+    /// An undecided branch left the script or function before this command.
+    perhaps_left: bool,
+    steps: u32,
+    calls: usize,
+    pub(super) line: usize,
+}
+
+/// Follows a script; effects are added, and what was not understood is returned.
+pub(super) fn follow(subject: Subject<'_>, script: &'static str, text: &[u8], effects: &mut Effects) -> BTreeSet<String> {
+    let one = |reason: String| BTreeSet::from([reason]);
+    let Ok(text) = std::str::from_utf8(text) else { return one(format!("{script} is not text")) };
+    let interpreter = text.lines().next().unwrap_or_default();
+    let words: Vec<&str> = interpreter.trim_start_matches("#!").split_whitespace().collect();
+    let is_shell = interpreter.starts_with("#!")
+        && matches!(words.first(), Some(&("/bin/sh" | "/bin/bash" | "/bin/dash" | "/usr/bin/sh" | "/usr/bin/bash")));
+    if !is_shell {
+        return one(format!("{script} is not a shell script"));
+    }
+    let node = match shell::parse(text) {
+        Ok(node) => node,
+        Err(at) => return one(format!("{script}:{}: the syntax is not understood", at.line)),
+    };
+    let arguments = match script {
+        "preinst" => vec![Some("install".to_owned())],
+        _ => vec![Some("configure".to_owned()), Some(String::new())],
+    };
+    let fixed = [
+        ("DPKG_MAINTSCRIPT_PACKAGE", subject.package),
+        ("DPKG_MAINTSCRIPT_NAME", script),
+        ("DPKG_MAINTSCRIPT_ARCH", subject.architecture),
+        ("DPKG_ROOT", ""),
+        ("DEBIAN_FRONTEND", "noninteractive"),
+        ("DEBCONF_USE_CDEBCONF", ""),
+    ];
+    let mut walk = Walk {
+        subject,
+        effects,
+        reasons: Vec::new(),
+        variables: fixed.into_iter().map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).collect(),
+        script,
+        functions: HashMap::new(),
+        arguments,
+        undecided: 0,
+        perhaps_left: false,
+        steps: 0,
+        calls: 0,
+        line: 1,
+    };
+    walk.node(&node);
+    walk.reasons.into_iter().collect()
+}
+
+impl Walk<'_> {
+    /// Whether this command may not be reached.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.undecided > 0 || self.perhaps_left
+    }
+
+    /// Notes that this line was not understood.
+    pub(super) fn refuse(&mut self, what: &str) {
+        let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(72).collect();
+        let reason = format!("{}:{}: {what}", self.script, self.line);
+        if self.reasons.len() < 64 {
+            self.reasons.push(reason);
+        }
+    }
+
+    fn node(&mut self, node: &Node) -> (Status, Flow) {
+        self.steps += 1;
+        if self.steps > STEPS {
+            if self.steps == STEPS + 1 {
+                self.refuse("it is too long to follow");
+            }
+            return (None, Flow::Exit(None));
+        }
+        match node {
+            Node::Simple(simple) => self.simple(simple),
+            Node::Sequence(nodes) => self.sequence(nodes),
+            Node::Not(inner) => {
+                let (status, flow) = self.node(inner);
+                (status.map(|s| !s), flow)
+            }
+            Node::And(left, right) => self.short_circuit(left, right, true),
+            Node::Or(left, right) => self.short_circuit(left, right, false),
+            Node::Pipeline(parts) => {
+                for part in parts {
+                    self.node(part);
+                }
+                (None, Flow::Next)
+            }
+            Node::If { condition, then, otherwise } => {
+                let (status, flow) = self.node(condition);
+                if flow != Flow::Next {
+                    return (status, flow);
+                }
+                match (status, otherwise) {
+                    (Some(true), _) => self.node(then),
+                    (Some(false), Some(otherwise)) => self.node(otherwise),
+                    (Some(false), None) => (Some(true), Flow::Next),
+                    (None, Some(otherwise)) => self.branches(&[then, otherwise]),
+                    (None, None) => self.branches(&[then]),
+                }
+            }
+            Node::Case { word, arms } => {
+                let value = self.expand_one(word);
+                let mut possible = Vec::new();
+                for (patterns, body) in arms {
+                    match self.matches(patterns, &value) {
+                        Some(false) => {}
+                        Some(true) if possible.is_empty() => return self.node(body),
+                        Some(true) => {
+                            possible.push(body);
+                            break;
+                        }
+                        None => possible.push(body),
+                    }
+                }
+                if possible.is_empty() { (Some(true), Flow::Next) } else { self.branches(&possible) }
+            }
+            Node::For { variable, words, body } => self.for_loop(variable, words.as_deref(), body),
+            Node::While { condition, body } => {
+                self.undecided += 1;
+                self.node(condition);
+                self.undecided -= 1;
+                self.branches(&[body]);
+                (None, Flow::Next)
+            }
+            Node::Function { name, body } => {
+                self.functions.insert(name.clone(), Rc::new((**body).clone()));
+                (Some(true), Flow::Next)
+            }
+            Node::Redirected { line, body, redirects } => {
+                self.line = *line;
+                self.check_redirects(redirects);
+                self.node(body)
+            }
+        }
+    }
+
+    fn sequence(&mut self, nodes: &[Node]) -> (Status, Flow) {
+        let mut status = Some(true);
+        for node in nodes {
+            let (next, flow) = self.node(node);
+            status = next;
+            if flow != Flow::Next {
+                return (status, flow);
+            }
+        }
+        (status, Flow::Next)
+    }
+
+    fn short_circuit(&mut self, left: &Node, right: &Node, wanted: bool) -> (Status, Flow) {
+        let (status, flow) = self.node(left);
+        if flow != Flow::Next {
+            return (status, flow);
+        }
+        match status {
+            Some(status) if status == wanted => self.node(right),
+            Some(status) => (Some(status), Flow::Next),
+            None => {
+                let (right, _) = self.branches(&[right]);
+                // `x || true` succeeds whatever x does, and `x && false` fails.
+                (right.filter(|&right| right != wanted), Flow::Next)
+            }
+        }
+    }
+
+    /// Follows branches of which one, or none, will be taken. The status is the last branch's.
+    fn branches(&mut self, branches: &[&Node]) -> (Status, Flow) {
+        let mut status = None;
+        for branch in branches {
+            let before = self.variables.clone();
+            let (reasons, effects) = (self.reasons.len(), self.effects.clone());
+            self.undecided += 1;
+            let (ended, flow) = self.node(branch);
+            self.undecided -= 1;
+            status = ended;
+            match flow {
+                // A failure: the branch that isn't taken where an installation succeeds.
+                Flow::Exit(Some(false)) => {
+                    self.reasons.truncate(reasons);
+                    *self.effects = effects;
+                    self.variables = before;
+                    continue;
+                }
+                Flow::Exit(_) | Flow::Return(_) => self.perhaps_left = true,
+                Flow::Next | Flow::Break => {}
+            }
+            for (name, value) in &mut self.variables {
+                if before.get(name) != Some(value) {
+                    *value = None;
+                }
+            }
+        }
+        (status, Flow::Next)
+    }
+
+    fn for_loop(&mut self, variable: &str, words: Option<&[shell::Word]>, body: &Node) -> (Status, Flow) {
+        let (values, complete) = match words {
+            Some(words) => self.expand_all(words),
+            None => (self.arguments.clone(), true),
+        };
+        if !complete || values.iter().any(Option::is_none) {
+            self.variables.insert(variable.to_owned(), None);
+            return self.branches(&[body]);
+        }
+        for value in values {
+            self.variables.insert(variable.to_owned(), value);
+            match self.node(body) {
+                (_, Flow::Next) => {}
+                (_, Flow::Break) => break,
+                ended => return ended,
+            }
+        }
+        (None, Flow::Next)
+    }
+
+    fn simple(&mut self, simple: &Simple) -> (Status, Flow) {
+        self.line = simple.line;
+        let (mut words, _) = self.expand_all(&simple.words);
+        self.line = simple.line;
+        for (name, word) in &simple.assignments {
+            let value = self.expand_one(word);
+            if simple.words.is_empty() {
+                self.variables.insert(name.clone(), value);
+            }
+        }
+        self.line = simple.line;
+        let Some(first) = words.first().cloned() else {
+            if !simple.words.is_empty() {
+                return (None, Flow::Next);
+            }
+            self.check_redirects(&simple.redirects);
+            return (Some(true), Flow::Next);
+        };
+        let Some(name) = first else {
+            self.refuse("runs a command whose name isn't known here");
+            return (None, Flow::Next);
+        };
+        words.remove(0);
+        let name = name.rsplit('/').next().unwrap_or(&name).to_owned();
+        let creates = matches!(name.as_str(), ":" | "true" | "touch") && self.create_by_redirect(&simple.redirects);
+        if !creates {
+            self.check_redirects(&simple.redirects);
+        }
+        if let Some(body) = self.functions.get(&name).cloned() {
+            return self.call(&body, words);
+        }
+        match name.as_str() {
+            "exit" => (None, Flow::Exit(exit_status(&words))),
+            "return" => (exit_status(&words), Flow::Return(exit_status(&words))),
+            "break" | "continue" => (Some(true), Flow::Break),
+            "command" | "exec" | "env" if words.first().is_some_and(|w| !w.as_deref().unwrap_or("-").starts_with('-')) => {
+                let again = words.remove(0).unwrap_or_default();
+                (self.command(&again, &words), Flow::Next)
+            }
+            _ => (self.command(&name, &words), Flow::Next),
+        }
+    }
+
+    fn call(&mut self, body: &Node, arguments: Vec<Value>) -> (Status, Flow) {
+        if self.calls >= CALLS {
+            self.refuse("functions call each other too deeply to follow");
+            return (None, Flow::Next);
+        }
+        self.calls += 1;
+        let line = self.line;
+        let before = std::mem::replace(&mut self.arguments, arguments);
+        let perhaps_left = self.perhaps_left;
+        let (status, flow) = self.node(body);
+        self.perhaps_left = perhaps_left;
+        self.arguments = before;
+        self.line = line;
+        self.calls -= 1;
+        match flow {
+            Flow::Exit(_) => (status, flow),
+            Flow::Return(status) => (status, Flow::Next),
+            Flow::Next | Flow::Break => (status, Flow::Next),
+        }
+    }
+
+    /// `shift`.
+    pub(super) fn drop_arguments(&mut self, count: Option<usize>) {
+        match count {
+            Some(count) if !self.is_undecided() => _ = self.arguments.drain(..count.min(self.arguments.len())),
+            _ => self.arguments.iter_mut().for_each(|argument| *argument = None),
+        }
+    }
+
+    /// Output may go to the terminal, to nowhere and to temporary files.
+    fn check_redirects(&mut self, redirects: &[Redirect]) {
+        for redirect in redirects {
+            if !matches!(redirect.operator.as_str(), ">" | ">>" | ">|") {
+                continue;
+            }
+            match self.expand_one(&redirect.target) {
+                Some(path) if path.starts_with("/dev/") || path.starts_with("/tmp/") => {}
+                Some(path) => self.refuse(&format!("writes {path}")),
+                None => self.refuse("writes a file whose path isn't known here"),
+            }
+        }
+    }
+
+    /// `: > file`.
+    fn create_by_redirect(&mut self, redirects: &[Redirect]) -> bool {
+        let [redirect] = redirects else { return false };
+        if redirect.operator != ">" {
+            return false;
+        }
+        match self.expand_one(&redirect.target) {
+            Some(path) if !path.starts_with("/dev/") => {
+                self.command("touch", &[Some(path)]);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn exit_status(words: &[Value]) -> Status {
+    match words.first() {
+        None => None,
+        Some(Some(number)) => Some(number == "0"),
+        // `exit $?` stands where something failed.
+        Some(None) => Some(false),
+    }
+}

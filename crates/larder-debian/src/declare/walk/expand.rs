@@ -1,0 +1,269 @@
+//! Expansion of words: parameters, fields, patterns.
+
+use super::{Flow, Value, Walk};
+use crate::declare::effects::tree_path;
+use crate::declare::shell::{Node, Part, Word};
+
+/// One field while it's put together.
+#[derive(Default)]
+struct Field {
+    text: String,
+    known: bool,
+    begun: bool,
+    /// The offset of its first unquoted `*`, `?` or `[`.
+    glob: Option<usize>,
+}
+
+impl Walk<'_> {
+    /// Expands without splitting: an assignment's value, a redirection's target.
+    pub(super) fn expand_one(&mut self, word: &Word) -> Value {
+        let mut text = Some(String::new());
+        for part in &word.0 {
+            let value = match part {
+                Part::Text { text, .. } => Some(text.clone()),
+                _ => self.part(part),
+            };
+            text = text.zip(value).map(|(text, value)| text + &value);
+        }
+        text
+    }
+
+    /// Expands to fields. The second value is false where their number isn't known; fields after that point are unknown.
+    pub(super) fn expand_all(&mut self, words: &[Word]) -> (Vec<Value>, bool) {
+        let mut fields = Vec::new();
+        let mut complete = true;
+        for word in words {
+            complete &= self.split(word, &mut fields);
+        }
+        (fields, complete)
+    }
+
+    fn split(&mut self, word: &Word, fields: &mut Vec<Value>) -> bool {
+        let mut field = Field { known: true, ..Field::default() };
+        let mut complete = true;
+        for part in &word.0 {
+            match part {
+                Part::Text { text, quoted } => {
+                    field.begun = true;
+                    if !quoted && field.glob.is_none() {
+                        field.glob = text.find(['*', '?', '[']).map(|at| field.text.len() + at);
+                    }
+                    field.text.push_str(text);
+                }
+                Part::Parameter { name, quoted: true, .. } if name == "@" => {
+                    for value in self.arguments.clone() {
+                        fields.push(value);
+                    }
+                }
+                Part::Parameter { quoted: false, .. } | Part::Command(_) => match self.part(part) {
+                    Some(value) => {
+                        let mut pieces = value.split_ascii_whitespace().peekable();
+                        if value.starts_with([' ', '\t', '\n']) && field.begun {
+                            self.finish(std::mem::replace(&mut field, Field { known: true, ..Field::default() }), fields);
+                        }
+                        while let Some(piece) = pieces.next() {
+                            field.begun = true;
+                            field.text.push_str(piece);
+                            if pieces.peek().is_some() || value.ends_with([' ', '\t', '\n']) {
+                                self.finish(std::mem::replace(&mut field, Field { known: true, ..Field::default() }), fields);
+                            }
+                        }
+                    }
+                    None => {
+                        field.begun = true;
+                        field.known = false;
+                        complete = false;
+                    }
+                },
+                Part::Parameter { .. } | Part::Opaque => {
+                    field.begun = true;
+                    match self.part(part) {
+                        Some(value) => field.text.push_str(&value),
+                        None => field.known = false,
+                    }
+                }
+            }
+        }
+        if field.begun {
+            self.finish(field, fields);
+        }
+        complete
+    }
+
+    /// A pattern that no path of the package matches stays as it is, as it does on a fresh system.
+    fn finish(&self, field: Field, fields: &mut Vec<Value>) {
+        let may_match = field.glob.is_some_and(|at| {
+            let prefix = field.text[..at].rsplit_once('/').map_or("", |(folder, _)| folder);
+            tree_path(prefix).is_none_or(|folder| self.subject.tree.get(folder.as_bytes()).is_some())
+        });
+        fields.push((field.known && !may_match).then_some(field.text));
+    }
+
+    fn part(&mut self, part: &Part) -> Value {
+        match part {
+            Part::Text { text, .. } => Some(text.clone()),
+            Part::Opaque => None,
+            Part::Command(node) => self.substitute(node),
+            Part::Parameter { name, operator, word, .. } => {
+                let value = self.parameter(name);
+                match operator.as_str() {
+                    "" => value.unwrap_or(Some(String::new())),
+                    ":-" | "-" | ":=" | "=" => match value {
+                        Some(Some(text)) if !text.is_empty() || !operator.starts_with(':') => Some(text),
+                        Some(None) => None,
+                        _ => self.expand_one(word),
+                    },
+                    ":+" | "+" => match value {
+                        Some(Some(text)) if !text.is_empty() || operator == "+" => self.expand_one(word),
+                        Some(None) => None,
+                        _ => Some(String::new()),
+                    },
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    /// A parameter: not set, or set to a value that is known or not.
+    fn parameter(&self, name: &str) -> Option<Value> {
+        match name {
+            "@" | "*" => Some(self.arguments.iter().cloned().collect::<Option<Vec<_>>>().map(|all| all.join(" "))),
+            "#" => Some(Some(self.arguments.len().to_string())),
+            "?" | "$" | "!" | "-" => Some(None),
+            "0" => Some(Some(format!("/var/lib/dpkg/info/{}.{}", self.subject.package, self.script))),
+            _ => match name.parse::<usize>() {
+                Ok(number) => self.arguments.get(number - 1).cloned(),
+                Err(_) => match self.variables.get(name) {
+                    Some(value) => Some(value.clone()),
+                    None if matches!(name, "PATH" | "IFS" | "HOME" | "PWD" | "TERM" | "USER" | "RET") => Some(None),
+                    None => None,
+                },
+            },
+        }
+    }
+
+    /// `$(…)`: its effects, if it has any, are not understood; of its output, a few are known.
+    fn substitute(&mut self, node: &Node) -> Value {
+        let single = match node {
+            Node::Sequence(nodes) if nodes.len() == 1 => &nodes[0],
+            other => other,
+        };
+        if let Node::Simple(simple) = single
+            && simple.assignments.is_empty()
+        {
+            let (words, _) = self.expand_all(&simple.words);
+            let words: Vec<&str> = words.iter().map(|w| w.as_deref().unwrap_or("\0")).collect();
+            match words.as_slice() {
+                ["dpkg", "--print-architecture"] => return Some(self.subject.architecture.to_owned()),
+                ["mktemp" | "tempfile", ..] => return Some("/tmp/mktemp".to_owned()),
+                ["dpkg-realpath", path] if !path.contains('\0') => return Some((*path).to_owned()),
+                ["echo", rest @ ..] if rest.iter().all(|w| !w.contains('\0') && !w.starts_with('-')) => {
+                    return Some(rest.join(" "));
+                }
+                _ => {}
+            }
+        }
+        self.undecided += 1;
+        let variables = self.variables.clone();
+        let (_, flow) = self.node(node);
+        self.variables = variables;
+        self.undecided -= 1;
+        debug_assert!(matches!(flow, Flow::Next | Flow::Exit(_) | Flow::Return(_) | Flow::Break));
+        None
+    }
+
+    /// Whether a value matches one of a case's patterns.
+    pub(super) fn matches(&mut self, patterns: &[Word], value: &Value) -> Option<bool> {
+        let mut result = Some(false);
+        for pattern in patterns {
+            match self.pattern(pattern) {
+                Some(pattern) if pattern == ['*'] => return Some(true),
+                Some(pattern) => match value {
+                    Some(value) if glob(&pattern, &value.chars().collect::<Vec<_>>()) => return Some(true),
+                    Some(_) => {}
+                    None => result = None,
+                },
+                None => result = None,
+            }
+        }
+        result
+    }
+
+    /// A pattern with everything quoted escaped by backslashes.
+    fn pattern(&mut self, word: &Word) -> Option<Vec<char>> {
+        let mut pattern = Vec::new();
+        for part in &word.0 {
+            let (text, quoted) = match part {
+                Part::Text { text, quoted } => (text.clone(), *quoted),
+                Part::Parameter { quoted, .. } => (self.part(part)?, *quoted),
+                _ => return None,
+            };
+            for c in text.chars() {
+                if quoted {
+                    pattern.push('\\');
+                }
+                pattern.push(c);
+            }
+        }
+        Some(pattern)
+    }
+}
+
+/// Shell patterns: `*`, `?`, `[…]`, backslash.
+pub(super) fn glob(pattern: &[char], text: &[char]) -> bool {
+    let (mut at_pattern, mut at_text) = (0, 0);
+    let mut star = None;
+    loop {
+        let step = match pattern.get(at_pattern) {
+            Some('*') => {
+                star = Some((at_pattern, at_text));
+                at_pattern += 1;
+                continue;
+            }
+            None if at_text == text.len() => return true,
+            None => None,
+            Some(_) => text.get(at_text).and_then(|&c| one(&pattern[at_pattern..], c)),
+        };
+        match (step, star) {
+            (Some(length), _) => {
+                at_pattern += length;
+                at_text += 1;
+            }
+            (None, Some((pattern_star, text_star))) if text_star < text.len() => {
+                star = Some((pattern_star, text_star + 1));
+                (at_pattern, at_text) = (pattern_star + 1, text_star + 1);
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// How long the pattern's first item is, if it matches the character.
+fn one(pattern: &[char], c: char) -> Option<usize> {
+    match pattern {
+        ['?', ..] => Some(1),
+        ['\\', escaped, ..] => (*escaped == c).then_some(2),
+        ['[', rest @ ..] => {
+            let end = rest.iter().skip(1).position(|&c| c == ']')? + 1;
+            let set = &rest[..end];
+            let (negated, set) = match set.first() {
+                Some('!' | '^') => (true, &set[1..]),
+                _ => (false, set),
+            };
+            let mut found = false;
+            let mut at = 0;
+            while at < set.len() {
+                if at + 2 < set.len() && set[at + 1] == '-' {
+                    found |= (set[at]..=set[at + 2]).contains(&c);
+                    at += 3;
+                } else {
+                    found |= set[at] == c;
+                    at += 1;
+                }
+            }
+            (found != negated).then_some(end + 2)
+        }
+        [literal, ..] => (*literal == c).then_some(1),
+        [] => None,
+    }
+}
