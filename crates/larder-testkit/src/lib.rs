@@ -3,3 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod env;
+pub mod skip;
+
+pub use env::{Output, TestEnv, Who};
+pub use skip::skip;
