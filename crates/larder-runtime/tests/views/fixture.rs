@@ -168,7 +168,7 @@ impl Fixture {
             self.file(&format!("packages/debian.org/size-{size}"), &content, 0o755).gid = 50;
         }
         self.file("usr/lib/zeros", &[0; 5000], 0o644);
-        for index in 0..2000 {
+        for index in 0..600 {
             self.file(&format!("usr/many/entry-{index}"), &[(index % 255) as u8 + 1; 3], 0o644);
         }
     }

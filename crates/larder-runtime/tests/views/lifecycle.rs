@@ -80,7 +80,7 @@ pub(crate) fn killed(view: &dyn View, fixture: &Fixture) {
         assert_eq!(child.wait().unwrap().signal(), Some(9), "killed while it worked");
         fs::remove_file(fixture.directory.join("preparing")).unwrap();
         let mount = view.mount(&fixture.prepare_as(view, key), None).unwrap();
-        assert_eq!(fs::read(inside(&mount, "usr/many/entry-1999")).unwrap().len(), 3);
+        assert_eq!(fs::read(inside(&mount, "usr/many/entry-599")).unwrap().len(), 3);
         fixture.assert_no_leavings();
     }
     view.remove(&fixture.views, key).unwrap();
