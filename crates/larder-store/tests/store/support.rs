@@ -1,5 +1,8 @@
 //! A store in a temporary folder, and small FileSets.
 
+use std::path::Path;
+use std::process::Command;
+
 use larder_store::fileset::{FilesMetadata, ImageMetadata, Import, Metadata, PackageMetadata};
 use larder_store::{
     Attributes, Entry, FileSet, FileSetDigest, Ingest, Name, RefEntry, RefKind, Store, StoreError, TreeBuilder, TreePath,
@@ -78,4 +81,19 @@ pub(crate) fn files(ingest: &Ingest<'_>, short: &str, content: &[u8]) -> Result<
         imports: Vec::new(),
         metadata: Metadata::Files(FilesMetadata::default()),
     })
+}
+
+/// Tells a test that runs in a process of its own where the store is.
+pub(crate) const CHILD_STORE: &str = "LARDER_TEST_STORE";
+
+/// The arguments that make this program run one ignored test.
+pub(crate) fn child_arguments(test: &str) -> [&str; 5] {
+    ["--ignored", "--exact", "--nocapture", "--quiet", test]
+}
+
+/// A command that runs one ignored test of this program in a process of its own.
+pub(crate) fn child(test: &str, root: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(child_arguments(test)).env(CHILD_STORE, root);
+    command
 }

@@ -1,0 +1,128 @@
+//! Processes that die at any instant: what they reported done is there, and everything that is there is whole.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use larder_store::{FileSetDigest, FsckOptions, GcOptions, RefKind, Store};
+
+use crate::support::{CHILD_STORE, child, image, package, point, store};
+
+/// Runs in a process of its own: builds images until it is killed, and says when one is done.
+#[test]
+#[ignore = "a part that other tests run in a process of its own"]
+fn child_builds() {
+    let Some(root) = std::env::var_os(CHILD_STORE) else { return };
+    let store = Store::open(root.as_ref()).expect("store");
+    let offset: usize = std::env::var("LARDER_TEST_OFFSET").map_or(0, |text| text.parse().expect("a number"));
+    for n in offset.. {
+        let ingest = store.begin().expect("begin");
+        let contents: Vec<Vec<u8>> = (0..8).map(|i| content(n, i)).collect();
+        let paths: Vec<String> = (0..8).map(|i| format!("usr/share/file{i}")).collect();
+        let files: Vec<_> = paths.iter().zip(&contents).map(|(path, content)| (path.as_str(), &content[..])).collect();
+        let package = package(&ingest, &format!("p{n}"), &files).expect("package");
+        let name = format!("image{n}");
+        let built = image(&ingest, &name, "1", &[package]).expect("image");
+        let _lease = ingest.commit_leased().expect("commit");
+        point(&store, &name, "1", built).expect("ref");
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "done {name} {built}").and_then(|()| out.flush()).expect("the parent listens");
+    }
+}
+
+/// Small and large contents, half of them the same in every image.
+fn content(n: usize, i: usize) -> Vec<u8> {
+    let seed = if i % 2 == 0 { n } else { n % 3 };
+    let size = [10, 100, 5_000, 70_000, 131_072, 200_000, 400_000, 1][i];
+    (0..size).map(|at| (at * 7 + seed * 31 + i) as u8).collect()
+}
+
+/// Runs in a process of its own: collects garbage until it is killed.
+#[test]
+#[ignore = "a part that other tests run in a process of its own"]
+fn child_collects() {
+    let Some(root) = std::env::var_os(CHILD_STORE) else { return };
+    let store = Store::open(root.as_ref()).expect("store");
+    loop {
+        store.gc(GcOptions { patience: Duration::from_secs(60), ..GcOptions::default() }).expect("gc");
+    }
+}
+
+/// Kills a child and returns what it reported done.
+fn kill(mut child: Child) -> Vec<(String, FileSetDigest)> {
+    child.kill().expect("kill");
+    let out = BufReader::new(child.stdout.take().expect("stdout"));
+    let mut done = Vec::new();
+    for line in out.lines() {
+        let line = line.expect("line");
+        // The line may follow the test harness's own words, and the last one may be cut short.
+        let words: Vec<&str> = line.split(' ').skip_while(|word| *word != "done").collect();
+        if let [_, name, digest] = words[..]
+            && let Ok(digest) = digest.parse()
+        {
+            done.push((name.to_owned(), digest));
+        }
+    }
+    child.wait().expect("wait");
+    done
+}
+
+fn spawn(test: &str, store: &Store, offset: usize) -> Child {
+    let mut command: Command = child(test, store.root());
+    command.env("LARDER_TEST_OFFSET", offset.to_string()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("spawn")
+}
+
+fn check(store: &Store, done: &[(String, FileSetDigest)]) {
+    for (name, digest) in done {
+        let record = store.refs().get(RefKind::Image, &format!("example.com/{name}")).expect("ref").expect("ref");
+        assert_eq!(record.current_entry().fileset, *digest);
+        assert!(store.has_fileset(digest));
+    }
+    let report = store.fsck(FsckOptions { deep: true, progress: None }).expect("fsck");
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+}
+
+#[test]
+fn killing_builders_loses_nothing_that_was_done() {
+    let (_folder, store) = store();
+    let mut done = Vec::new();
+    for round in 0..12 {
+        let children = [spawn("crash::child_builds", &store, round * 1000), spawn("crash::child_builds", &store, round * 1000)];
+        // Different instants: while they start, write, sync, name.
+        sleep(Duration::from_millis(20 + (round as u64 * 37) % 150));
+        for child in children {
+            done.extend(kill(child));
+        }
+        check(&store, &done);
+    }
+    assert!(!done.is_empty(), "no child got anything done: the test tests nothing");
+    store.gc(GcOptions::default()).expect("gc");
+    check(&store, &done);
+}
+
+#[test]
+fn killing_collectors_leaves_everything_whole() {
+    let (_folder, store) = store();
+    let mut kept = Vec::new();
+    for round in 0..8 {
+        let ingest = store.begin().expect("begin");
+        for n in 0..20 {
+            let unique = format!("{round} {n}");
+            let used = package(&ingest, &format!("p{n}"), &[("a", unique.as_bytes()), ("s", b"same")]).expect("package");
+            let name = format!("i{round}-{n}");
+            let built = image(&ingest, &name, "1", &[used]).expect("image");
+            if n % 4 == 0 {
+                point(&store, &name, "1", built).expect("ref");
+                kept.push((name, built));
+            }
+        }
+        let lease = ingest.commit_leased().expect("commit");
+        let collector = spawn("crash::child_collects", &store, 0);
+        sleep(Duration::from_millis(30));
+        drop(lease);
+        sleep(Duration::from_millis(round % 8));
+        kill(collector);
+        check(&store, &kept);
+    }
+}
