@@ -22,7 +22,7 @@ mod universe;
 mod version;
 
 pub use error::ParseError;
-pub use failure::{Failure, Reason};
+pub use failure::{Exclusion, Failure, Place, Reason};
 pub use nearest::nearest_names;
 pub use request::{Base, Request, Update};
 pub use requirement::{Atom, Provide, Relation, Requirement};

@@ -58,6 +58,11 @@ impl Preferences {
         }
     }
 
+    /// The earlier answer with freed names at their newest: often it still answers, and then nothing else has to change.
+    pub(crate) fn earlier(&self, catalog: &Catalog<'_>) -> HashMap<NameId, PackageId> {
+        self.locked.iter().filter_map(|name| Some((*name, self.candidate(catalog, *name)?))).collect()
+    }
+
     /// Whether a name was chosen before and is not forgotten; its version may be freed.
     pub(crate) fn is_locked(&self, name: NameId) -> bool {
         self.locked.contains(&name)

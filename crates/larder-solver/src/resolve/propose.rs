@@ -76,7 +76,8 @@ pub(crate) fn propose(
     }
     for picks in provided {
         if !picks.iter().any(|pick| proposer.is_marked(*pick)) {
-            proposer.mark_first(picks, false, 0);
+            let options = proposer.options([picks].into_iter());
+            proposer.mark_first(&options, false, 0);
         }
     }
     let marked = proposer.states.into_iter().filter_map(|(name, state)| Some((name, state.marked?)));
@@ -222,7 +223,7 @@ impl<'u> Proposer<'_, 'u> {
                 }
                 continue;
             }
-            let options = self.options(clause);
+            let options = self.options(clause.alternatives.iter().map(AsRef::as_ref));
             if !self.mark_first(&options, protected && critical, depth) && critical {
                 failed = true;
                 if !protected && asked == Asked::ByClause {
@@ -235,7 +236,7 @@ impl<'u> Proposer<'_, 'u> {
 
     /// Protects the one candidate that can meet a clause, if there is only one, with all that it needs.
     fn protect_only(&mut self, clause: &Clause<'u>, depth: u32) -> bool {
-        let options = self.options(clause);
+        let options = self.options(clause.alternatives.iter().map(AsRef::as_ref));
         let [only] = options.as_slice() else { return true };
         if self.state(only.name).protected {
             return true;
@@ -268,9 +269,9 @@ impl<'u> Proposer<'_, 'u> {
     }
 
     /// The candidates that meet a clause, in the order in which they are tried; without those that are ruled out.
-    fn options(&mut self, clause: &Clause<'u>) -> Vec<Pick> {
+    fn options<'p>(&mut self, alternatives: impl Iterator<Item = &'p [Pick]>) -> Vec<Pick> {
         let mut options: Vec<Pick> = Vec::new();
-        for alternative in &clause.alternatives {
+        for alternative in alternatives {
             let mut picks: Vec<Pick> = alternative.iter().copied().filter(|pick| self.is_candidate(*pick)).collect();
             picks.sort_by_key(|pick| !self.state(pick.name).protected);
             options.extend(picks);

@@ -14,8 +14,8 @@ use crate::PackageId;
 /// An answer, or `None` where there is none.
 ///
 /// Versions: each name of the answer has its preferred version (the locked one, or the newest), unless taking it
-/// would leave no answer given those names that already have theirs. Freed names come first, then the order is by name. So an
-/// update changes what constraints force and nothing else.
+/// would leave no answer given those names that already have theirs. Freed names come first, then locked ones, then the rest,
+/// each by name. So an update changes what constraints force and nothing else.
 ///
 /// Recommends: each clause that an answer can meet without changing the versions chosen is met.
 pub(crate) fn search(
@@ -41,33 +41,56 @@ fn prefer_versions(
     first: Choice,
 ) -> Choice {
     let mut choice = check::needed(catalog, problem, &first);
-    let mut kept: BTreeMap<NameId, PackageId> = BTreeMap::new();
+    let mut granted: BTreeMap<NameId, PackageId> = BTreeMap::new();
     let mut refused: HashSet<NameId> = HashSet::new();
     loop {
-        let mut next: Option<(bool, Rc<str>, Pick)> = None;
+        let mut next: Option<(Turn, Rc<str>, Pick)> = None;
         for (name, id) in &choice {
             let Some(wanted) = preferences.candidate(catalog, *name) else { continue };
-            if wanted == *id {
-                kept.insert(*name, wanted);
-            } else if !refused.contains(name) {
-                let key = (!preferences.is_freed(*name), Rc::clone(&catalog.name(*name).text));
-                if next.as_ref().is_none_or(|(freed, text, _)| key < (*freed, Rc::clone(text))) {
-                    next = Some((key.0, key.1, Pick { id: wanted, name: *name }));
-                }
+            if wanted == *id || refused.contains(name) {
+                continue;
+            }
+            let (turn, text) = (turn(preferences, *name), Rc::clone(&catalog.name(*name).text));
+            if next.as_ref().is_none_or(|(other, other_text, _)| (turn, &text) < (*other, other_text)) {
+                next = Some((turn, text, Pick { id: wanted, name: *name }));
             }
         }
-        let Some((_, _, wish)) = next else { return choice };
-        let mut only = kept.clone();
+        let Some((now, _, wish)) = next else { return choice };
+        let mut only = granted.clone();
+        for (name, id) in &choice {
+            if turn(preferences, *name) <= now && preferences.candidate(catalog, *name) == Some(*id) {
+                only.insert(*name, *id);
+            }
+        }
         only.insert(wish.name, wish.id);
         match sat.solve(demands.iter().copied(), &only) {
             Some(better) => {
                 choice = check::needed(catalog, problem, &better);
-                kept.insert(wish.name, wish.id);
+                granted.insert(wish.name, wish.id);
             }
             None => {
                 refused.insert(wish.name);
             }
         }
+    }
+}
+
+/// Whose preference comes first where not all can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// What the update is about.
+    Freed,
+    /// What was chosen before.
+    Locked,
+    /// Everything new.
+    New,
+}
+
+fn turn(preferences: &Preferences, name: NameId) -> Turn {
+    match (preferences.is_freed(name), preferences.is_locked(name)) {
+        (true, _) => Turn::Freed,
+        (false, true) => Turn::Locked,
+        (false, false) => Turn::New,
     }
 }
 
