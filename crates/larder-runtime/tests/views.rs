@@ -76,7 +76,10 @@ fn stubs_with_a_range_of_ids() {
 #[ignore = "run by the tests above, inside a user namespace"]
 fn suite_of_stubs() {
     let view = by_name(ViewKindName::Stubs).unwrap();
-    suite::run(view.as_ref(), &namespace::fixture());
+    let fixture = namespace::fixture();
+    suite::run(view.as_ref(), &fixture);
+    // What a map has made can only be removed under that map.
+    std::fs::remove_dir_all(&fixture.directory).unwrap();
 }
 
 #[test]

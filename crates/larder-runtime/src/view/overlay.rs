@@ -169,11 +169,11 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::view::erofs::Erofs;
+    use crate::view::erofs::{Erofs, mount_image};
     use crate::view::stubs::Stubs;
     use crate::view::way::Way;
-    use crate::view::witness::object_path;
-    use crate::view::{RootAttributes, ViewEntry, ViewKind, ViewTree};
+    use crate::view::witness::{Witness, object_path};
+    use crate::view::{RootAttributes, ViewEntry, ViewKind, ViewKindName, ViewTree};
 
     /// The attempts for older kernels work on newer ones too, so all of them can be tried in one place.
     #[test]
@@ -228,7 +228,7 @@ mod tests {
             fs::create_dir(&work).unwrap();
             let upper = Some(Upper { upperdir: &upper, workdir: &work });
             let path = directory.path().join("erofs/mountpoint");
-            let image = crate::view::erofs::mount_image(&directory.path().join("erofs")).unwrap();
+            let image = mount_image(&directory.path().join("erofs")).unwrap();
             let layers = Layers {
                 tree: image.as_fd(),
                 tree_path: &path,
@@ -254,6 +254,25 @@ mod tests {
                 check(try_mount(layers, attempt), attempt);
             }
         }
+        mixed_marks_are_found(directory.path(), &objects, &tree);
+    }
+
+    /// Cause: `userxattr` over an image with trusted attributes reads as zeros without an error.
+    fn mixed_marks_are_found(directory: &Path, objects: &Path, tree: &ViewTree) {
+        let image = mount_image(&directory.join("erofs")).unwrap();
+        let layers = Layers {
+            tree: image.as_fd(),
+            tree_path: directory,
+            detached: true,
+            objects,
+            upper: None,
+            marks: Marks::User,
+        };
+        let mount = try_mount(layers, ATTEMPTS[0]).unwrap();
+        assert_eq!(fs::read(format!("/proc/self/fd/{}/file", mount.as_raw_fd())).unwrap(), [0; 7]);
+        let witness = Witness::choose(tree, objects).unwrap().unwrap();
+        let error = witness.check(mount.as_fd(), objects, ViewKindName::Erofs).unwrap_err();
+        assert!(matches!(error, RuntimeError::ViewMismatch { .. }), "{error}");
     }
 
     fn check(mount: Result<OwnedFd, RuntimeError>, attempt: Attempt) {

@@ -33,12 +33,14 @@ pub(crate) fn run(name: &str, map: Map) {
         return skip(name, "writing a map with a range needs root");
     }
     let directory = directory();
-    let inner = directory.path().join("user");
-    fs::create_dir(&inner).unwrap();
+    let inner = directory.path().join("user/store");
+    fs::create_dir_all(&inner).unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let user = if root { USER } else { rustix::process::geteuid().as_raw() };
     if root {
-        chown(&inner, Some(USER), Some(USER)).unwrap();
+        for path in [&inner, &directory.path().join("user")] {
+            chown(path, Some(USER), Some(USER)).unwrap();
+        }
     }
 
     let mut words: Vec<String> = Vec::new();
