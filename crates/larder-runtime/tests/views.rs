@@ -73,6 +73,11 @@ fn stubs_with_a_range_of_ids() {
 }
 
 #[test]
+fn stubs_without_the_right_to_give_capabilities() {
+    namespace::run_without_setfcap("suite_of_stubs");
+}
+
+#[test]
 #[ignore = "run by the tests above, inside a user namespace"]
 fn suite_of_stubs() {
     let view = by_name(ViewKindName::Stubs).unwrap();
