@@ -212,4 +212,3 @@ impl StoreError {
         Self::Text { path: path.into(), reason: reason.to_string() }
     }
 }
-

@@ -85,7 +85,10 @@ pub struct FileSet {
 
 /// What a kind of FileSet adds to the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a record is decoded one at a time and mostly one of the two large kinds")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a record is decoded one at a time and mostly one of the two large kinds"
+)]
 pub enum Metadata {
     /// Of [`Kind::Files`].
     Files(FilesMetadata),

@@ -12,7 +12,9 @@ mod check;
 mod codec;
 
 pub use build::TreeBuilder;
-pub use check::{EntryError, MAX_ENCODED, MAX_ENTRIES, MAX_FILE_SIZE, MAX_OWNER, MAX_TARGET, MAX_XATTR_NAME, MAX_XATTRS};
+pub use check::{
+    EntryError, MAX_ENCODED, MAX_ENTRIES, MAX_FILE_SIZE, MAX_OWNER, MAX_TARGET, MAX_XATTR_NAME, MAX_XATTRS,
+};
 pub use check::{MAX_XATTR_VALUE, TreeError};
 
 /// The owner and group that go without saying.

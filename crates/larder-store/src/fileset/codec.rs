@@ -2,8 +2,8 @@
 
 use super::fields::{Fields, Members, Read};
 use super::{
-    AlternativeRule, DistributionMetadata, DiversionRule, FileSet, FilesMetadata, Follower, GroupRule, ImageMetadata, Import,
-    InstallRules, Kind, Metadata, Origin, PackageMetadata, RecordError, ScriptTier, UserRule,
+    AlternativeRule, DistributionMetadata, DiversionRule, FileSet, FilesMetadata, Follower, GroupRule, ImageMetadata,
+    Import, InstallRules, Kind, Metadata, Origin, PackageMetadata, RecordError, ScriptTier, UserRule,
 };
 use crate::json::{self, Value};
 use crate::name::{check_architecture, check_version};
@@ -130,7 +130,10 @@ fn write_package(package: &PackageMetadata, out: &mut Members) {
     out.text_if("source", package.source.as_deref());
     out.text_if("maintainer", package.maintainer.as_deref());
     if let Some(Origin { deb, rule }) = &package.origin {
-        out.put("origin", Value::object([("deb", deb.to_string()), ("rule", rule.clone())].map(|(k, v)| (k, v.into()))));
+        out.put(
+            "origin",
+            Value::object([("deb", deb.to_string()), ("rule", rule.clone())].map(|(k, v)| (k, v.into()))),
+        );
     }
     out.object("install", install_members(&package.install));
 }
@@ -189,7 +192,9 @@ fn read_image(fields: &mut Fields) -> Read<ImageMetadata> {
     }
     let env = fields.map("env", Fields::text)?;
     if env.iter().any(|(key, value)| key.is_empty() || key.contains(['=', '\0']) || value.contains('\0')) {
-        return Err(fields.wrong("env", "a variable's name is empty or contains `=`, or something contains a NUL character"));
+        return Err(
+            fields.wrong("env", "a variable's name is empty or contains `=`, or something contains a NUL character")
+        );
     }
     Ok(ImageMetadata {
         from: fields.parsed_if("from")?,
@@ -236,7 +241,9 @@ fn read_install(fields: &mut Fields) -> Read<InstallRules> {
         (None, reasons) if reasons.is_empty() => ScriptTier::None,
         (Some("declared"), reasons) if reasons.is_empty() => ScriptTier::Declared,
         (Some("skipped"), reasons) => ScriptTier::Skipped(reasons),
-        _ => return Err(fields.wrong("script", "it must be \"declared\", or \"skipped\" with the reasons in `skipped`")),
+        _ => {
+            return Err(fields.wrong("script", "it must be \"declared\", or \"skipped\" with the reasons in `skipped`"));
+        }
     };
     let rules = InstallRules {
         replaces_files_of: fields.texts("replaces_files_of")?,
@@ -334,7 +341,10 @@ fn read_alternative(fields: &mut Fields) -> Read<AlternativeRule> {
 /// The name of an alternative, which becomes a file name in `/etc/alternatives`.
 fn read_word(fields: &mut Fields) -> Read<String> {
     let name = fields.text("name")?;
-    match name.is_empty() || name.starts_with('.') || name.contains(|c: char| c == '/' || c.is_control() || c.is_whitespace()) {
+    match name.is_empty()
+        || name.starts_with('.')
+        || name.contains(|c: char| c == '/' || c.is_control() || c.is_whitespace())
+    {
         false => Ok(name),
         true => Err(fields.wrong("name", "it is not a name of an alternative")),
     }

@@ -33,9 +33,8 @@ impl Check<'_> {
             }
         }
         let imports = self.records.values().flat_map(|record| &record.imports).map(|import| import.fileset);
-        let mut missing: Vec<_> = imports
-            .filter(|digest| !self.records.contains_key(digest) && !self.bad_records.contains(digest))
-            .collect();
+        let mut missing: Vec<_> =
+            imports.filter(|digest| !self.records.contains_key(digest) && !self.bad_records.contains(digest)).collect();
         missing.sort_unstable();
         missing.dedup();
         for digest in missing {

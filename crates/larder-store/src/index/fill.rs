@@ -39,7 +39,8 @@ enum Change {
 fn difference(store: &Store, connection: &Connection) -> Result<Vec<Change>, OpenError> {
     let mut statement = connection.prepare("SELECT digest FROM fileset")?;
     let mut known = statement.query_map([], |row| digest_at(row, 0))?.collect::<Result<BTreeSet<_>, _>>()?;
-    let mut changes: Vec<_> = store.filesets()?.into_iter().filter(|digest| !known.remove(digest)).map(Change::New).collect();
+    let mut changes: Vec<_> =
+        store.filesets()?.into_iter().filter(|digest| !known.remove(digest)).map(Change::New).collect();
     changes.extend(known.into_iter().map(Change::Gone));
     Ok(changes)
 }

@@ -13,8 +13,7 @@ pub fn decode(bytes: &[u8]) -> Result<Value, JsonError> {
     if bytes.len() > MAX_BYTES {
         return Err(JsonError { position: MAX_BYTES, reason: "it is longer than 16 MiB" });
     }
-    let text = str::from_utf8(bytes)
-        .map_err(|e| JsonError { position: e.valid_up_to(), reason: "it is not UTF-8" })?;
+    let text = str::from_utf8(bytes).map_err(|e| JsonError { position: e.valid_up_to(), reason: "it is not UTF-8" })?;
     let mut input = Input { text, position: 0, depth: 0 };
     let value = input.value()?;
     if input.position != bytes.len() {

@@ -16,7 +16,11 @@ pub(super) fn encode(record: &RefRecord) -> Vec<u8> {
         ])
     };
     let entries: Value = record.entries.iter().map(entry).collect();
-    json::encode(&Value::object([("current", integer(record.current as u64)), ("entries", entries), ("schema", SCHEMA.into())]))
+    json::encode(&Value::object([
+        ("current", integer(record.current as u64)),
+        ("entries", entries),
+        ("schema", SCHEMA.into()),
+    ]))
 }
 
 fn integer(number: u64) -> Value {
@@ -48,7 +52,10 @@ fn read(value: &Value) -> Option<RefRecord> {
             action: entry.get("action")?.as_str()?.to_owned(),
         })
     });
-    Some(RefRecord { entries: entries.collect::<Option<_>>()?, current: usize::try_from(number(value.get("current")?)?).ok()? })
+    Some(RefRecord {
+        entries: entries.collect::<Option<_>>()?,
+        current: usize::try_from(number(value.get("current")?)?).ok()?,
+    })
 }
 
 fn number(value: &Value) -> Option<u64> {

@@ -100,5 +100,7 @@ pub(crate) fn read_roots(folder: &Path) -> Result<Option<Roots>, StoreError> {
 }
 
 fn is_folder_name(name: &str) -> bool {
-    (1..=200).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b))
+    (1..=200).contains(&name.len())
+        && !name.starts_with('.')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b))
 }

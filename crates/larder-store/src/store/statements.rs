@@ -57,7 +57,12 @@ impl Store {
         if !is_kind(kind) {
             return Err(wrong("a kind is 1 to 64 of a-z, 0-9, '-', '.' and '/'".to_owned()));
         }
-        let members = [("about", about.to_string().into()), ("body", body.clone()), ("kind", kind.into()), ("schema", SCHEMA.into())];
+        let members = [
+            ("about", about.to_string().into()),
+            ("body", body.clone()),
+            ("kind", kind.into()),
+            ("schema", SCHEMA.into()),
+        ];
         let bytes = json::encode(&Value::object(members));
         decode(&bytes, about).map_err(wrong)?;
         let name = format!("{}.json", blake3::hash(&bytes).to_hex());

@@ -47,7 +47,9 @@ impl Unnamed {
 
     /// Makes it read-only and gives it its name. A name that is taken stays as it is.
     pub(super) fn link(self, to: &Path) -> Result<(), StoreError> {
-        self.file.set_permissions(Permissions::from_mode(0o444)).map_err(StoreError::io("protect a file in", &self.folder))?;
+        self.file
+            .set_permissions(Permissions::from_mode(0o444))
+            .map_err(StoreError::io("protect a file in", &self.folder))?;
         with_parent(to, || match self.link_once(to) {
             Err(Errno::EXIST) => Ok(()),
             other => other.map_err(io::Error::from),
@@ -56,7 +58,9 @@ impl Unnamed {
 
     /// Makes it read-only and puts it in the place of a file that is there.
     pub(super) fn rename_over(mut self, to: &Path) -> Result<(), StoreError> {
-        self.file.set_permissions(Permissions::from_mode(0o444)).map_err(StoreError::io("protect a file in", &self.folder))?;
+        self.file
+            .set_permissions(Permissions::from_mode(0o444))
+            .map_err(StoreError::io("protect a file in", &self.folder))?;
         match self.temporary.take() {
             Some(from) => fs::rename(&from, to).map_err(StoreError::io("replace", to)),
             None => {
@@ -150,7 +154,8 @@ fn write_renamed(tmp: &Path, path: &Path, bytes: &[u8], lasting: Lasting) -> Res
         file.write_all(bytes)?;
         if lasting == Lasting::Synced { file.sync_all() } else { Ok(()) }
     })();
-    let renamed = written.map_err(StoreError::io("write", &from)).and_then(|()| with_parent(path, || fs::rename(&from, path)));
+    let renamed =
+        written.map_err(StoreError::io("write", &from)).and_then(|()| with_parent(path, || fs::rename(&from, path)));
     if renamed.is_err() {
         // The first error is the one to tell.
         _ = fs::remove_file(&from);

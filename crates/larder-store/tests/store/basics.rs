@@ -25,7 +25,10 @@ fn contents_come_back_and_are_kept_once() {
         // Another ingest doesn't remember it.
         assert_eq!(store.begin().expect("begin").write_object(&mut &content[..], u64::MAX).expect("again").0, digest);
         let after = fs::metadata(&path).expect("metadata");
-        assert_eq!((before.modified().ok(), std::os::unix::fs::MetadataExt::ino(&before)), (after.modified().ok(), std::os::unix::fs::MetadataExt::ino(&after)));
+        assert_eq!(
+            (before.modified().ok(), std::os::unix::fs::MetadataExt::ino(&before)),
+            (after.modified().ok(), std::os::unix::fs::MetadataExt::ino(&after))
+        );
     }
     ingest.commit().expect("commit");
     assert_eq!(fs::read_dir(store.root().join("tmp")).expect("tmp").count(), 0);

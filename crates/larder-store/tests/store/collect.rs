@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use larder_store::json::Value;
 use larder_store::plan::PlanDigest;
-use larder_store::{Content, FileSetDigest, GcOptions, ObjectDigest, RefEntry, RefKind, Root, Roots, Store, StoreError};
+use larder_store::{
+    Content, FileSetDigest, GcOptions, ObjectDigest, RefEntry, RefKind, Root, Roots, Store, StoreError,
+};
 
 use crate::support::{files, image, package, point, store};
 
@@ -76,7 +78,8 @@ fn containers_keep_what_they_wrote_down() {
     ingest.write_bytes(b"nobody's").expect("object");
     ingest.commit().expect("commit");
     let object = Content::Object(ObjectDigest::of(b"an output of a composer"));
-    let roots: Roots = [Root::Content(Content::FileSet(kept)), Root::Content(object), Root::View("used".to_owned())].into();
+    let roots: Roots =
+        [Root::Content(Content::FileSet(kept)), Root::Content(object), Root::View("used".to_owned())].into();
     store.write_container_roots("c1", &roots).expect("roots");
     for view in ["used", "unused", ".new-1"] {
         fs::create_dir_all(store.views_dir().join(view).join("erofs")).expect("view");

@@ -70,7 +70,12 @@ fn kill(mut child: Child) -> Vec<(String, FileSetDigest)> {
 
 fn spawn(test: &str, store: &Store, offset: usize) -> Child {
     let mut command: Command = child(test, store.root());
-    command.env("LARDER_TEST_OFFSET", offset.to_string()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("spawn")
+    command
+        .env("LARDER_TEST_OFFSET", offset.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("spawn")
 }
 
 fn check(store: &Store, done: &[(String, FileSetDigest)]) {
@@ -88,7 +93,8 @@ fn killing_builders_loses_nothing_that_was_done() {
     let (_folder, store) = store();
     let mut done = Vec::new();
     for round in 0..12 {
-        let children = [spawn("crash::child_builds", &store, round * 1000), spawn("crash::child_builds", &store, round * 1000)];
+        let children =
+            [spawn("crash::child_builds", &store, round * 1000), spawn("crash::child_builds", &store, round * 1000)];
         // Different instants: while they start, write, sync, name.
         sleep(Duration::from_millis(20 + (round as u64 * 37) % 150));
         for child in children {
@@ -109,7 +115,8 @@ fn killing_collectors_leaves_everything_whole() {
         let ingest = store.begin().expect("begin");
         for n in 0..20 {
             let unique = format!("{round} {n}");
-            let used = package(&ingest, &format!("p{n}"), &[("a", unique.as_bytes()), ("s", b"same")]).expect("package");
+            let used =
+                package(&ingest, &format!("p{n}"), &[("a", unique.as_bytes()), ("s", b"same")]).expect("package");
             let name = format!("i{round}-{n}");
             let built = image(&ingest, &name, "1", &[used]).expect("image");
             if n % 4 == 0 {

@@ -83,7 +83,8 @@ fn a_cut_or_missing_object_is_found_by_any_check() {
     overwrite(&store.object_path(&ObjectDigest::of(b"only in a")), b"only");
     fs::remove_file(store.object_path(&ObjectDigest::of(b"shared"))).expect("remove");
     let report = check(&store, false);
-    let mut kinds: Vec<_> = report.problems.iter().map(|problem| (problem.kind.to_string(), problem.images.len())).collect();
+    let mut kinds: Vec<_> =
+        report.problems.iter().map(|problem| (problem.kind.to_string(), problem.images.len())).collect();
     kinds.sort();
     let mut expected = [
         (format!("object {} is damaged", ObjectDigest::of(b"only in a")), 1),
@@ -113,12 +114,18 @@ fn damaged_names_statements_and_strays_are_found() {
     let (_folder, store) = store();
     let (a, _) = example(&store);
     store.begin().expect("begin").write_statement(&a, "origin", &larder_store::json::Value::Null).expect("statement");
-    let statement = fs::read_dir(record_path(&store, "statements", &a.hex())).expect("list").next().expect("one").expect("one").path();
+    let statement = fs::read_dir(record_path(&store, "statements", &a.hex()))
+        .expect("list")
+        .next()
+        .expect("one")
+        .expect("one")
+        .path();
     overwrite(&statement, b"{}");
     overwrite(&store.root().join("refs/image/example.com@one.ref"), b"{}");
     fs::write(store.objects_dir().join("notes.txt"), "").expect("write");
     fs::create_dir_all(store.containers_dir().join("c1")).expect("folder");
-    fs::write(store.containers_dir().join("c1/roots"), format!("fileset {}\n", FileSetDigest::from_bytes([5; 32]))).expect("write");
+    fs::write(store.containers_dir().join("c1/roots"), format!("fileset {}\n", FileSetDigest::from_bytes([5; 32])))
+        .expect("write");
     let report = check(&store, true);
     let kinds: Vec<_> = report
         .problems

@@ -6,6 +6,6 @@ mod crash;
 mod fsck;
 mod index;
 mod limits;
+mod support;
 mod together;
 mod usage;
-mod support;

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use larder_store::fileset::{FilesMetadata, ImageMetadata, Import, Metadata, PackageMetadata};
 use larder_store::{
-    Attributes, Entry, FileSet, FileSetDigest, Ingest, Name, RefEntry, RefKind, Store, StoreError, TreeBuilder, TreePath,
+    Attributes, Entry, FileSet, FileSetDigest, Ingest, Name, RefEntry, RefKind, Store, StoreError, TreeBuilder,
+    TreePath,
 };
 use tempfile::TempDir;
 
@@ -43,7 +44,12 @@ pub(crate) fn package(ingest: &Ingest<'_>, short: &str, files: &[(&str, &[u8])])
 }
 
 /// Writes an image `example.com/<short>` that imports these FileSets.
-pub(crate) fn image(ingest: &Ingest<'_>, short: &str, version: &str, imports: &[FileSetDigest]) -> Result<FileSetDigest, StoreError> {
+pub(crate) fn image(
+    ingest: &Ingest<'_>,
+    short: &str,
+    version: &str,
+    imports: &[FileSetDigest],
+) -> Result<FileSetDigest, StoreError> {
     let imports = imports.iter().map(|digest| {
         let fileset = ingest.store().fileset(digest)?;
         let path = fileset.name.mount_path(&fileset.version).expect("a mount path");

@@ -62,12 +62,14 @@ fn builders_and_a_collector_share_a_store() {
             })
             .collect();
         let threads: Vec<bool> = threads.into_iter().map(|thread| thread.join().is_ok()).collect();
-        let processes: Vec<_> = processes.into_iter().map(|mut process| process.wait().expect("wait").success()).collect();
+        let processes: Vec<_> =
+            processes.into_iter().map(|mut process| process.wait().expect("wait").success()).collect();
         finished.store(true, Ordering::Relaxed);
         assert_eq!((threads, processes), (vec![true; 2], vec![true; 2]));
     });
     let images = store.refs().list(RefKind::Image).expect("list");
-    let counts: Vec<_> = images.iter().map(|(name, record)| (name.starts_with("example.com/every"), record.entries.len())).collect();
+    let counts: Vec<_> =
+        images.iter().map(|(name, record)| (name.starts_with("example.com/every"), record.entries.len())).collect();
     assert_eq!(counts.len(), 5);
     for (everybodys, count) in counts {
         assert_eq!(count, if everybodys { 4 * ROUNDS } else { ROUNDS }, "no change of a ref was lost");
