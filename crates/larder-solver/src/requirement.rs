@@ -175,3 +175,75 @@ fn parse_atom(text: &str) -> Result<Atom, ParseError> {
         architectures: raw.architectures.split_ascii_whitespace().map(str::to_owned).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_whole_grammar() {
+        let text = "libc6 (>= 2.36) | libc6.1:any (<< 3) [amd64 arm64] | x+y:native (= 1:2-3) [!i386]";
+        let requirement = Requirement::parse(text).unwrap();
+        assert_eq!(requirement.to_string(), text);
+        assert_eq!(requirement.alternatives[1].qualifier.as_deref(), Some("any"));
+        assert_eq!(requirement.alternatives[2].architectures, ["!i386"]);
+    }
+
+    #[test]
+    fn spaces_and_old_spellings() {
+        let list = Requirement::parse_list(" a(>=1)|b , c ( < 2 ),, d(>3) ,").unwrap();
+        let texts: Vec<String> = list.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["a (>= 1) | b", "c (<= 2)", "d (>= 3)"]);
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for text in ["", "a |", "| a", "a (1)", "a (>= )", "a (>= 1", "a [", "a []", "a (>= 1) b", "a b", "a:", "é", "a, b", "a (=> 1)", "-a"] {
+            assert!(Requirement::parse(text).is_err(), "{text:?} was taken");
+        }
+        assert!(matches!(Requirement::parse("a (>= 1:)"), Err(ParseError::Version { .. })));
+    }
+
+    #[test]
+    fn provides() {
+        let provides = Provide::parse_list("mta, libfoo (= 1.2), ").unwrap();
+        assert_eq!(provides[0], Provide { name: "mta".to_owned(), version: None });
+        assert_eq!(provides[1].version.as_ref().unwrap().as_str(), "1.2");
+        assert!(Provide::parse_list("a (>= 1)").is_err());
+        assert!(Provide::parse_list("a | b").is_err());
+    }
+
+    fn atom() -> impl Strategy<Value = Atom> {
+        let qualifier = prop::option::of("(any|native|amd64)");
+        let relations =
+            [Relation::Earlier, Relation::EarlierEqual, Relation::Equal, Relation::LaterEqual, Relation::Later];
+        let version = "([0-9]:)?[0-9][a-z0-9.+~]{0,6}(-[a-z0-9.+~]{1,4})?".prop_map(|text| Version::parse(&text).unwrap());
+        let constraint = prop::option::of((prop::sample::select(relations.to_vec()), version));
+        let architectures = prop::collection::vec("!?[a-z][a-z0-9-]{0,5}", 0..3);
+        ("[a-z0-9][a-z0-9+.-]{0,10}", qualifier, constraint, architectures).prop_map(
+            |(name, qualifier, constraint, architectures)| Atom { name, qualifier, constraint, architectures },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(alternatives in prop::collection::vec(atom(), 1..4)) {
+            let requirement = Requirement { alternatives };
+            prop_assert_eq!(Requirement::parse(&requirement.to_string()).unwrap(), requirement);
+        }
+
+        #[test]
+        fn nothing_panics(text in "\\PC*", listed in "[a-c (<>=|),0-9:.\\[\\]!~-]*") {
+            for text in [text, listed] {
+                if let Ok(list) = Requirement::parse_list(&text) {
+                    let again: Vec<String> = list.iter().map(ToString::to_string).collect();
+                    prop_assert_eq!(Requirement::parse_list(&again.join(", ")).unwrap(), list);
+                }
+                let _ = Provide::parse_list(&text);
+                let _ = crate::parse_root(&text);
+            }
+        }
+    }
+}

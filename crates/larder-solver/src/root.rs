@@ -44,7 +44,7 @@ pub fn parse_root(text: &str) -> Result<Root, ParseError> {
     if name.is_empty() {
         return Err(fail("the name is missing"));
     }
-    if name.len() < 2 && !name.as_bytes()[0].is_ascii_alphanumeric() || !name.bytes().all(is_name_byte) {
+    if !name.as_bytes()[0].is_ascii_alphanumeric() || !name.bytes().all(is_name_byte) {
         return Err(ParseError::Name { text: name.to_owned() });
     }
     let rest = rest.trim();
@@ -93,5 +93,41 @@ impl fmt::Display for Root {
             write!(f, "{relation}{version}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_recipe_may_say() {
+        for (text, shown) in [
+            ("openssl", "openssl"),
+            ("openssl >=3.0", "openssl >=3.0"),
+            ("openssl = 3.0.1-1", "openssl =3.0.1-1"),
+            ("openssl==3.0.1-1", "openssl =3.0.1-1"),
+            ("openssl >= 3.0 , <4", "openssl >=3.0, <4"),
+            ("  g++ >>1, <=2", "g++ >1, <=2"),
+            ("openjdk-17-jre >1:0~", "openjdk-17-jre >1:0~"),
+        ] {
+            let root = parse_root(text).unwrap();
+            assert_eq!(root.to_string(), shown);
+            assert_eq!(parse_root(shown).unwrap(), root);
+        }
+    }
+
+    #[test]
+    fn what_it_may_not_say() {
+        let message = |text| parse_root(text).unwrap_err().to_string();
+        assert_eq!(
+            message("openssl 3.0"),
+            "\"openssl 3.0\" is not a package: a constraint begins with one of < <= = >= > \
+             (write \"name\", \"name =1.2-3\" or \"name >=1.2, <2\")"
+        );
+        assert_eq!(message("OpenSSL_/x"), "\"OpenSSL_/x\" is not a package name: it needs lower-case letters, digits and \"+-.\"");
+        for text in ["", " ", ">=1", "a >=", "a >=1,", "a =>1", "a (>= 1)", "a >=1 2", "é", "+a", "-"] {
+            assert!(parse_root(text).is_err(), "{text:?} was taken");
+        }
     }
 }

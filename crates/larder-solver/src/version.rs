@@ -172,3 +172,91 @@ fn weight(byte: Option<&u8>) -> i32 {
         Some(b) => i32::from(*b) + 256,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checked with dpkg 1.21; the pairs are of the kinds that dpkg's own tests, deb-version(7) and the archive have.
+    const ORDERED: &[(&str, Ordering, &str)] = &[
+        ("0", Ordering::Equal, "0"),
+        ("0:0-0", Ordering::Equal, "0"),
+        ("0:00", Ordering::Equal, "00"),
+        ("1:2:3", Ordering::Greater, "1:2"),
+        ("0:0", Ordering::Less, "1:0"),
+        ("1:0", Ordering::Less, "2:0"),
+        ("1.2.3", Ordering::Greater, "1.2.3-0~"),
+        ("1.2.3", Ordering::Equal, "1.2.3-0"),
+        ("1.2.3-1", Ordering::Greater, "1.2.3"),
+        ("7.6p2-4", Ordering::Greater, "7.6-0"),
+        ("1.0.3-3", Ordering::Greater, "1.0-1"),
+        ("1.3", Ordering::Greater, "1.2.2-2"),
+        ("1.3", Ordering::Greater, "1.2.2"),
+        ("0-pre", Ordering::Equal, "0-pre"),
+        ("0-pre", Ordering::Less, "0-pree"),
+        ("1.1.6r2-2", Ordering::Greater, "1.1.6r-1"),
+        ("2.6b2-1", Ordering::Greater, "2.6b-2"),
+        ("98.1p5-1", Ordering::Less, "98.1-pre2-b6-2"),
+        ("0.4a6-2", Ordering::Greater, "0.4-1"),
+        ("1:3.0.5-2", Ordering::Less, "1:3.0.5.1"),
+        ("0.00.0", Ordering::Equal, "0.0.0"),
+        ("10.3", Ordering::Less, "10.03-pre"),
+        ("1:0.4", Ordering::Greater, "10.3"),
+        ("1:1.25-4", Ordering::Less, "1:1.25-8"),
+        ("0:1.18.36", Ordering::Equal, "1.18.36"),
+        ("1.18.36:5.4", Ordering::Less, "1.18.37:1.1"),
+        ("2.7.4+reloaded2-13ubuntu1", Ordering::Less, "2.7.4+reloaded2-13+deb8u1"),
+        ("1.0~~", Ordering::Less, "1.0~~a"),
+        ("1.0~~a", Ordering::Less, "1.0~"),
+        ("1.0~", Ordering::Less, "1.0"),
+        ("1.0", Ordering::Less, "1.0a"),
+        ("1.0a", Ordering::Less, "1.0+"),
+        ("1.0-1+b1", Ordering::Greater, "1.0-1"),
+        ("1.0-1", Ordering::Greater, "1.0-1~bpo12+1"),
+        ("9", Ordering::Less, "10"),
+        ("123456789012345678901234567890", Ordering::Less, "123456789012345678901234567891"),
+        ("3.0.17-1~deb12u2", Ordering::Greater, "3.0.17-1~deb12u1"),
+    ];
+
+    #[test]
+    fn known_pairs() {
+        for (a, ordering, b) in ORDERED {
+            assert_eq!(compare(a, b), *ordering, "{a} and {b}");
+            assert_eq!(compare(b, a), ordering.reverse(), "{b} and {a}");
+        }
+    }
+
+    #[test]
+    fn good_texts() {
+        for text in ["0", "1:2:3", "1.0-1", "2.7.4+reloaded2-13ubuntu1", "0~0-pre-1", "a1", "2147483647:1"] {
+            assert_eq!(Version::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn bad_texts() {
+        for (text, problem) in [
+            ("", "it is empty"),
+            (":1", "the epoch before ':' is not a number"),
+            ("a:1", "the epoch before ':' is not a number"),
+            ("-1:1", "the epoch before ':' is not a number"),
+            ("2147483648:1", "the epoch is too large"),
+            ("1:", "nothing stands before the revision"),
+            ("-1", "nothing stands before the revision"),
+            ("1-", "the revision after '-' is empty"),
+            ("1 2", "it has a character that versions cannot have"),
+            ("1_2", "it has a character that versions cannot have"),
+            ("1-é", "the revision has a character that revisions cannot have"),
+        ] {
+            let error = Version::parse(text).unwrap_err();
+            assert_eq!(error, ParseError::Version { text: text.to_owned(), problem });
+        }
+    }
+
+    #[test]
+    fn equal_versions_may_differ_as_texts() {
+        let (a, b): (Version, Version) = ("0:1.0-0".parse().unwrap(), "1.00".parse().unwrap());
+        assert_eq!(a, b);
+        assert_ne!(a.as_str(), b.as_str());
+    }
+}
