@@ -46,6 +46,9 @@ mod tests {
 
     #[test]
     fn the_best_come_first_and_are_few() {
-        assert_eq!(nearest_names("abcdefghi", ["abcdefgh", "abcdefg", "abcdefghij", "abcdef", "abcdefghx"]), ["abcdefgh", "abcdefghij", "abcdefghx"]);
+        assert_eq!(
+            nearest_names("abcdefghi", ["abcdefgh", "abcdefg", "abcdefghij", "abcdef", "abcdefghx"]),
+            ["abcdefgh", "abcdefghij", "abcdefghx"]
+        );
     }
 }

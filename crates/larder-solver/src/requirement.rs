@@ -200,7 +200,23 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        for text in ["", "a |", "| a", "a (1)", "a (>= )", "a (>= 1", "a [", "a []", "a (>= 1) b", "a b", "a:", "é", "a, b", "a (=> 1)", "-a"] {
+        for text in [
+            "",
+            "a |",
+            "| a",
+            "a (1)",
+            "a (>= )",
+            "a (>= 1",
+            "a [",
+            "a []",
+            "a (>= 1) b",
+            "a b",
+            "a:",
+            "é",
+            "a, b",
+            "a (=> 1)",
+            "-a",
+        ] {
             assert!(Requirement::parse(text).is_err(), "{text:?} was taken");
         }
         assert!(matches!(Requirement::parse("a (>= 1:)"), Err(ParseError::Version { .. })));
@@ -219,7 +235,8 @@ mod tests {
         let qualifier = prop::option::of("(any|native|amd64)");
         let relations =
             [Relation::Earlier, Relation::EarlierEqual, Relation::Equal, Relation::LaterEqual, Relation::Later];
-        let version = "([0-9]:)?[0-9][a-z0-9.+~]{0,6}(-[a-z0-9.+~]{1,4})?".prop_map(|text| Version::parse(&text).unwrap());
+        let version =
+            "([0-9]:)?[0-9][a-z0-9.+~]{0,6}(-[a-z0-9.+~]{1,4})?".prop_map(|text| Version::parse(&text).unwrap());
         let constraint = prop::option::of((prop::sample::select(relations.to_vec()), version));
         let architectures = prop::collection::vec("!?[a-z][a-z0-9-]{0,5}", 0..3);
         ("[a-z0-9][a-z0-9+.-]{0,10}", qualifier, constraint, architectures).prop_map(

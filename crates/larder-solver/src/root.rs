@@ -125,7 +125,10 @@ mod tests {
             "\"openssl 3.0\" is not a package: a constraint begins with one of < <= = >= > \
              (write \"name\", \"name =1.2-3\" or \"name >=1.2, <2\")"
         );
-        assert_eq!(message("OpenSSL_/x"), "\"OpenSSL_/x\" is not a package name: it needs lower-case letters, digits and \"+-.\"");
+        assert_eq!(
+            message("OpenSSL_/x"),
+            "\"OpenSSL_/x\" is not a package name: it needs lower-case letters, digits and \"+-.\""
+        );
         for text in ["", " ", ">=1", "a >=", "a >=1,", "a =>1", "a (>= 1)", "a >=1 2", "é", "+a", "-"] {
             assert!(parse_root(text).is_err(), "{text:?} was taken");
         }

@@ -147,9 +147,7 @@ impl<'u> Catalog<'u> {
 
     /// The clauses of `Recommends`.
     pub(crate) fn recommends<'p>(&self, package: &'p Package<'u>) -> &'p [Clause<'u>] {
-        package
-            .recommends
-            .get_or_init(|| raw::clauses(package.info.recommends).map(|text| self.clause(text)).collect())
+        package.recommends.get_or_init(|| raw::clauses(package.info.recommends).map(|text| self.clause(text)).collect())
     }
 
     /// The clauses of `Conflicts` and `Breaks`, each with the packages that cannot be installed beside this one. A

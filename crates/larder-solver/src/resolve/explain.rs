@@ -32,7 +32,8 @@ pub(crate) fn explain(
     }
     let core = core(catalog, preferences, problem);
     let mut explainer = Explainer { catalog, budget: BUDGET };
-    let open = core.iter().map(|root| Open { by: None, text: written(catalog, request, root), picks: root.picks.clone() });
+    let open =
+        core.iter().map(|root| Open { by: None, text: written(catalog, request, root), picks: root.picks.clone() });
     let reasons = explainer.refute(Frame::default(), open.collect()).unwrap_or_else(|| vec![Reason::Together]);
     Failure { roots: core.iter().map(|root| written(catalog, request, root)).collect(), reasons }
 }
@@ -151,7 +152,12 @@ impl Explainer<'_, '_> {
             }
             let (mut viable, ruled) = self.sort_out(frame, clause);
             let mut seen: Vec<NameId> = Vec::new();
-            viable.retain(|pick| !seen.contains(&pick.name) && { seen.push(pick.name); true });
+            viable.retain(|pick| {
+                !seen.contains(&pick.name) && {
+                    seen.push(pick.name);
+                    true
+                }
+            });
             if best.as_ref().is_none_or(|(_, ways, _)| viable.len() < ways.len()) {
                 best = Some((clause.clone(), viable, ruled));
             }
@@ -261,7 +267,8 @@ impl Explainer<'_, '_> {
         if options.len() == 1 {
             return options.remove(0);
         }
-        let package = clause.by.map(|pick| self.place(frame, pick, frame.taken.get(&pick.name).and_then(|taken| taken.by)));
+        let package =
+            clause.by.map(|pick| self.place(frame, pick, frame.taken.get(&pick.name).and_then(|taken| taken.by)));
         Reason::Unmet { package, requirement: clause.text.clone(), options }
     }
 

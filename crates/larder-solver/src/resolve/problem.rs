@@ -39,7 +39,8 @@ impl Problem {
             names.dedup();
             for name in names {
                 let id = catalog.name_id(name);
-                let real = catalog.name(id).real.iter().map(|package| Pick { id: *package, name: id }).collect::<Vec<_>>();
+                let real =
+                    catalog.name(id).real.iter().map(|package| Pick { id: *package, name: id }).collect::<Vec<_>>();
                 if !real.is_empty() {
                     roots.push(RootClause { written: None, picks: real });
                 }

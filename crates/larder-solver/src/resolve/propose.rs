@@ -214,8 +214,10 @@ impl<'u> Proposer<'_, 'u> {
         let mut failed = false;
         let requires = catalog.requires(package).iter().map(|clause| (clause, true));
         let recommended = if self.recommends { catalog.recommends(package) } else { &[] };
-        let pending: Vec<(&Clause<'u>, bool)> =
-            requires.chain(recommended.iter().map(|clause| (clause, false))).filter(|(clause, _)| protected || !self.is_met(clause)).collect();
+        let pending: Vec<(&Clause<'u>, bool)> = requires
+            .chain(recommended.iter().map(|clause| (clause, false)))
+            .filter(|(clause, _)| protected || !self.is_met(clause))
+            .collect();
         for (clause, critical) in pending {
             if self.is_met(clause) {
                 if protected && critical && !self.protect_only(clause, depth) {

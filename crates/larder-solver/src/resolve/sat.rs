@@ -46,8 +46,7 @@ struct Provider<'c, 'u> {
 
 impl<'c, 'u> Sat<'c, 'u> {
     pub(crate) fn new(catalog: &'c Catalog<'u>, preferences: &'c Preferences, hint: Choice) -> Self {
-        let provider =
-            Provider { catalog, preferences, hint, pool: Pool::default(), solvables: RefCell::default() };
+        let provider = Provider { catalog, preferences, hint, pool: Pool::default(), solvables: RefCell::default() };
         Self { solver: Solver::new(provider) }
     }
 

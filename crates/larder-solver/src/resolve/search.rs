@@ -28,7 +28,11 @@ pub(crate) fn search(
     let demands: Vec<&[Pick]> = problem.roots.iter().map(|root| root.picks.as_slice()).collect();
     let first = sat.solve(demands.iter().copied(), &BTreeMap::new())?;
     let choice = prefer_versions(&mut sat, preferences, problem, &demands, catalog, first);
-    if problem.recommends { Some(add_recommended(catalog, preferences, problem, &demands, choice)) } else { Some(choice) }
+    if problem.recommends {
+        Some(add_recommended(catalog, preferences, problem, &demands, choice))
+    } else {
+        Some(choice)
+    }
 }
 
 /// Moves names to their preferred versions, one after the other.

@@ -10,7 +10,8 @@ use proptest::test_runner::TestRunner;
 
 /// Versions made of the pieces that ordering depends on, often nearly equal.
 fn version() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec!["0", "00", "1", "01", "9", "10", "a", "Z", "b", "~", "~~", "+", ".", "rc", "-"]);
+    let piece =
+        prop::sample::select(vec!["0", "00", "1", "01", "9", "10", "a", "Z", "b", "~", "~~", "+", ".", "rc", "-"]);
     let epoch = prop::sample::select(vec!["", "", "", "0:", "1:", "02:"]);
     let body = (prop::sample::select(vec!["0", "1", "2"]), prop::collection::vec(piece, 0..5));
     (epoch, body, prop::sample::select(vec!["", "-0", "-1", "-1~", "-1+b1"]))
@@ -30,9 +31,7 @@ fn random_versions_compare_as_dpkg_compares_them() {
         let (a, b) = pair;
         let ours = compare(&a, &b);
         assert_eq!(compare(&b, &a), ours.reverse(), "{a} and {b}");
-        for (word, relation) in
-            [("lt", Relation::Earlier), ("eq", Relation::Equal), ("gt", Relation::Later)]
-        {
+        for (word, relation) in [("lt", Relation::Earlier), ("eq", Relation::Equal), ("gt", Relation::Later)] {
             let status = Command::new("dpkg").args(["--compare-versions", &a, word, &b]).status().unwrap();
             assert_eq!(status.success(), relation.accepts(ours), "dpkg --compare-versions {a} {word} {b}");
             if status.success() {

@@ -48,7 +48,8 @@ struct Masks {
 
 fn masks(all: &[Parsed]) -> Vec<Masks> {
     let satisfying = |clause: &Requirement, skip: Option<&str>| -> u32 {
-        let fits = |p: &&Parsed| Some(p.name.as_str()) != skip && clause.alternatives.iter().any(|atom| p.satisfies(atom));
+        let fits =
+            |p: &&Parsed| Some(p.name.as_str()) != skip && clause.alternatives.iter().any(|atom| p.satisfies(atom));
         all.iter().enumerate().filter(|(_, p)| fits(p)).map(|(i, _)| 1 << i).sum()
     };
     let mask = |(index, p): (usize, &Parsed)| {
@@ -109,7 +110,8 @@ fn field(max: usize, alternatives: usize) -> impl Strategy<Value = String> {
 }
 
 fn provides() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["", "", "", "v", "w", "v (= 1)", "v (= 2), w", "w (= 2)", "a (= 2)"]).prop_map(str::to_owned)
+    prop::sample::select(vec!["", "", "", "v", "w", "v (= 1)", "v (= 2), w", "w (= 2)", "a (= 2)"])
+        .prop_map(str::to_owned)
 }
 
 fn stanza() -> impl Strategy<Value = Stanza> {

@@ -123,7 +123,8 @@ fn why_gives_a_shortest_path() {
     let text = "app 1\n  Depends: long, short\nlong 1\n  Depends: longer\nlonger 1\n  Depends: lib\nshort 1\n  Depends: lib (>= 1) | other\nlib 1\n  Provides: virtual\nother 1";
     let small = Small::parse(text);
     let solution = small.solve(&["app"]).unwrap();
-    let names = |name: &str| why(&small, &solution, name).map(|why| why.steps.into_iter().map(|s| s.name).collect::<Vec<_>>());
+    let names =
+        |name: &str| why(&small, &solution, name).map(|why| why.steps.into_iter().map(|s| s.name).collect::<Vec<_>>());
     assert_eq!(names("lib").unwrap(), ["app", "short", "lib"]);
     assert_eq!(names("virtual").unwrap(), ["app", "short", "lib"]);
     assert_eq!(names("app").unwrap(), ["app"]);

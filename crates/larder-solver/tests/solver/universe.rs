@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use larder_solver::{
-    Base, Failure, PackageId, PackageInfo, Priority, Request, Root, Solution, Universe, Update, nearest_names, parse_root,
-    resolve,
+    Base, Failure, PackageId, PackageInfo, Priority, Request, Root, Solution, Universe, Update, nearest_names,
+    parse_root, resolve,
 };
 
 /// One stanza, owned.
@@ -67,7 +67,8 @@ impl Small {
     /// Solves with a lock.
     pub(crate) fn update(&self, roots: &[&str], locked: &[&str], update: Update) -> Result<Solution, Failure> {
         let roots: Vec<Root> = roots.iter().map(|root| parse_root(root).unwrap()).collect();
-        let pair = |text: &&str| text.split_once(' ').map(|(name, version)| (name.to_owned(), version.to_owned())).unwrap();
+        let pair =
+            |text: &&str| text.split_once(' ').map(|(name, version)| (name.to_owned(), version.to_owned())).unwrap();
         let locked = locked.iter().map(pair).collect();
         resolve(self, &Request { roots: &roots, base: Base::None, recommends: false, locked: &locked, update })
     }

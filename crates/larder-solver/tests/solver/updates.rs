@@ -80,7 +80,8 @@ fn a_pin_outranks_the_lock() {
 
 #[test]
 fn the_alternative_chosen_before_is_kept() {
-    let small = Small::parse("app 1\n  Depends: one | two\none 1\ntwo 1\n  Provides: virtual\nuser 1\n  Depends: virtual");
+    let small =
+        Small::parse("app 1\n  Depends: one | two\none 1\ntwo 1\n  Provides: virtual\nuser 1\n  Depends: virtual");
     assert_eq!(shown(&small.solve(&["app"]).unwrap()), ["app 1", "one 1"]);
     let solution = small.update(&["app"], &["app 1", "two 1"], Update::None).unwrap();
     assert_eq!(shown(&solution), ["app 1", "two 1"]);
