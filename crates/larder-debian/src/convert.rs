@@ -64,7 +64,7 @@ pub struct Converted {
     pub control: Control,
     /// The other files of `control.tar`, by name: maintainer scripts, triggers, conffiles.
     pub scripts: BTreeMap<String, Vec<u8>>,
-    /// The small payload files that declarations are derived from: sysusers.d, tmpfiles.d, `.jinfo`.
+    /// The small payload files that declarations are derived from: sysusers.d, tmpfiles.d, PHP modules' `.ini`.
     pub texts: BTreeMap<TreePath, Vec<u8>>,
 }
 

@@ -87,11 +87,12 @@ fn derive(converted: &Converted, table: &Table) -> Result<(ScriptTier, Effects),
     let package = converted.record.name.short();
     let entry = table.entry(package, &converted.record.version);
     let architecture = converted.control.get("Architecture").filter(|a| *a != "all").unwrap_or("amd64");
-    let subject = walk::Subject { package, architecture, tree: &converted.tree };
+    let subject = walk::Subject { package, architecture, tree: &converted.tree, texts: &converted.texts };
     let mut effects = Effects::default();
     let mut reasons = Vec::new();
-    for script in ["preinst", "postinst"] {
-        if let Some(text) = converted.scripts.get(script) {
+    let followed: &[&str] = if entry.is_none_or(|entry| entry.follow()) { &["preinst", "postinst"] } else { &[] };
+    for script in followed {
+        if let Some(text) = converted.scripts.get(*script) {
             reasons.extend(walk::follow(subject, script, text, &mut effects));
         }
     }

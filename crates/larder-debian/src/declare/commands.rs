@@ -3,6 +3,9 @@
 mod accounts;
 mod alternatives;
 mod files;
+mod php;
+
+pub(super) use accounts::{GROUPS, USERS};
 
 use super::walk::{Status, Value, Walk};
 
@@ -14,7 +17,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "glib-compile-schemas", "gtk-update-icon-cache", "init", "initctl", "install-info", "invoke-rc.d", "kill",
     "ldconfig", "log_action_begin_msg", "log_action_end_msg", "logger", "mandb", "printf", "py3clean", "py3compile", "pyclean",
     "pycompile", "pypy3compile", "reload", "restart", "restorecon", "service", "shopt", "sleep", "start",
-    "start-stop-daemon", "stop", "sync", "systemctl", "systemd-sysusers", "systemd-tmpfiles", "telinit", "trap", "udevadm",
+    "start-stop-daemon", "stop", "sync", "systemctl", "systemd-sysusers", "systemd-tmpfiles", "telinit", "trap", "udevadm", "ucfr", "helpztags",
     "ulimit", "umask", "update-binfmts", "update-ca-certificates", "update-desktop-database", "update-fonts-alias",
     "update-fonts-dir", "update-fonts-scale", "update-icon-caches", "update-info-dir", "update-initramfs", "update-menus",
     "update-mime", "update-mime-database", "update-rc.d", "update-shells", "wait", "db_beginblock", "db_capb", "db_endblock",
@@ -28,8 +31,12 @@ const READS: &[&str] = &[
     "egrep", "expr", "fgrep", "file", "fuser", "gawk", "getconf", "getopt", "grep", "head", "hostname", "ischroot", "locale",
     "ls", "lsof", "mawk", "md5sum", "mktemp", "mountpoint", "od", "pgrep", "pidof", "ps", "readlink", "realpath", "seq",
     "sha256sum", "sort", "ss", "stat", "systemd-detect-virt", "tail", "tempfile", "tr", "ucfq", "uname", "uniq", "wc",
-    "whoami", "type", "which", "dpkg-realpath", "runlevel", "tput", "paste",
+    "whoami", "type", "who", "df", "getcap", "phpquery", "ypwhich", "pg_lsclusters", "which", "dpkg-realpath", "runlevel", "tput", "paste",
 ];
+
+/// Files that scripts source for their functions, each of which is a command here.
+const FUNCTIONS: &[&str] =
+    &["/usr/share/debconf/confmodule", "/lib/lsb/init-functions", "/usr/lib/php/php-maintscript-helper"];
 
 impl Walk<'_> {
     /// Follows one command; the name is without its folder.
@@ -81,6 +88,10 @@ impl Walk<'_> {
             "." | "source" => self.source(words),
             "command" | "hash" => None,
             "dpkg" => self.dpkg(words),
+            "ucf" => self.ucf(words),
+            "php_invoke" => self.php_invoke(words),
+            // Bytecode is a composer's.
+            _ if name.starts_with("python") && words.iter().flatten().any(|w| w.ends_with("/py_compile.py")) => None,
             "getent" | "id" => self.account_known(name, words),
             "sed" => self.read_unless(words, name, |w| w.starts_with("-i") || w == "--in-place"),
             "find" => self.read_unless(words, name, |w| matches!(w, "-delete" | "-exec" | "-execdir" | "-ok" | "-fprint")),
@@ -124,10 +135,19 @@ impl Walk<'_> {
         None
     }
 
-    /// Sourced files: debconf's and the init functions only define functions.
+    /// `ucf NEW FILE` copies the package's file to where it's configured, if nothing is there.
+    fn ucf(&mut self, words: &[Value]) -> Status {
+        if words.iter().flatten().any(|w| w == "--purge" || w == "-p") {
+            return Some(true);
+        }
+        let operands: Vec<Value> = words.iter().filter(|w| !w.as_deref().is_some_and(|w| w.starts_with('-'))).cloned().collect();
+        self.file_command("cp", &operands)
+    }
+
+    /// Sourced files that only define functions.
     fn source(&mut self, words: &[Value]) -> Status {
         match words.first() {
-            Some(Some(path)) if path == "/usr/share/debconf/confmodule" || path == "/lib/lsb/init-functions" => Some(true),
+            Some(Some(path)) if FUNCTIONS.contains(&path.as_str()) => Some(true),
             _ => {
                 self.not_understood(".", words);
                 None

@@ -38,6 +38,9 @@ pub(super) struct TableEntry {
     before: Option<String>,
     /// Why nothing else in the scripts matters. Without it, what isn't understood is still reported.
     script: Option<String>,
+    /// Whether the scripts are followed at all; if not, the entry says everything.
+    #[serde(default = "yes")]
+    follow: bool,
     /// Whether sysusers.d and tmpfiles.d are read.
     #[serde(default = "yes")]
     units: bool,
@@ -185,6 +188,11 @@ impl TableEntry {
     /// Whether the review covers the whole script.
     pub(super) fn replaces_script(&self) -> bool {
         self.script.is_some()
+    }
+
+    /// Whether the scripts are followed.
+    pub(super) fn follow(&self) -> bool {
+        self.follow
     }
 
     /// Whether sysusers.d and tmpfiles.d count.

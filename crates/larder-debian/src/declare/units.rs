@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use larder_store::fileset::{GroupRule, UserRule};
 use larder_store::{Tree, TreePath};
 
+use super::commands::{GROUPS, USERS};
 use super::effects::{Effects, Made, Node, tree_path};
 
 pub(super) fn read(texts: &BTreeMap<TreePath, Vec<u8>>, tree: &Tree, effects: &mut Effects) {
@@ -50,12 +51,17 @@ fn sysuser(row: &[String], effects: &mut Effects) {
         return;
     }
     match kind.trim_end_matches('!') {
+        // Those of base-passwd are repeated by systemd, in numbers.
+        "u" if USERS.contains(&name) => {}
+        "g" if GROUPS.contains(&name) => {}
         "u" => {
             let (uid, group) = match given(row, 2).unwrap_or_default().split_once(':') {
+                Some((_, "65534")) => (None, "nogroup".to_owned()),
+                Some((_, group)) if group.bytes().all(|b| b.is_ascii_digit()) => return,
                 Some((uid, group)) => (uid.parse().ok(), group.to_owned()),
                 None => (given(row, 2).and_then(|id| id.parse().ok()), name.to_owned()),
             };
-            effects.user(UserRule {
+            let user = UserRule {
                 name: name.to_owned(),
                 uid,
                 group,
@@ -63,7 +69,12 @@ fn sysuser(row: &[String], effects: &mut Effects) {
                 shell: given(row, 5).unwrap_or("/usr/sbin/nologin").to_owned(),
                 comment: given(row, 3).unwrap_or_default().to_owned(),
                 supplementary: Vec::new(),
-            });
+            };
+            if GROUPS.contains(&user.group.as_str()) {
+                effects.users.insert(user.name.clone(), user);
+            } else {
+                effects.user(user);
+            }
         }
         "g" => {
             let gid = given(row, 2).and_then(|id| id.parse().ok());

@@ -8,10 +8,10 @@
 mod expand;
 mod test;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use larder_store::Tree;
+use larder_store::{Tree, TreePath};
 
 use super::effects::Effects;
 use super::shell::{self, Node, Redirect, Simple};
@@ -44,6 +44,7 @@ pub(super) struct Subject<'a> {
     pub(super) package: &'a str,
     pub(super) architecture: &'a str,
     pub(super) tree: &'a Tree,
+    pub(super) texts: &'a BTreeMap<TreePath, Vec<u8>>,
 }
 
 /// The state of following one script.

@@ -5,11 +5,11 @@ use larder_store::fileset::{GroupRule, UserRule};
 use crate::declare::walk::{Status, Value, Walk};
 
 /// The users and groups of base-passwd, which every system has.
-const USERS: &[&str] = &[
+pub(in crate::declare) const USERS: &[&str] = &[
     "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data", "backup",
     "list", "irc", "_apt", "nobody",
 ];
-const GROUPS: &[&str] = &[
+pub(in crate::declare) const GROUPS: &[&str] = &[
     "root", "daemon", "bin", "sys", "adm", "tty", "disk", "lp", "mail", "news", "uucp", "man", "proxy", "kmem", "dialout",
     "fax", "voice", "cdrom", "floppy", "tape", "sudo", "audio", "dip", "www-data", "backup", "operator", "list", "irc",
     "src", "shadow", "utmp", "video", "sasl", "plugdev", "staff", "games", "users", "nogroup",

@@ -34,6 +34,10 @@ impl Walk<'_> {
         if words.iter().flatten().any(|w| w == "--remove") {
             return Some(true);
         }
+        if words.iter().flatten().any(|w| w.ends_with(".usr-is-merged")) {
+            // Guards the move of a file to /usr, which here has happened already.
+            return Some(true);
+        }
         let known = self.certain("dpkg-divert", words)?;
         let (mut to, mut path) = (None, None);
         let mut words_left = known.iter();

@@ -194,16 +194,14 @@ impl<'a> Lexer<'a> {
             return Ok(Part::Command(Box::new(parser::parse_at(script, line, self.depth + 1)?)));
         }
         self.take(1);
-        if self.rest.starts_with("((") {
-            let at = self.rest.find("))").ok_or_else(|| self.lost())?;
-            self.take(at + 2);
-            return Ok(Part::Opaque);
-        }
         if self.rest.starts_with('(') {
             self.take(1);
             let end = self.matching('(', ')')?;
             let script = self.take(end);
             self.take(1);
+            if script.starts_with('(') && script.ends_with(')') {
+                return Ok(Part::Opaque);
+            }
             return Ok(Part::Command(Box::new(parser::parse_at(script, line, self.depth + 1)?)));
         }
         if self.rest.starts_with('{') {

@@ -46,7 +46,7 @@ impl Walk<'_> {
                 Part::Text { text, quoted } => {
                     field.begun = true;
                     if !quoted && field.glob.is_none() {
-                        field.glob = text.find(['*', '?', '[']).map(|at| field.text.len() + at);
+                        field.glob = glob_at(text).map(|at| field.text.len() + at);
                     }
                     field.text.push_str(text);
                 }
@@ -148,6 +148,14 @@ impl Walk<'_> {
             Node::Sequence(nodes) if nodes.len() == 1 => &nodes[0],
             other => other,
         };
+        if let Node::Pipeline(parts) = single
+            && let [Node::Simple(left), Node::Simple(right)] = parts.as_slice()
+        {
+            let (left, right) = (self.expand_all(&left.words).0, self.expand_all(&right.words).0);
+            if let Some(output) = cut(&left, &right) {
+                return Some(output);
+            }
+        }
         if let Node::Simple(simple) = single
             && simple.assignments.is_empty()
         {
@@ -156,6 +164,7 @@ impl Walk<'_> {
             match words.as_slice() {
                 ["dpkg", "--print-architecture"] => return Some(self.subject.architecture.to_owned()),
                 ["mktemp" | "tempfile", ..] => return Some("/tmp/mktemp".to_owned()),
+                ["uname", "-s"] | ["uname"] => return Some("Linux".to_owned()),
                 ["dpkg-realpath", path] if !path.contains('\0') => return Some((*path).to_owned()),
                 ["echo", rest @ ..] if rest.iter().all(|w| !w.contains('\0') && !w.starts_with('-')) => {
                     return Some(rest.join(" "));
@@ -207,6 +216,24 @@ impl Walk<'_> {
         }
         Some(pattern)
     }
+}
+
+/// `echo TEXT | cut -dC -fN`.
+fn cut(left: &[Value], right: &[Value]) -> Value {
+    let text = |words: &[Value]| words.iter().cloned().collect::<Option<Vec<String>>>();
+    let (left, right) = (text(left)?, text(right)?.join(" "));
+    let (echo, words) = left.split_first()?;
+    let rest = right.strip_prefix("cut -d")?.trim_start();
+    let delimiter = rest.chars().next()?;
+    let field: usize = rest[delimiter.len_utf8()..].trim_start().strip_prefix("-f")?.trim().parse().ok()?;
+    let line = words.join(" ");
+    (echo == "echo").then(|| line.split(delimiter).nth(field.checked_sub(1)?).map(str::to_owned))?
+}
+
+/// The offset of the first character that makes a text a pattern.
+fn glob_at(text: &str) -> Option<usize> {
+    let bracket = text.find('[').filter(|&at| text[at..].contains(']'));
+    [text.find(['*', '?']), bracket].into_iter().flatten().min()
 }
 
 /// Shell patterns: `*`, `?`, `[…]`, backslash.

@@ -11,6 +11,9 @@ const SHARED: [&str; 12] = [
     "var/lib", "var/log", "var/cache", "var/spool", "var/www",
 ];
 
+/// Deep folders that many packages share.
+const CROWDED: [&str; 4] = ["usr/share/man/", "usr/share/locale/", "usr/share/icons/", "usr/lib/python3/"];
+
 /// What stands at a path, as far as a test can ask.
 enum Found {
     Directory,
@@ -94,10 +97,11 @@ impl Walk<'_> {
             Some(Entry::Symlink { .. }) => return Some(Found::Link),
             None => {}
         }
-        // Below a folder of state that is the package's own, nothing else is there on the first day.
+        // Below a folder that is the package's own, of state or deep, nothing else is there on the first day.
         let parent = path.parent()?;
         let text = std::str::from_utf8(parent.as_bytes()).ok()?;
-        let is_state = (text.starts_with("etc/") || text.starts_with("var/")) && !SHARED.contains(&text);
+        let is_state = (text.starts_with("etc/") || text.starts_with("var/")) && !SHARED.contains(&text)
+            || text.matches('/').count() >= 3 && !CROWDED.iter().any(|crowd| text.starts_with(crowd));
         let is_own = self.subject.tree.get(parent.as_bytes()).is_some() || self.effects.nodes.contains_key(&parent);
         (is_state && is_own).then_some(Found::Absent)
     }
