@@ -205,10 +205,8 @@ pub(crate) fn open_or_build(
     source: impl FnOnce() -> Result<(PathBuf, String), DebianError>,
 ) -> Result<Index, DebianError> {
     let path = folder.join(file_name(list));
-    if path.exists() {
-        if let Ok(index) = Index::open(&path, list) {
-            return Ok(index);
-        }
+    if let Ok(index) = Index::open(&path, list) {
+        return Ok(index);
     }
     let (compressed, url) = source()?;
     build(&compressed, &url, list, &path)?;

@@ -2,6 +2,8 @@
 //!
 //! `LARDER_TEST_CACHE` names a folder to keep what was fetched between runs (a temporary one otherwise).
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it skips, and what it measured")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -1,5 +1,7 @@
 //! Opening one suite: its release file from the mirror or the cache, then its indexes.
 
+use std::fmt;
+use std::fs::File;
 use std::io::Read as _;
 use std::thread;
 use std::time::Duration;
@@ -27,6 +29,34 @@ pub(super) struct Suite {
     /// What was opened, to be taken by the universe.
     pub(super) indexes: Vec<(Sha256Digest, Index)>,
     lists: Vec<Sha256Digest>,
+    pending: Option<Pending>,
+}
+
+/// A state that the mirror has just given. It takes the place of the cached one when its indexes are there too, so that a
+/// mirror which fails in between leaves a whole state behind.
+struct Pending {
+    folder: Folder,
+    /// The release file, unless it is unchanged.
+    bytes: Option<Vec<u8>>,
+    state: State,
+    /// The cached state.
+    previous: Option<Box<Suite>>,
+    _lock: File,
+}
+
+impl Pending {
+    fn commit(self) -> Result<(), DebianError> {
+        if let Some(bytes) = &self.bytes {
+            self.folder.write_release(bytes)?;
+        }
+        self.folder.write_state(&self.state)
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 impl Suite {
@@ -89,20 +119,21 @@ impl<'a> Opener<'a> {
         let place = locate(self.config, name, part)?;
         let folder = Folder::new(&self.config.cache, name);
         let state = folder.read_state();
-        if !self.is_due(&state) {
-            if let Some(found) = self.remembered(&place, name, &folder, &state)? {
-                return Ok(found);
-            }
+        if !self.is_due(&state)
+            && let Some(found) = self.remembered(&place, name, &folder, &state)?
+        {
+            return Ok(found);
         }
-        let _lock = folder.lock()?;
+        let lock = folder.lock()?;
         // Another process may have refreshed it while this one waited.
         let now_state = folder.read_state();
-        if now_state != state && !self.is_due(&now_state) {
-            if let Some(found) = self.remembered(&place, name, &folder, &now_state)? {
-                return Ok(found);
-            }
+        if now_state != state
+            && !self.is_due(&now_state)
+            && let Some(found) = self.remembered(&place, name, &folder, &now_state)?
+        {
+            return Ok(found);
         }
-        self.refreshed(&place, name, &folder, &now_state, need)
+        self.refreshed(&place, name, (folder, lock), &now_state, need)
     }
 
     fn is_due(&self, state: &State) -> bool {
@@ -162,17 +193,21 @@ impl<'a> Opener<'a> {
         &self,
         place: &Place,
         name: &str,
-        folder: &Folder,
+        (folder, lock): (Folder, File),
         state: &State,
         need: Need,
     ) -> Result<Found, DebianError> {
-        let cached = self.cached(place, name, folder, state)?;
+        let cached = self.cached(place, name, &folder, state)?;
         let mut failure = None;
         for mirror in &place.mirrors {
-            match self.ask(mirror, name, folder, state, cached.as_ref()) {
-                Ok((release, checked)) => {
+            match self.ask(mirror, name, state, cached.as_ref()) {
+                Ok((release, bytes, fresh)) => {
                     let verified = Verified { release, mirror: mirror.url.clone() };
-                    return Ok(Found::Suite(Box::new(suite(place, name, verified, checked))));
+                    let mut found = suite(place, name, verified, fresh.checked);
+                    let usable = cached.filter(|cached| cached.release.check(name, self.config.now, None).is_ok());
+                    let previous = usable.map(|cached| Box::new(suite(place, name, cached, state.checked)));
+                    found.pending = Some(Pending { folder, bytes, state: fresh, previous, _lock: lock });
+                    return Ok(Found::Suite(Box::new(found)));
                 }
                 // A refusal is final: going on to another mirror would let one that is attacked pass unseen.
                 Err(error @ (DebianError::Release { .. } | DebianError::NoKeyring { .. } | DebianError::BadKeyring { .. })) => {
@@ -184,7 +219,7 @@ impl<'a> Opener<'a> {
         let failure = failure.unwrap_or_else(|| DebianError::Offline { what: format!("the suite {name}") });
         match cached {
             Some(verified) => self.fall_back(place, name, verified, state, failure),
-            None => self.without(place, name, folder, need, failure),
+            None => self.without(place, name, &folder, need, failure),
         }
     }
 
@@ -242,15 +277,14 @@ impl<'a> Opener<'a> {
         Ok(Found::Absent(AbsentSuite { suite: name.to_owned(), reason }))
     }
 
-    /// Asks one mirror and keeps what it says when it holds.
+    /// Asks one mirror: the release, its bytes unless it is unchanged, and the state to remember.
     fn ask(
         &self,
         mirror: &Mirror,
         name: &str,
-        folder: &Folder,
         state: &State,
         cached: Option<&Verified>,
-    ) -> Result<(Release, u64), DebianError> {
+    ) -> Result<(Release, Option<Vec<u8>>, State), DebianError> {
         let keyring = Keyring::load(name, &mirror.keys)?;
         let url = format!("{}/dists/{name}/InRelease", mirror.url);
         let known = match cached {
@@ -259,23 +293,20 @@ impl<'a> Opener<'a> {
         };
         let refuse = |reason| DebianError::Release { url: url.clone(), reason: Box::new(reason) };
         let (bytes, validators) = self.read(&url, &known)?;
-        let release = match (bytes, cached) {
+        let release = match (&bytes, cached) {
             (None, Some(cached)) => cached.release.clone(),
             (bytes, _) => {
-                let bytes = bytes.unwrap_or_default();
-                let release = Release::open(&bytes, &keyring, self.config.now).map_err(refuse)?;
+                let bytes = bytes.as_deref().unwrap_or_default();
+                let release = Release::open(bytes, &keyring, self.config.now).map_err(refuse)?;
                 let seen = Seen(&self.config.cache).newest(&release, name);
                 release.check(name, self.config.now, seen).map_err(refuse)?;
-                // The Date first: a process that ends in between has seen it.
                 Seen(&self.config.cache).remember(&release, name)?;
-                folder.write_release(&bytes)?;
                 release
             }
         };
         release.check(name, self.config.now, None).map_err(refuse)?;
         let checked = seconds(self.config.now);
-        folder.write_state(&State { mirror: mirror.url.clone(), checked, validators, absent: None })?;
-        Ok((release, checked))
+        Ok((release, bytes, State { mirror: mirror.url.clone(), checked, validators, absent: None }))
     }
 
     /// Reads a release file; no bytes when it is unchanged.
@@ -321,8 +352,27 @@ impl<'a> Opener<'a> {
         Ok((Some(bytes), body.validators))
     }
 
-    /// Opens the indexes of a suite, fetching and building those that are missing.
+    /// Opens the indexes of a suite, fetching and building those that are missing, and keeps the state that they belong to.
     pub(super) fn indexes(&self, mut suite: Suite, need: Need) -> Result<Found, DebianError> {
+        let pending = suite.pending.take();
+        let name = suite.name.clone();
+        match (self.open_indexes(suite, need), pending) {
+            (Ok(found), pending) => {
+                pending.map_or(Ok(()), Pending::commit)?;
+                Ok(found)
+            }
+            (Err(error @ (DebianError::Unreachable { .. } | DebianError::Missing { .. })), Some(pending))
+                if self.refresh != Refresh::Always =>
+            {
+                let Some(previous) = pending.previous else { return Err(error) };
+                self.progress.note(&format!("{name} is used as it was cached, because its lists did not come: {error}"));
+                self.open_indexes(*previous, need)
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn open_indexes(&self, mut suite: Suite, need: Need) -> Result<Found, DebianError> {
         let architecture = &self.config.architecture;
         for component in &self.config.components {
             let listed = suite.release.package_indexes(component, architecture);
@@ -368,6 +418,7 @@ fn suite(place: &Place, name: &str, verified: Verified, checked: u64) -> Suite {
         checked,
         indexes: Vec::new(),
         lists: Vec::new(),
+        pending: None,
     }
 }
 

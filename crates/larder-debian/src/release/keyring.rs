@@ -59,12 +59,10 @@ impl Keyring {
         let wrong = |problem: String| DebianError::BadKeyring { keyring: place.clone(), problem };
         let parser = CertParser::from_bytes(bytes).map_err(|error| wrong(error.to_string()))?;
         let mut found = false;
-        for certificate in parser {
-            // A keyring may hold keys too old to be understood beside those that matter.
-            if let Ok(certificate) = certificate {
-                found = true;
-                self.certificates.push(certificate);
-            }
+        // A keyring may hold keys too old to be understood beside those that matter.
+        for certificate in parser.flatten() {
+            found = true;
+            self.certificates.push(certificate);
         }
         if !found {
             return Err(wrong("it holds no OpenPGP key".to_owned()));

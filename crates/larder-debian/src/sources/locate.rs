@@ -87,7 +87,7 @@ pub fn locate(config: &Config, suite: &str, part: Part) -> Result<Place, DebianE
 
 fn usable(source: &Source, config: &Config) -> bool {
     let architecture =
-        source.architectures.is_empty() || source.architectures.iter().any(|each| *each == config.architecture);
+        source.architectures.is_empty() || source.architectures.contains(&config.architecture);
     architecture
         && source.components.iter().any(|component| config.components.contains(component))
         && source.uris.iter().any(|uri| reachable(uri))

@@ -135,7 +135,7 @@ fn keys_come_from_the_configuration_else_the_source_else_the_system() {
     let keys = |config: &Config, suite| locate(config, suite, Part::Main).unwrap().mirrors[0].keys.clone();
     let own = KeySource::File(PathBuf::from("/k/one.gpg"));
     let system = KeySource::IfPresent(PathBuf::from("/k/system.gpg"));
-    assert_eq!(keys(&config, "bookworm"), [own.clone()]);
+    assert_eq!(keys(&config, "bookworm"), std::slice::from_ref(&own));
     assert_eq!(keys(&config, "trixie"), [own, system]);
     config.keyrings = vec![PathBuf::from("/k/given.gpg")];
     assert_eq!(keys(&config, "bookworm"), [KeySource::File(PathBuf::from("/k/given.gpg"))]);
