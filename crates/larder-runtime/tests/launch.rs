@@ -1,11 +1,28 @@
-//! Containers, started for real.
+//! Containers, started for real: as root, as an ordinary user with a range of ids, and as one without.
 //!
-//! This binary is its own harness because it has to be the launcher and the supervisor too.
+//! This binary is its own harness because it has to be the launcher and the supervisor too. Arguments are parts of test
+//! names; a test that cannot run here says so by name.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 #[path = "launch/command.rs"]
 mod command;
+#[path = "launch/crash.rs"]
+mod crash;
+#[path = "launch/isolation.rs"]
+mod isolation;
+#[path = "launch/place.rs"]
+mod place;
+#[path = "launch/process.rs"]
+mod process;
+#[path = "launch/terminal.rs"]
+mod terminal;
+
+use place::{Place, User};
+
+/// A test, and why it may not run for a kind of user.
+type Test = (&'static str, fn(&Place));
 
 fn main() -> ExitCode {
     larder_runtime::launch::entry();
@@ -13,5 +30,30 @@ fn main() -> ExitCode {
     if arguments.next().as_deref() == Some(command::WORD) {
         return command::main(arguments);
     }
-    ExitCode::SUCCESS
+    let filters: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let tests: Vec<Test> = [process::TESTS, isolation::TESTS, terminal::TESTS, crash::TESTS].concat();
+    let (mut passed, mut failed, mut skipped) = (0, Vec::new(), 0);
+    for user in User::ALL {
+        let place = match Place::new(user) {
+            Ok(place) => place,
+            Err(reason) => {
+                println!("SKIPPED all tests as {user:?}: {reason}");
+                skipped += tests.len();
+                continue;
+            }
+        };
+        for (name, test) in &tests {
+            let name = format!("{user:?}::{name}");
+            if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
+                continue;
+            }
+            match catch_unwind(AssertUnwindSafe(|| test(&place))) {
+                Ok(()) => passed += 1,
+                Err(_) => failed.push(name.clone()),
+            }
+            println!("{name} … {}", if failed.last() == Some(&name) { "FAILED" } else { "ok" });
+        }
+    }
+    println!("\n{passed} passed, {} failed, {skipped} skipped", failed.len());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -2,8 +2,10 @@
 //! the container visible to the machine's own tools and killable as a whole.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::directory::Directory;
 
@@ -40,13 +42,26 @@ impl Drop for Leaf {
 }
 
 /// Removes the cgroup that a dead container's directory names.
-pub(super) fn remove_recorded(directory: &Path) {
-    let Ok(text) = fs::read_to_string(directory.join(RECORD)) else { return };
+pub(super) fn remove_recorded(directory: &Path) -> io::Result<()> {
+    let Ok(text) = fs::read_to_string(directory.join(RECORD)) else { return Ok(()) };
     let path = PathBuf::from(text);
     // Only what a leaf can be: the file may have been cut short by a crash.
-    if path.starts_with("/sys/fs/cgroup") && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("larder-")) {
-        let _ = fs::write(path.join("cgroup.kill"), "1");
-        let _ = fs::remove_dir(&path);
+    let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("larder-"));
+    if !ours || !path.starts_with("/sys/fs/cgroup") {
+        return Ok(());
+    }
+    // An init lets go of its lock a moment before the kernel has ended the rest of its namespace.
+    let mut attempts_left = 200;
+    loop {
+        match fs::remove_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempts_left > 0 => {
+                attempts_left -= 1;
+                let _ = fs::write(path.join("cgroup.kill"), "1");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => return result,
+        }
     }
 }
 

@@ -102,6 +102,9 @@ fn remedy(what: &str, errno: i32) -> &'static str {
     if what.starts_with("mount /proc") && matches!(errno, libc::EPERM | libc::EACCES) {
         return "a part of this machine's own /proc is hidden, as inside another container: start that one with its /proc unmasked";
     }
+    if what.starts_with("become user") && errno == libc::EINVAL {
+        return "the container has no such id: the range that /etc/subuid and /etc/subgid give to the caller ends before it";
+    }
     match errno {
         libc::EPERM => "mounts are forbidden here; inside another container, start that one privileged",
         _ => "",

@@ -67,8 +67,9 @@ impl Directory {
 
     /// Removes what is left of it; what cannot be removed from here is left to [`collect`].
     pub(super) fn remove(self) {
-        cgroup::remove_recorded(&self.path);
-        let _ = empty(&self.path);
+        if cgroup::remove_recorded(&self.path).is_err() || empty(&self.path).is_err() {
+            return;
+        }
         let _ = fs::remove_file(self.path.join("lock"));
         let _ = fs::remove_dir(&self.path);
     }
@@ -150,8 +151,9 @@ pub struct Collected {
 pub fn collect(containers: &Path, program: Option<&Path>, map: &UserMap) -> Result<Collected, RuntimeError> {
     let mut collected = Collected::default();
     for (name, path, lock) in claim(containers)? {
-        cgroup::remove_recorded(&path);
-        let mut result = empty(&path).map_err(RuntimeError::io("remove", &path));
+        let mut result = cgroup::remove_recorded(&path)
+            .map_err(RuntimeError::io("remove the cgroup of", &path))
+            .and_then(|()| empty(&path).map_err(RuntimeError::io("remove", &path)));
         let directory = Directory { path, lock };
         if result.is_err() && *map != UserMap::Host {
             result = remove_inside(&directory, program, map);

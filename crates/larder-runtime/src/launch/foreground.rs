@@ -17,7 +17,7 @@ use super::job::{Job, JobRoot, sealed};
 use super::terminal::Terminal;
 use super::{Ended, Exit, Launch, Root, UserMap, WORD, wire};
 use crate::error::RuntimeError;
-use crate::sys::clone::{Spawn, spawn};
+use crate::sys::clone::{Gate, Spawn, spawn};
 use crate::sys::signal;
 use crate::view::{ViewKindName, ViewRequest};
 
@@ -114,7 +114,7 @@ impl Supervisor {
             arguments: &arguments,
             namespaces: namespaces as u64,
             inherit: &[file.as_fd(), theirs.as_fd(), directory.lock().as_fd()],
-            wait_for: (*map != UserMap::Host).then(|| gate_read.as_fd()),
+            wait_for: (*map != UserMap::Host).then(|| Gate { read: gate_read.as_fd(), write: gate_write.as_fd() }),
             report: theirs.as_fd(),
             cgroup: leaf.map(Leaf::fd),
         });
@@ -159,13 +159,15 @@ pub(super) fn try_namespaces(root: bool) -> Result<(), RuntimeError> {
     }
     let (channel, theirs) = pair().map_err(RuntimeError::start("make a socket"))?;
     let mask = signal::block_all().map_err(RuntimeError::start("block signals"))?;
-    let started = ended_pipe().and_then(|read| {
+    let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(io::Error::from);
+    let started = pipe.and_then(|(read, write)| {
         spawn(&Spawn {
             program: c"/",
             arguments: &[],
             namespaces: namespaces as u64,
             inherit: &[],
-            wait_for: Some(read.as_fd()),
+            // Nothing is ever written: the child ends.
+            wait_for: Some(Gate { read: read.as_fd(), write: write.as_fd() }),
             report: theirs.as_fd(),
             cgroup: None,
         })
@@ -175,13 +177,6 @@ pub(super) fn try_namespaces(root: bool) -> Result<(), RuntimeError> {
     signal::wait_for(supervisor.pid);
     std::mem::forget(supervisor);
     Ok(())
-}
-
-/// A pipe that nobody can write to: a child that waits for it ends at once.
-fn ended_pipe() -> io::Result<OwnedFd> {
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    drop(write);
-    Ok(read)
 }
 
 fn refused(source: io::Error, map: &UserMap) -> RuntimeError {

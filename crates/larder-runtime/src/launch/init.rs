@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use oci_spec::runtime::LinuxNamespaceType;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, open};
+use rustix::process::umask;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 
@@ -45,6 +46,8 @@ struct Started {
 fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, RuntimeError> {
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| RuntimeError::start("open /dev/null")(error.into()))?;
+    // Modes are as written here; the workload sets its own mask.
+    umask(Mode::empty());
     name_host(job)?;
     if has_namespace(job, LinuxNamespaceType::Network) {
         net::loopback_up().map_err(RuntimeError::start("bring the loopback interface up"))?;
@@ -130,12 +133,17 @@ fn has_namespace(job: &Job, kind: LinuxNamespaceType) -> bool {
     listed.iter().any(|namespace| namespace.typ() == kind)
 }
 
+/// Gives the container its name: the one asked for, else its id.
 fn name_host(job: &Job) -> Result<(), RuntimeError> {
-    match job.spec.hostname() {
-        Some(name) if has_namespace(job, LinuxNamespaceType::Uts) => rustix::system::sethostname(name.as_bytes())
-            .map_err(|error| RuntimeError::start(format!("set the host name {name:?}"))(error.into())),
-        _ => Ok(()),
+    if !has_namespace(job, LinuxNamespaceType::Uts) {
+        return Ok(());
     }
+    let id = job.container_dir.file_name().unwrap_or_default().to_string_lossy();
+    let name = job.spec.hostname().as_deref().unwrap_or(&id);
+    // The kernel's limit.
+    let bytes = &name.as_bytes()[..name.len().min(64)];
+    rustix::system::sethostname(bytes)
+        .map_err(|error| RuntimeError::start(format!("set the host name {name:?}"))(error.into()))
 }
 
 /// A pseudo-terminal of the container's own devpts.

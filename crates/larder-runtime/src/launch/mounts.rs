@@ -94,9 +94,12 @@ fn mount_one(root: &RootDir, mount: &Mount, options: &Options, map: MapKind) -> 
     } else {
         (file_system(kind, options, map, mount.destination())?, Target::Directory)
     };
-    let target = root
-        .target(mount.destination(), place)
-        .map_err(RuntimeError::start(format!("make the mount point {shown} in the container")))?;
+    let target = root.target(mount.destination(), place).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => RuntimeError::Specification(format!(
+            "a symbolic link on the way to the mount point {shown} leads to nothing in the container"
+        )),
+        _ => RuntimeError::start(format!("make the mount point {shown} in the container"))(error),
+    })?;
     attach_at(made, target).map_err(RuntimeError::start(format!("mount {shown} in the container")))
 }
 
@@ -129,6 +132,7 @@ fn file_system(kind: &str, options: &Options, map: MapKind, target: &Path) -> Re
     };
     let made = (|| {
         let context = Context::open(name)?;
+        context.string("source", name)?;
         for (key, value) in &options.data {
             match value {
                 // Without a range of ids no group but the user's own exists.

@@ -89,11 +89,7 @@ impl Workload<'_> {
         if !self.process.no_new_privileges().unwrap_or(false) {
             self.filter.install()?;
         }
-        let failed = |error: rustix::io::Errno| RuntimeError::Start {
-            what: step(),
-            remedy: unmapped(self.map, error),
-            source: error.into(),
-        };
+        let failed = |error: rustix::io::Errno| RuntimeError::start(step())(error.into());
         if self.map != MapKind::Single {
             let groups: Vec<Gid> = groups.iter().map(|&group| Gid::from_raw(group)).collect();
             set_thread_groups(&groups).map_err(failed)?;
@@ -157,15 +153,6 @@ impl Workload<'_> {
             default("TERM", "xterm");
         }
         environment
-    }
-}
-
-fn unmapped(map: MapKind, error: rustix::io::Errno) -> &'static str {
-    match (map, error) {
-        (MapKind::Range, rustix::io::Errno::INVAL) => {
-            "the id is outside the range that /etc/subuid and /etc/subgid give to the caller"
-        }
-        _ => "",
     }
 }
 

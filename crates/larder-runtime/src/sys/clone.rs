@@ -49,12 +49,21 @@ pub(crate) struct Spawn<'a> {
     pub(crate) namespaces: u64,
     /// Descriptors that stay open in the program, under the same numbers.
     pub(crate) inherit: &'a [BorrowedFd<'a>],
-    /// When given, the child waits until a byte can be read here (and ends when the other side is closed before).
-    pub(crate) wait_for: Option<BorrowedFd<'a>>,
+    /// When given, the child waits until a byte can be read from this pipe, and ends when nobody can write to it any more.
+    pub(crate) wait_for: Option<Gate<'a>>,
     /// Where a failing step is reported: the bytes `c`, step, error number (four, native order).
     pub(crate) report: BorrowedFd<'a>,
     /// A cgroup directory to be born in.
     pub(crate) cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// A pipe that a child waits on.
+#[derive(Clone, Copy)]
+pub(crate) struct Gate<'a> {
+    /// Where the child reads.
+    pub(crate) read: BorrowedFd<'a>,
+    /// Where its parent writes. The child closes its own copy: while it is open the child would not see its parent's end.
+    pub(crate) write: BorrowedFd<'a>,
 }
 
 /// Starts a program in new namespaces; it is killed when the calling thread ends. All signals must be blocked by the caller and stay so in the child.
@@ -68,7 +77,7 @@ pub(crate) fn spawn(spawn: &Spawn<'_>) -> io::Result<libc::pid_t> {
         argv: argv.as_ptr(),
         envp: envp.as_ptr(),
         inherit: &inherit,
-        wait_for: spawn.wait_for.map_or(-1, |fd| fd.as_raw_fd()),
+        gate: spawn.wait_for.map(|gate| (gate.read.as_raw_fd(), gate.write.as_raw_fd())),
         report: spawn.report.as_raw_fd(),
     };
     let cgroup = spawn.cgroup.map(|fd| fd.as_raw_fd());
@@ -111,7 +120,7 @@ struct Child<'a> {
     argv: *const *const c_char,
     envp: *const *const c_char,
     inherit: &'a [RawFd],
-    wait_for: RawFd,
+    gate: Option<(RawFd, RawFd)>,
     report: RawFd,
 }
 
@@ -138,9 +147,10 @@ impl Child<'_> {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 || libc::setsid() < 0 {
                 return ChildStep::Session;
             }
-            if self.wait_for >= 0 {
+            if let Some((read, write)) = self.gate {
+                libc::close(write);
                 let mut byte = 0_u8;
-                if libc::read(self.wait_for, (&raw mut byte).cast::<c_void>(), 1) != 1 {
+                if libc::read(read, (&raw mut byte).cast::<c_void>(), 1) != 1 {
                     libc::_exit(125);
                 }
             }

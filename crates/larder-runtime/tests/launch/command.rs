@@ -11,7 +11,7 @@ use larder_runtime::launch::{self, BindMount, Launch, Net, Root, SpecOptions, Us
 use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewRequest, ViewTree};
 
 /// The first argument that makes this binary a launcher.
-pub const WORD: &str = "__launch";
+pub(crate) const WORD: &str = "__launch";
 
 #[derive(Default)]
 struct Options {
@@ -69,7 +69,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
 }
 
 /// Runs a container, or with `--collect CONTAINERS` removes dead ones.
-pub fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
+pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let first = arguments.next().unwrap_or_default();
     if first == "--probe" {
         println!("{:#?}", launch::probe());
