@@ -1,10 +1,45 @@
 //! Operations of Larder and what they work on: recipes, locks, builds, runs, queries.
 //!
-//! This library knows no terminal, no environment and no command line; whoever calls it gives it a store, a configuration
-//! and somebody to report progress to.
+//! Data flows one way: [`recipe`] -> [`solve`] -> [`lock`] -> [`obtain`] (fetch, convert) -> [`assemble`] (record, plan,
+//! [`compose`], [`verify`]) -> [`view`] -> [`run`]. The rest are questions about what is there.
+//!
+//! This library knows no terminal, no environment and no command line; whoever calls it gives it a [`Host`] and somebody
+//! to report progress to.
 
 #![forbid(unsafe_code)]
 
+pub mod assemble;
+pub mod build;
+pub mod bytecode;
+mod catalog;
+pub mod compose;
+pub mod config;
+pub mod contents;
+pub mod diff;
+mod error;
+pub mod files;
+pub mod history;
+mod host;
+pub mod image;
+pub mod images;
+pub mod inspect;
 pub mod lock;
+pub mod maintenance;
+pub mod obtain;
+pub mod packages;
+pub mod provenance;
 pub mod recipe;
+pub mod run;
+pub mod solve;
+pub mod update;
 pub mod verify;
+pub mod view;
+pub mod which;
+pub mod why;
+
+pub use error::{Error, Result};
+pub use host::{Host, architecture};
+pub use larder_debian::distribution as debian;
+pub use larder_debian::progress;
+pub use larder_solver as solver;
+pub use larder_store::{FileSetDigest, Name, Reference, Selector, Store, StoreError, TreePath};

@@ -1,3 +1,19 @@
-//! The `larder` command.
+//! The `larder` command: hands over to [`cli`], and to the supervisor when a container is being started.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod environment;
+mod failure;
+mod host;
+mod json;
+mod progress;
+mod ui;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    larder_lib::run::supervise();
+    cli::main()
+}

@@ -1,0 +1,126 @@
+//! From packages and files to an image: the record, its plan, what composers add, verification, and last its name.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use larder_debian::progress::Progress;
+use larder_store::fileset::ImageMetadata;
+use larder_store::plan::{InstallPlan, Loaded};
+use larder_store::refs::{RefEntry, RefKind};
+use larder_store::{FileSet, FileSetDigest, Name, TreeDigest};
+
+use crate::build::OverrideLine;
+use crate::compose::{self, Composition};
+use crate::image::{self, PackageImport};
+use crate::verify::{self, Finding, Input, Owner, RootEntry, Severity};
+use crate::view::{self, Packages};
+use crate::{Error, Host, Result};
+
+/// What an image is to be made of.
+pub struct Draft<'a> {
+    /// Its name.
+    pub name: &'a Name,
+    /// Its version.
+    pub version: &'a str,
+    /// Its architecture.
+    pub architecture: &'a str,
+    /// Its own files.
+    pub tree: TreeDigest,
+    /// Its packages.
+    pub imports: &'a [PackageImport],
+    /// What it runs, and how.
+    pub metadata: ImageMetadata,
+    /// What to call this in the image's history: `build`, `update`.
+    pub action: &'a str,
+}
+
+/// An image in the store, under its name.
+pub struct Assembled {
+    /// Its identity.
+    pub digest: FileSetDigest,
+    /// Its record.
+    pub record: FileSet,
+    /// Whether the name stood for something else, or nothing, before.
+    pub changed: bool,
+    /// Paths with more than one claimant.
+    pub overridden: Vec<OverrideLine>,
+    /// What verification found that doesn't fail a build.
+    pub findings: Vec<Finding>,
+}
+
+/// Makes the image, verifies it, and only then gives it its name.
+///
+/// # Errors
+/// Files that clash, composers that can't do their work, verification that fails.
+pub fn assemble(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Result<Assembled> {
+    let Draft { name, version, architecture, tree, imports, metadata, action } = draft;
+    let record = image::record(name, version, architecture, tree, imports, metadata)?;
+    let ingest = host.store.begin()?;
+    let digest = ingest.write_fileset(&record)?;
+    ingest.commit()?;
+
+    let image = Arc::new(Loaded { digest, tree: host.store.tree(&record.tree)?, record });
+    let composition = compose::compose(host, &image, progress)?;
+    let findings = verified(host, &composition)?;
+
+    let refs = host.store.refs();
+    let before = refs.get(RefKind::Image, name.as_str())?.map(|found| found.current_entry().fileset);
+    let changed = before != Some(digest);
+    if changed {
+        let entry = RefEntry { version: version.to_owned(), fileset: digest, at: host.now, action: action.to_owned() };
+        refs.set(RefKind::Image, name.as_str(), entry)?;
+    }
+    Ok(Assembled {
+        digest,
+        changed,
+        overridden: overridden(&composition.plan),
+        findings,
+        record: image.record.clone(),
+    })
+}
+
+/// Verifies a composed image; what doesn't fail it is the result.
+fn verified(host: &Host, composition: &Composition) -> Result<Vec<Finding>> {
+    let plan = &composition.plan;
+    let metadata = plan.sources[plan.image].record.image().cloned().unwrap_or_default();
+    let shown = view::shown(plan, &composition.files, Packages::Hidden)?;
+    let image = plan.sources[plan.image].to_string();
+    let entries: Vec<_> = shown
+        .iter()
+        .map(|(path, shown)| RootEntry {
+            path,
+            entry: &shown.entry.entry,
+            executable: shown.entry.mode() & 0o111 != 0,
+            owner: match shown.of.as_str() {
+                of if of == image => Owner::Image,
+                of if of.contains('@') => Owner::Package(of),
+                of => Owner::Composer(of),
+            },
+        })
+        .collect();
+    let shipped: HashSet<&[u8]> = plan
+        .packages
+        .iter()
+        .flat_map(|package| package.expanded.entries.keys().map(larder_store::TreePath::as_bytes))
+        .collect();
+    let report = verify::verify(&Input {
+        entries: &entries,
+        ships: &|path| shipped.contains(path),
+        env: &metadata.env,
+        run: metadata.run.first().map(String::as_str),
+        base: image::base(&metadata),
+        open: &|digest| host.store.open_object(digest).map_err(std::io::Error::other),
+    })?;
+    let (fatal, findings): (Vec<_>, Vec<_>) =
+        report.findings.into_iter().partition(|finding| finding.severity == Severity::Failure);
+    if fatal.is_empty() { Ok(findings) } else { Err(Error::Verification { findings: fatal }) }
+}
+
+fn overridden(plan: &InstallPlan) -> Vec<OverrideLine> {
+    let line = |o: &larder_store::plan::Overridden| OverrideLine {
+        path: o.path.clone(),
+        by: if o.by == plan.image { "the recipe".to_owned() } else { plan.sources[o.by].to_string() },
+        of: plan.sources[o.of].to_string(),
+    };
+    plan.overridden.iter().map(line).collect()
+}

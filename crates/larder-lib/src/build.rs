@@ -1,0 +1,306 @@
+//! `larder build`: from a recipe to an image.
+//!
+//! solve -> lock -> fetch -> verify -> convert -> assemble. A lock that matches the recipe is used as it is, so a second
+//! build needs neither solver nor network. The lock is written only when everything else has succeeded.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use larder_debian::distribution::ArchiveFile;
+use larder_debian::progress::Progress;
+use larder_solver::Update;
+use larder_store::fileset::ScriptTier;
+use larder_store::{FileSetDigest, Ingest, Name, Reference, Selector, Tree, TreePath};
+
+use crate::assemble::{self, Assembled, Draft};
+use crate::image;
+use crate::images::{self, Found};
+use crate::lock::{
+    Change, Lock, LockedDeclarations, LockedDistribution, LockedOrigin, LockedPackage, LockedSuite,
+};
+use crate::obtain::{self, Obtained};
+use crate::recipe::Recipe;
+use crate::solve::{self, Wanted};
+use crate::verify::Finding;
+use crate::{Error, Host, Result};
+
+/// How to build.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// Use the lock as it is, and fail if there is none or it doesn't match the recipe.
+    pub locked: bool,
+    /// Which locked packages may move to newer versions.
+    pub update: Update,
+}
+
+/// What a build did.
+#[derive(Debug)]
+pub struct BuildReport {
+    /// The image's name.
+    pub name: Name,
+    /// Its version.
+    pub version: String,
+    /// Its identity.
+    pub digest: FileSetDigest,
+    /// Whether the name stood for something else, or nothing, before.
+    pub changed: bool,
+    /// Its packages, sorted by name.
+    pub packages: Vec<BuiltPackage>,
+    /// What became of the packages since the lock was last written.
+    pub changes: Vec<(Name, Change)>,
+    /// How many packages were fetched.
+    pub fetched: usize,
+    /// How many bytes that were.
+    pub fetched_bytes: u64,
+    /// Where the image's own files, or a declared replacement, took a package's place.
+    pub overridden: Vec<OverrideLine>,
+    /// What verification found that does not fail a build.
+    pub findings: Vec<Finding>,
+}
+
+/// A package of a built image.
+#[derive(Debug, Clone)]
+pub struct BuiltPackage {
+    /// Its name.
+    pub name: Name,
+    /// Its version.
+    pub version: String,
+    /// Its identity.
+    pub digest: FileSetDigest,
+    /// What became of its maintainer scripts.
+    pub tier: ScriptTier,
+}
+
+impl BuiltPackage {
+    /// The tier as a word.
+    pub fn tier_word(&self) -> &'static str {
+        crate::contents::tier_word(&self.tier)
+    }
+
+    /// What its scripts do that is left out.
+    pub fn skipped(&self) -> &[String] {
+        match &self.tier {
+            ScriptTier::Skipped(reasons) => reasons,
+            ScriptTier::None | ScriptTier::Declared => &[],
+        }
+    }
+}
+
+/// A path with more than one claimant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverrideLine {
+    /// Where.
+    pub path: TreePath,
+    /// Whose file is seen.
+    pub by: String,
+    /// Whose is hidden.
+    pub of: String,
+}
+
+/// Builds the recipe at `path` (its folder, or the file itself).
+///
+/// # Errors
+/// A recipe or lock that can't be used, no answer of the solver, an archive that can't be read or trusted, a package that
+/// can't be converted, files that clash, and whatever verification refuses. The store keeps what was finished; the
+/// image's name and the lock are as before.
+pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Progress) -> Result<BuildReport> {
+    let recipe = Recipe::load(path)?;
+    let lock_file = recipe.lock_file();
+    let old = Lock::load(&lock_file)?;
+    let _lease = host.store.lease()?;
+    let (lock, obtained) = packages(host, &recipe, old.as_ref(), options, progress)?;
+
+    let ingest = host.store.begin()?;
+    let tree = own_tree(&recipe, &ingest)?;
+    let tree_digest = ingest.write_tree(&tree)?;
+    ingest.commit()?;
+
+    let imports: Vec<_> = obtained.iter().map(|o| o.import.clone()).collect();
+    let draft = Draft {
+        name: &recipe.name,
+        version: &recipe.version,
+        architecture: &lock.architecture,
+        tree: tree_digest,
+        imports: &imports,
+        metadata: image::metadata(&recipe),
+        action: if options.update == Update::None { "build" } else { "update" },
+    };
+    let assembled = assemble::assemble(host, draft, progress)?;
+    if !options.locked {
+        lock.save(&lock_file)?;
+    }
+    let empty = Lock { packages: BTreeMap::new(), ..lock.clone() };
+    let changes = Lock::diff(old.as_ref().unwrap_or(&empty), &lock).changes;
+    report(host, assembled, &obtained, changes)
+}
+
+/// The image that a recipe would become, if that is what its name stands for already and nothing has to be done: the lock
+/// matches, every package is here, and the files are the same.
+///
+/// # Errors
+/// A recipe or lock that can't be used, or a store that can't be read or written.
+pub fn current(host: &Host, path: &Path) -> Result<Option<Found>> {
+    let recipe = Recipe::load(path)?;
+    let Some(lock) = Lock::load(&recipe.lock_file())? else { return Ok(None) };
+    if lock.architecture != host.debian.architecture || lock.check(&recipe).is_err() {
+        return Ok(None);
+    }
+    let reference = Reference { name: recipe.name.clone(), selector: Selector::Latest };
+    let Some(found) = images::try_find(&host.store, &reference)? else { return Ok(None) };
+    let mut imports = Vec::with_capacity(lock.packages.len());
+    for package in lock.packages.values() {
+        match obtain::known(host, &package.origin.sha256)? {
+            Some(import) if import.package == package.fileset => imports.push(import),
+            _ => return Ok(None),
+        }
+    }
+    let ingest = host.store.begin()?;
+    let tree = ingest.write_tree(&own_tree(&recipe, &ingest)?)?;
+    let metadata = image::metadata(&recipe);
+    let record = image::record(&recipe.name, &recipe.version, &lock.architecture, tree, &imports, metadata)?;
+    Ok((record.digest() == found.digest).then_some(found))
+}
+
+/// Reads the recipe's own files into the store.
+fn own_tree(recipe: &Recipe, ingest: &Ingest<'_>) -> Result<Tree> {
+    Ok(recipe.read_files(&mut |content| Ok(ingest.write_object(content, u64::MAX)?))?)
+}
+
+/// Reports what became of an image.
+pub(crate) fn report(
+    host: &Host,
+    assembled: Assembled,
+    obtained: &[Obtained],
+    changes: Vec<(Name, Change)>,
+) -> Result<BuildReport> {
+    let Assembled { digest, record, changed, overridden, findings } = assembled;
+    let packages = crate::contents::packages(&host.store, &record)?;
+    let fetched: Vec<_> = obtained.iter().filter(|o| o.fetched).collect();
+    Ok(BuildReport {
+        digest,
+        changed,
+        packages: packages
+            .iter()
+            .map(|package| BuiltPackage {
+                name: package.import.name.clone(),
+                version: package.import.version.clone(),
+                digest: package.import.fileset,
+                tier: package.tier().clone(),
+            })
+            .collect(),
+        changes,
+        fetched: fetched.len(),
+        fetched_bytes: fetched.iter().map(|o| o.file.size).sum(),
+        overridden,
+        findings,
+        name: record.name,
+        version: record.version,
+    })
+}
+
+/// The packages of a recipe, in the store, with the lock that says so.
+fn packages(
+    host: &Host,
+    recipe: &Recipe,
+    old: Option<&Lock>,
+    options: &BuildOptions,
+    progress: &dyn Progress,
+) -> Result<(Lock, Vec<Obtained>)> {
+    let matching = old.filter(|lock| lock.architecture == host.debian.architecture).map(|lock| (lock, lock.check(recipe)));
+    match matching {
+        Some((lock, Ok(()))) if options.update == Update::None => return from_lock(host, lock, progress),
+        Some((_, Err(mismatch))) if options.locked => {
+            return Err(Error::LockMismatch { file: recipe.lock_file(), mismatch });
+        }
+        None if options.locked => return Err(Error::NoLock { file: recipe.lock_file() }),
+        _ => {}
+    }
+    let empty = Lock {
+        architecture: host.debian.architecture.clone(),
+        asked: recipe.solver_inputs(),
+        distribution: None,
+        packages: BTreeMap::new(),
+    };
+    let Some(from) = &recipe.from else { return Ok((empty, Vec::new())) };
+    let wanted = Wanted {
+        from,
+        roots: &recipe.packages,
+        base: recipe.base,
+        recommends: recipe.recommends,
+        locked: old.map(Lock::versions).unwrap_or_default(),
+        update: options.update.clone(),
+    };
+    let solved = solve::solve(host, &wanted, progress)?;
+    let obtained = obtain::obtain(host, from, &solved.files, progress)?;
+    let suites = solved.evidence.suites.iter().map(|suite| LockedSuite {
+        name: suite.suite.clone(),
+        release: suite.release,
+        date: suite.date,
+        key: suite.signer.clone(),
+    });
+    let lock = Lock {
+        distribution: Some(LockedDistribution { name: from.clone(), suites: suites.collect() }),
+        packages: obtained.iter().map(|o| (o.import.name.clone(), locked(o))).collect(),
+        ..empty
+    };
+    Ok((lock, obtained))
+}
+
+fn locked(obtained: &Obtained) -> LockedPackage {
+    LockedPackage {
+        version: obtained.import.version.clone(),
+        architecture: obtained.file.architecture.clone(),
+        fileset: obtained.import.package,
+        declarations: obtained.import.declarations.as_ref().map(|(_, _, fileset)| LockedDeclarations {
+            fileset: *fileset,
+            table: larder_debian::declare::TABLE_VERSION,
+        }),
+        rule: larder_debian::convert::RULE.to_owned(),
+        origin: LockedOrigin {
+            path: obtained.file.filename.clone(),
+            size: obtained.file.size,
+            sha256: obtained.file.sha256,
+        },
+    }
+}
+
+/// Takes the packages from a lock: from the store, or by the lock's own digests from the archive.
+fn from_lock(host: &Host, lock: &Lock, progress: &dyn Progress) -> Result<(Lock, Vec<Obtained>)> {
+    let newest = lock.distribution.as_ref().map(|distribution| distribution.suites.as_slice()).unwrap_or_default();
+    let mut files = Vec::with_capacity(lock.packages.len());
+    for (name, package) in &lock.packages {
+        if package.rule != larder_debian::convert::RULE {
+            return Err(Error::UnknownRule { package: name.clone(), rule: package.rule.clone() });
+        }
+        files.push(ArchiveFile {
+            name: name.short().to_owned(),
+            version: package.version.clone(),
+            architecture: package.architecture.clone(),
+            urls: Vec::new(),
+            filename: package.origin.path.clone(),
+            size: package.origin.size,
+            sha256: package.origin.sha256,
+            suite: newest.first().map(|suite| suite.name.clone()).unwrap_or_default(),
+            release: newest.first().map_or(package.origin.sha256, |suite| suite.release),
+            index: package.origin.sha256,
+            signer: newest.first().map(|suite| suite.key.clone()).unwrap_or_default(),
+        });
+    }
+    let Some(distribution) = &lock.distribution else { return Ok((lock.clone(), Vec::new())) };
+    solve::locate(host, &distribution.name, &mut files)?;
+    let obtained = obtain::obtain(host, &distribution.name, &files, progress)?;
+    let mut lock = lock.clone();
+    for found in &obtained {
+        let Some(package) = lock.packages.get_mut(&found.import.name) else { continue };
+        if package.fileset != found.import.package {
+            return Err(Error::LockDigest {
+                package: found.import.name.clone(),
+                locked: package.fileset,
+                found: found.import.package,
+            });
+        }
+        // A newer table changes no package; `--locked` builds report it through the lock's differences.
+        *package = locked(found);
+    }
+    Ok((lock, obtained))
+}

@@ -1,0 +1,178 @@
+//! An image's install plan with what composers derive from it.
+//!
+//! Composing takes a few hundred milliseconds, starting a container few. So what composers made is kept as a FileSet of
+//! its own ([`COMPOSED`]), under the plan's digest; that FileSet's digest is the key of the view. A start that finds both
+//! loads neither plan nor tree.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use larder_debian::compose::{self as composers, ComposeInput, ComposedEntry, ContentError, Contents, Ids};
+use larder_debian::progress::Progress;
+use larder_runtime::view::ViewTree;
+use larder_store::fileset::FilesMetadata;
+use larder_store::plan::{self, InstallPlan, Loaded, PlanDigest};
+use larder_store::refs::{RefEntry, RefKind};
+use larder_store::{
+    Content, FileSet, FileSetDigest, Import, Ingest, Metadata, Name, ObjectDigest, Root, Store, TreeBuilder,
+};
+
+use crate::catalog::StoreCatalog;
+use crate::{Error, Host, Result, bytecode, view};
+
+/// The name of every FileSet that composers made; its version is the digest of the plan.
+pub const COMPOSED: &str = "host.internal/composed";
+
+/// The file beside a cached view that lists the paths which are bound read-only.
+const READ_ONLY: &str = "read-only";
+
+/// A plan with composers' outputs.
+pub struct Composition {
+    /// What stands where.
+    pub plan: InstallPlan,
+    /// What composers lay over it.
+    pub files: Vec<ComposedEntry>,
+    /// The numbers of users and groups.
+    pub ids: Ids,
+    /// The FileSets from which some of them come.
+    pub imports: Vec<Import>,
+    /// Composers' outputs as a FileSet.
+    pub composed: FileSetDigest,
+}
+
+impl Composition {
+    /// The listing of the image's view.
+    ///
+    /// # Errors
+    /// [`view::listing`].
+    pub fn listing(&self) -> Result<ViewTree> {
+        view::listing(&self.plan, &self.files, &self.ids)
+    }
+}
+
+/// What a start needs to know of an image that was composed before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// Composers' outputs: the key of the view.
+    pub composed: FileSetDigest,
+    /// The paths that are bound read-only.
+    pub read_only: Vec<String>,
+}
+
+/// What was kept of an earlier composition, if all of it is there.
+///
+/// # Errors
+/// A store that can't be read.
+pub fn ready(store: &Store, image: &FileSet) -> Result<Option<Ready>> {
+    let found = store.refs().get(RefKind::Composed, &PlanDigest::of(image).hex())?;
+    let Some(composed) = found.map(|found| found.current_entry().fileset) else { return Ok(None) };
+    if !store.has_fileset(&composed) {
+        return Ok(None);
+    }
+    let Ok(text) = fs::read_to_string(read_only_file(store, &composed)) else { return Ok(None) };
+    Ok(Some(Ready { composed, read_only: text.lines().map(str::to_owned).collect() }))
+}
+
+fn read_only_file(store: &Store, composed: &FileSetDigest) -> PathBuf {
+    store.views_dir().join(composed.hex()).join(READ_ONLY)
+}
+
+/// Plans an image, runs its composers, and keeps what they made.
+///
+/// # Errors
+/// Files that clash, a composer that can't do its work, a store that can't be written.
+pub fn compose(host: &Host, image: &Arc<Loaded>, progress: &dyn Progress) -> Result<Composition> {
+    let catalog = StoreCatalog::new(&host.store);
+    let plan = plan::install(&catalog, image)?;
+    let versions = &image.record.image().cloned().unwrap_or_default().composers;
+    let ingest = host.store.begin()?;
+    let contents = StoreContents { store: &host.store, ingest: &ingest };
+    let made = composers::compose(&ComposeInput { plan: &plan, versions }, &contents)?;
+    let mut composition =
+        Composition { plan, files: made.files, ids: made.ids, imports: Vec::new(), composed: FileSetDigest::of(b"") };
+    composition.composed = write(&composition, &ingest)?;
+    ingest.commit()?;
+
+    if versions.contains_key(bytecode::COMPOSER) {
+        let bytecode = bytecode::compose(host, &composition, progress)?;
+        if !bytecode.files.is_empty() {
+            composition.files.extend(bytecode.files);
+            composition.files.sort_by(|a, b| a.path.cmp(&b.path));
+            composition.imports = bytecode.imports;
+            let ingest = host.store.begin()?;
+            composition.composed = write(&composition, &ingest)?;
+            ingest.commit()?;
+        }
+    }
+    keep(host, &composition)?;
+    Ok(composition)
+}
+
+/// Writes composers' outputs as a FileSet.
+fn write(composition: &Composition, ingest: &Ingest<'_>) -> Result<FileSetDigest> {
+    let mut tree = TreeBuilder::new();
+    for file in &composition.files {
+        tree.insert(file.path.clone(), file.entry.clone(), file.attributes.clone())?;
+    }
+    let record = FileSet {
+        name: Name::parse(COMPOSED)?,
+        version: composition.plan.digest.hex(),
+        architecture: "all".to_owned(),
+        time: composition.files.iter().map(|file| file.time).max().unwrap_or(0),
+        tree: ingest.write_tree(&tree.finish()?)?,
+        imports: composition.imports.clone(),
+        metadata: Metadata::Files(FilesMetadata::default()),
+    };
+    Ok(ingest.write_fileset(&record)?)
+}
+
+/// Remembers a composition under its plan's digest.
+fn keep(host: &Host, composition: &Composition) -> Result<()> {
+    let needs = [composition.plan.sources[composition.plan.image].digest, composition.composed];
+    let needs = needs.into_iter().map(|digest| Root::Content(Content::FileSet(digest))).collect();
+    host.store.write_view_roots(&composition.composed.hex(), &needs)?;
+    let file = read_only_file(&host.store, &composition.composed);
+    let text: String = view::read_only_paths(&composition.plan).iter().map(|path| format!("{path}\n")).collect();
+    if fs::read_to_string(&file).ok().as_ref() != Some(&text) {
+        let failed = |action| {
+            let path = file.clone();
+            move |source| Error::Io { action, path, source }
+        };
+        let new = file.with_extension(format!("{}.new", std::process::id()));
+        fs::write(&new, text).and_then(|()| fs::rename(&new, &file)).map_err(failed("write"))?;
+    }
+    let key = composition.plan.digest.hex();
+    let refs = host.store.refs();
+    let before = refs.get(RefKind::Composed, &key)?;
+    if before.map(|found| found.current_entry().fileset) != Some(composition.composed) {
+        let entry = RefEntry {
+            version: key.clone(),
+            fileset: composition.composed,
+            at: host.now,
+            action: "compose".to_owned(),
+        };
+        refs.set(RefKind::Composed, &key, entry)?;
+    }
+    Ok(())
+}
+
+/// The store as composers see it.
+pub(crate) struct StoreContents<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) ingest: &'a Ingest<'a>,
+}
+
+impl Contents for StoreContents<'_> {
+    fn open(&self, digest: &ObjectDigest) -> Result<File, ContentError> {
+        self.store.open_object(digest).map_err(ContentError::from)
+    }
+
+    fn read(&self, digest: &ObjectDigest, limit: u64) -> Result<Vec<u8>, ContentError> {
+        self.store.read_object(digest, limit).map_err(ContentError::from)
+    }
+
+    fn write(&self, content: &[u8]) -> Result<ObjectDigest, ContentError> {
+        self.ingest.write_bytes(content).map_err(ContentError::from)
+    }
+}

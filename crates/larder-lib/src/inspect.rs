@@ -1,0 +1,100 @@
+//! What an image is and what is in it, without opening it.
+
+use larder_store::fileset::ImageMetadata;
+use larder_store::{Entry, FileSet, FileSetDigest, Reference, Store, Tree, TreePath};
+
+use crate::Result;
+use crate::contents::{self, ImagePackage};
+use crate::images;
+
+/// Everything that an image's records say.
+#[derive(Debug)]
+pub struct Inspection {
+    /// The image's identity.
+    pub digest: FileSetDigest,
+    /// Its record.
+    pub record: FileSet,
+    /// What it runs, and how.
+    pub metadata: ImageMetadata,
+    /// Its packages, sorted by name.
+    pub packages: Vec<PackageLine>,
+    /// The contents of all packages, in bytes.
+    pub package_bytes: u64,
+    /// How many files of its own it has.
+    pub own_files: usize,
+    /// Their contents, in bytes.
+    pub own_bytes: u64,
+    /// Files with set-id bits or capabilities: inert in a container unless it is allowed them. Sorted by path.
+    pub privileged: Vec<Privileged>,
+}
+
+/// A package with the size of its contents.
+#[derive(Debug)]
+pub struct PackageLine {
+    /// The package.
+    pub package: ImagePackage,
+    /// Its contents, in bytes.
+    pub bytes: u64,
+}
+
+/// A file that would raise privileges.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Privileged {
+    /// Where.
+    pub path: TreePath,
+    /// `name@version` of whose it is.
+    pub package: String,
+    /// `set-user-id root`, `set-group-id shadow`, `file capabilities`.
+    pub what: String,
+}
+
+/// Inspects an image.
+///
+/// # Errors
+/// No such image, or records that are missing or damaged.
+pub fn inspect(store: &Store, reference: &Reference) -> Result<Inspection> {
+    let images::Found { digest, record } = images::find(store, reference)?;
+    let own = store.tree(&record.tree)?;
+    let mut privileged = privileged(&own, &format!("{}@{}", record.name, record.version));
+    let mut lines = Vec::new();
+    for package in contents::packages(store, &record)? {
+        let tree = store.tree(&package.record.tree)?;
+        let import = &package.import;
+        privileged.extend(self::privileged(&tree, &format!("{}@{}", import.name, import.version)));
+        lines.push(PackageLine { bytes: tree.content_bytes(), package });
+    }
+    privileged.sort();
+    Ok(Inspection {
+        digest,
+        metadata: record.image().cloned().unwrap_or_default(),
+        package_bytes: lines.iter().map(|line| line.bytes).sum(),
+        packages: lines,
+        own_files: own.entries().iter().filter(|entry| entry.entry != Entry::Directory).count(),
+        own_bytes: own.content_bytes(),
+        privileged,
+        record,
+    })
+}
+
+fn privileged(tree: &Tree, owner: &str) -> Vec<Privileged> {
+    let mut found = Vec::new();
+    for entry in tree.entries() {
+        if !matches!(entry.entry, Entry::File { .. }) {
+            continue;
+        }
+        let attributes = &entry.attributes;
+        let mut add = |what: String| {
+            found.push(Privileged { path: entry.path.clone(), package: owner.to_owned(), what });
+        };
+        if entry.mode() & 0o4000 != 0 {
+            add(format!("set-user-id {}", attributes.owner.as_deref().unwrap_or("root")));
+        }
+        if entry.mode() & 0o2000 != 0 {
+            add(format!("set-group-id {}", attributes.group.as_deref().unwrap_or("root")));
+        }
+        if attributes.xattrs.contains_key(b"security.capability".as_slice()) {
+            add("file capabilities".to_owned());
+        }
+    }
+    found
+}

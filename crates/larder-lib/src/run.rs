@@ -1,0 +1,270 @@
+//! `larder run`: from an image to a running container, in the foreground.
+//!
+//! A start that finds everything in place does little: it reads the name's ref, the image's record and what was kept of
+//! its composition, writes down what the container needs, and launches. Plan, trees and composers are only looked at when
+//! the view isn't cached.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use larder_debian::progress::Progress;
+use larder_runtime::launch::{self, BindMount, Ended, Launch, Net, SpecOptions};
+use larder_runtime::view::{ViewRequest, ViewTree};
+use larder_solver::{Base, Root, Update};
+use larder_store::plan::Loaded;
+use larder_store::{Content, FileSetDigest, Lease, Name, Reference, Selector, Tree};
+use oci_spec::runtime::Spec;
+
+use crate::assemble::{self, Draft};
+use crate::build::{self, BuildOptions};
+use crate::compose::{self, Ready};
+use crate::images::{self, Found};
+use crate::recipe::FILE_NAME;
+use crate::solve::{self, Wanted};
+use crate::{Error, Host, Result, image, obtain};
+
+pub use larder_runtime::launch::{BindMount as Mount, Exit, Net as Network};
+
+/// To be called first in `main`: where this process was started as a supervisor, does that work and never returns.
+pub fn supervise() {
+    launch::entry();
+}
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The recipe in this folder, or this file.
+    Recipe(PathBuf),
+    /// An image, or a package of a distribution.
+    Image(Reference),
+}
+
+impl Target {
+    /// Understands what a person typed: a folder with a recipe in it, or a name.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn parse(text: &str) -> Result<Self> {
+        let path = Path::new(text);
+        if path.join(FILE_NAME).is_file() || (path.is_file() && path.extension().is_some_and(|e| e == "toml")) {
+            return Ok(Self::Recipe(path.to_owned()));
+        }
+        match text.parse::<Reference>() {
+            Ok(reference) => Ok(Self::Image(reference)),
+            Err(_) if path.exists() => Ok(Self::Recipe(path.to_owned())),
+            Err(_) => Err(Error::NoTarget { target: text.to_owned() }),
+        }
+    }
+}
+
+/// How to run.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// The command; the image's own when empty.
+    pub command: Vec<String>,
+    /// Variables, over the image's.
+    pub env: BTreeMap<String, String>,
+    /// The user, instead of the image's.
+    pub user: Option<String>,
+    /// The working directory, instead of the image's.
+    pub workdir: Option<String>,
+    /// What of the host the container sees.
+    pub mounts: Vec<BindMount>,
+    /// The network.
+    pub net: Net,
+    /// Whether the workload gets a terminal of its own.
+    pub terminal: bool,
+    /// Whether packages' paths can be written.
+    pub packages: PackagePaths,
+}
+
+/// Finds or makes what a target means: a recipe is built if need be; a name that no image has, but a distribution's
+/// packages may, becomes an image of that package and what it needs.
+///
+/// # Errors
+/// Whatever a build can fail with; a name that is neither an image nor a package.
+pub fn image(host: &Host, target: &Target, progress: &dyn Progress) -> Result<Found> {
+    match target {
+        Target::Recipe(path) => match build::current(host, path)? {
+            Some(found) => Ok(found),
+            None => {
+                let report = build::build(host, path, &BuildOptions::default(), progress)?;
+                Ok(Found { record: host.store.fileset(&report.digest)?, digest: report.digest })
+            }
+        },
+        Target::Image(reference) => match images::try_find(&host.store, reference)? {
+            Some(found) => Ok(found),
+            None if is_package(host, reference) => package_image(host, &reference.name, progress),
+            None => images::find(&host.store, reference),
+        },
+    }
+}
+
+fn is_package(host: &Host, reference: &Reference) -> bool {
+    let name = &reference.name;
+    name.domain() == host.distribution.domain() && !name.path().contains('/') && reference.selector == Selector::Latest
+}
+
+/// Makes an image of one package of the configured distribution, under the package's own name.
+fn package_image(host: &Host, name: &Name, progress: &dyn Progress) -> Result<Found> {
+    let _lease = host.store.lease()?;
+    let roots = [name.short().parse::<Root>()?];
+    let wanted = Wanted {
+        from: &host.distribution,
+        roots: &roots,
+        base: Base::Essential,
+        recommends: false,
+        locked: BTreeMap::new(),
+        update: Update::None,
+    };
+    let solved = solve::solve(host, &wanted, progress)?;
+    let obtained = obtain::obtain(host, &host.distribution, &solved.files, progress)?;
+    let imports: Vec<_> = obtained.into_iter().map(|o| o.import).collect();
+    let own = imports.iter().find(|import| import.name == *name);
+    let version = own.map_or_else(|| "1".to_owned(), |import| import.version.clone());
+    let mut metadata = image::bare_metadata(&host.distribution, Base::Essential, &roots);
+    if let Some(own) = own {
+        metadata.run = command_of(host, own)?;
+    }
+    let ingest = host.store.begin()?;
+    let tree = ingest.write_tree(&Tree::default())?;
+    ingest.commit()?;
+    let draft = Draft {
+        name,
+        version: &version,
+        architecture: &host.debian.architecture,
+        tree,
+        imports: &imports,
+        metadata,
+        action: "run",
+    };
+    let assembled = assemble::assemble(host, draft, progress)?;
+    Ok(Found { digest: assembled.digest, record: assembled.record })
+}
+
+/// The command that a package is probably run for: the program of its own name, if it has one.
+fn command_of(host: &Host, package: &image::PackageImport) -> Result<Vec<String>> {
+    let record = host.store.fileset(&package.package)?;
+    let tree = host.store.tree(&record.tree)?;
+    let short = package.name.short();
+    let has = |folder: &str| tree.get(format!("{folder}/{short}").as_bytes()).is_some();
+    Ok(if ["usr/bin", "usr/sbin", "usr/games"].into_iter().any(has) { vec![short.to_owned()] } else { Vec::new() })
+}
+
+/// Starts a container of an image and waits for its end.
+///
+/// # Errors
+/// Nothing to run, an image that can't be composed, or a container that can't be started.
+pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Progress) -> Result<Ended> {
+    let metadata = image.record.image().cloned().unwrap_or_default();
+    let name = || format!("{}@{}", image.record.name, image.record.version);
+    let args = if options.command.is_empty() { metadata.run } else { options.command.clone() };
+    if args.is_empty() {
+        return Err(Error::NothingToRun { image: name() });
+    }
+    let mut env = metadata.env;
+    env.extend(options.env.clone());
+    let spec = launch::specification(SpecOptions {
+        args,
+        env: env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        cwd: options.workdir.clone().or(metadata.workdir).unwrap_or_default().into(),
+        terminal: options.terminal,
+        hostname: Some(image.record.name.short().to_owned()),
+        net: options.net,
+        mounts: options.mounts.clone(),
+    })?;
+    let lease = host.store.lease()?;
+    let ready = ready(host, image, progress)?;
+    let listing = || compose::compose(host, &load(host, image.digest)?, progress)?.listing();
+    let place =
+        Place { key: ready.composed, image: image.digest, read_only: &ready.read_only, listing: &listing };
+    let user = options.user.clone().or(metadata.user);
+    launch(host, &place, spec, user, options.packages, lease)
+}
+
+/// Whether a container can write to the paths that packages own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PackagePaths {
+    /// They are read-only.
+    #[default]
+    ReadOnly,
+    /// Writes go to the container's own layer.
+    Writable,
+}
+
+/// What a container is made from.
+pub(crate) struct Place<'a> {
+    /// Composers' outputs: the key of the view.
+    pub(crate) key: FileSetDigest,
+    /// The image.
+    pub(crate) image: FileSetDigest,
+    /// The paths that are bound read-only.
+    pub(crate) read_only: &'a [String],
+    /// Makes the listing of the view, where it isn't cached.
+    pub(crate) listing: &'a dyn Fn() -> Result<ViewTree>,
+}
+
+/// Launches a container and waits for its end. What it needs is written down before anything is looked up, so that no
+/// collection can take it away; the lease is given up then, because a collection must not wait for a container's end.
+pub(crate) fn launch(
+    host: &Host,
+    place: &Place<'_>,
+    spec: Spec,
+    user: Option<String>,
+    packages: PackagePaths,
+    lease: Lease,
+) -> Result<Ended> {
+    let id = new_id()?;
+    let key = place.key.hex();
+    let (objects, views) = (host.store.objects_dir(), host.store.views_dir());
+    let listing = || (place.listing)().map_err(|error| Box::new(error) as Box<dyn std::error::Error + Send + Sync>);
+    let ended = launch::run(Launch {
+        program: Some(host.program.clone()),
+        spec,
+        root: launch::Root::View(ViewRequest { tree: &listing, key: &key, objects: &objects, views: &views }),
+        container_dir: host.store.containers_dir().join(&id),
+        read_only_paths: place.read_only.iter().map(|path| Path::new("/").join(path)).collect(),
+        writable: packages == PackagePaths::Writable,
+        user,
+        map: launch::user_map(),
+    });
+    drop(lease);
+    Ok(ended?)
+}
+
+/// Removes what containers that were killed have left.
+///
+/// # Errors
+/// A folder that can't be read.
+pub fn collect(host: &Host) -> Result<()> {
+    launch::collect(&host.store.containers_dir(), Some(&host.program), &launch::user_map())?;
+    Ok(())
+}
+
+fn ready(host: &Host, image: &Found, progress: &dyn Progress) -> Result<Ready> {
+    if let Some(ready) = compose::ready(&host.store, &image.record)? {
+        return Ok(ready);
+    }
+    compose::compose(host, &load(host, image.digest)?, progress)?;
+    let kept = compose::ready(&host.store, &image.record)?;
+    kept.ok_or_else(|| larder_store::StoreError::Missing { what: Content::FileSet(image.digest) }.into())
+}
+
+fn load(host: &Host, digest: FileSetDigest) -> Result<Arc<Loaded>> {
+    let record = host.store.fileset(&digest)?;
+    let tree = host.store.tree(&record.tree)?;
+    Ok(Arc::new(Loaded { digest, record, tree }))
+}
+
+/// A container's id: 12 hexadecimal digits from the kernel's random numbers.
+pub(crate) fn new_id() -> Result<String> {
+    let path = Path::new("/dev/urandom");
+    let mut bytes = [0; 6];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

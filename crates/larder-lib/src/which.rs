@@ -1,0 +1,69 @@
+//! Which images hold a package: the question to ask on the day of an advisory.
+
+use larder_solver::Root;
+use larder_store::refs::RefKind;
+use larder_store::{FileSetDigest, Name, Store};
+
+use crate::image::declared_package;
+use crate::Result;
+
+/// How far back to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The current record of every name.
+    Current,
+    /// All records that are kept.
+    History,
+}
+
+/// An image that holds the package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The image's name.
+    pub image: Name,
+    /// The image's version.
+    pub image_version: String,
+    /// The image.
+    pub image_digest: FileSetDigest,
+    /// The package's full name.
+    pub package: Name,
+    /// The package's version in that image.
+    pub version: String,
+    /// The package.
+    pub digest: FileSetDigest,
+}
+
+/// Finds the images that hold a package, by short or full name, in a range of versions (`>=3.0, <4`).
+///
+/// # Errors
+/// A range that can't be read, or a store that can't.
+pub fn which(store: &Store, package: &str, range: Option<&str>, scope: Scope) -> Result<Vec<Holder>> {
+    let short = package.rsplit('/').next().unwrap_or(package);
+    let root: Root = format!("{short} {}", range.unwrap_or_default()).parse()?;
+    let named = |name: &Name| if package.contains('/') { name.as_str() == package } else { name.short() == short };
+    let mut holders = Vec::new();
+    for (name, history) in store.refs().list(RefKind::Image)? {
+        let current = history.current_entry().fileset;
+        let mut seen = Vec::new();
+        for entry in history.entries.iter().rev() {
+            let wanted = scope == Scope::History || entry.fileset == current;
+            if !wanted || seen.contains(&entry.fileset) {
+                continue;
+            }
+            seen.push(entry.fileset);
+            let record = store.fileset(&entry.fileset)?;
+            let imports = record.imports.into_iter().filter(|import| declared_package(&import.name).is_none());
+            for import in imports.filter(|import| named(&import.name) && root.accepts(&import.version)) {
+                holders.push(Holder {
+                    image: Name::parse(&name)?,
+                    image_version: entry.version.clone(),
+                    image_digest: entry.fileset,
+                    package: import.name,
+                    version: import.version,
+                    digest: import.fileset,
+                });
+            }
+        }
+    }
+    Ok(holders)
+}

@@ -1,0 +1,131 @@
+//! `larder build`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use larder_lib::build::{self, BuildOptions, BuildReport};
+use larder_lib::Name;
+use larder_lib::contents::tier_word;
+use larder_lib::lock::Change;
+use serde_json::{Value, json};
+
+use crate::cli::Context;
+use crate::failure::{DONE, Failure};
+use crate::json::{self, texts};
+use crate::progress::Reporter;
+use crate::ui::{self, BOLD, FAINT, GREEN, RED, RESET, YELLOW};
+
+/// Arguments of `larder build`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  larder build                  the recipe of this folder
+  larder build examples/web     writes examples/web/larder.lock beside the recipe
+  larder build --locked         use the lock as it is; fail if it doesn't match the recipe")]
+pub(crate) struct Args {
+    /// The folder with the recipe, or the recipe itself
+    #[arg(default_value = ".", value_name = "DIR")]
+    recipe: PathBuf,
+    /// Use the lock as it is, and fail if it doesn't match the recipe
+    #[arg(long)]
+    locked: bool,
+    /// List every package with what became of its scripts
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
+    let host = context.host()?;
+    let progress = Reporter::new(context.quiet);
+    let report = build::build(&host, &args.recipe, &BuildOptions { locked: args.locked, ..BuildOptions::default() }, &progress)?;
+    if context.json {
+        json::print("larder/build/v1", report_json(&report))?;
+    } else {
+        print(&report, args.verbose, context.quiet)?;
+    }
+    DONE
+}
+
+/// Prints what a build did: the image's name and digest last, where eyes and scripts look for them.
+pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<(), Failure> {
+    if quiet {
+        return Ok(ui::line(report.digest)?);
+    }
+    for change in &report.changes {
+        ui::line(format_args!("  {}", change_line(change)))?;
+    }
+    if verbose {
+        for package in &report.packages {
+            let (word, colour) = tier_colour(package.tier_word());
+            ui::line(format_args!(
+                "  {} {FAINT}{}{RESET}  scripts: {colour}{word}{RESET}",
+                package.name, package.version
+            ))?;
+        }
+    }
+    for package in report.packages.iter().filter(|package| !package.skipped().is_empty()) {
+        ui::line(format_args!("{YELLOW}skipped:{RESET} {} {}", package.name, package.skipped().join("; ")))?;
+    }
+    for overridden in &report.overridden {
+        ui::line(format_args!("{YELLOW}override:{RESET} /{} of {} instead of {}'s", overridden.path, overridden.by, overridden.of))?;
+    }
+    for finding in report.findings.iter().filter(|_| verbose) {
+        ui::line(format_args!("{YELLOW}finding:{RESET} {finding}"))?;
+    }
+    if !verbose && !report.findings.is_empty() {
+        let count = ui::count(report.findings.len(), "finding");
+        ui::line(format_args!("{FAINT}{count} off the beaten path: `larder build --verbose` lists them{RESET}"))?;
+    }
+    let tiers = |word: &str| report.packages.iter().filter(|package| package.tier_word() == word).count();
+    ui::line(format_args!(
+        "{}, {} fetched ({}), scripts: {} none, {} declared, {} skipped",
+        ui::count(report.packages.len(), "package"),
+        report.fetched,
+        ui::bytes(report.fetched_bytes),
+        tiers("none"),
+        tiers("declared"),
+        tiers("skipped"),
+    ))?;
+    let state = if report.changed { "built" } else { "unchanged" };
+    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}", report.name, report.version))?;
+    Ok(ui::line(report.digest)?)
+}
+
+fn tier_colour(word: &'static str) -> (&'static str, &'static str) {
+    (word, if word == "skipped" { YELLOW } else { "" })
+}
+
+/// A change of a package in one line.
+pub(crate) fn change_line((name, change): &(Name, Change)) -> String {
+    match change {
+        Change::Added { version } => format!("{GREEN}+{RESET} {name} {version}"),
+        Change::Removed { version } => format!("{RED}-{RESET} {name} {version}"),
+        other => format!("{YELLOW}~{RESET} {name} {other}"),
+    }
+}
+
+/// The report as `docs/json.md` has it.
+pub(crate) fn report_json(report: &BuildReport) -> Value {
+    json!({
+        "name": report.name.as_str(),
+        "version": report.version,
+        "digest": report.digest.to_string(),
+        "changed": report.changed,
+        "fetched": report.fetched,
+        "fetched_bytes": report.fetched_bytes,
+        "packages": report.packages.iter().map(|package| json!({
+            "name": package.name.as_str(),
+            "version": package.version,
+            "digest": package.digest.to_string(),
+            "scripts": tier_word(&package.tier),
+            "skipped": package.skipped(),
+        })).collect::<Vec<_>>(),
+        "changes": report.changes.iter().map(|(name, change)| json!({
+            "name": name.as_str(), "change": change.to_string(),
+        })).collect::<Vec<_>>(),
+        "overridden": report.overridden.iter().map(|o| json!({
+            "path": format!("/{}", o.path), "by": o.by, "of": o.of,
+        })).collect::<Vec<_>>(),
+        "findings": texts(&report.findings),
+    })
+}

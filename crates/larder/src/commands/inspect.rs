@@ -1,0 +1,127 @@
+//! `larder inspect`
+
+use std::process::ExitCode;
+
+use larder_lib::contents::tier_word;
+use larder_lib::inspect::{self, Inspection};
+use larder_lib::Reference;
+use serde_json::{Value, json};
+
+use crate::cli::Context;
+use crate::failure::{DONE, Failure};
+use crate::{json, ui};
+
+/// Arguments of `larder inspect`.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  larder inspect example.com/web\n  larder inspect example.com/web@1.0 --json")]
+pub(crate) struct Args {
+    /// NAME[@VERSION|@blake3:DIGEST]
+    image: Reference,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
+    let host = context.host()?;
+    let inspection = inspect::inspect(&host.store, &args.image)?;
+    if context.json {
+        json::print("larder/inspect/v1", document(&inspection))?;
+    } else {
+        print(&inspection)?;
+    }
+    DONE
+}
+
+fn print(image: &Inspection) -> Result<(), Failure> {
+    let field = |name: &str, value: String| ui::line(format_args!("{:13} {value}", format!("{name}:")));
+    field("image", format!("{}@{}", image.record.name, image.record.version))?;
+    field("digest", image.digest.to_string())?;
+    field("architecture", image.record.architecture.clone())?;
+    let metadata = &image.metadata;
+    if let Some(from) = &metadata.from {
+        field("from", format!("{from}, base {}", metadata.base))?;
+    }
+    field("asked for", metadata.packages.join(", "))?;
+    if !metadata.run.is_empty() {
+        field("run", words(&metadata.run))?;
+    }
+    for (name, value) in
+        [("user", &metadata.user), ("workdir", &metadata.workdir), ("stop-signal", &metadata.stop_signal)]
+    {
+        if let Some(value) = value {
+            field(name, value.clone())?;
+        }
+    }
+    for (name, value) in &metadata.env {
+        field("env", format!("{name}={value}"))?;
+    }
+    for (name, value) in &metadata.labels {
+        field("label", format!("{name}={value}"))?;
+    }
+    field("own files", format!("{} ({})", image.own_files, ui::bytes(image.own_bytes)))?;
+    for special in &image.privileged {
+        field("privileged", format!("/{} of {}: {}", special.path, special.package, special.what))?;
+    }
+    field("packages", format!("{} ({})", image.packages.len(), ui::bytes(image.package_bytes)))?;
+    let mut listing = ui::Listing::new(["  PACKAGE", "VERSION", "SIZE", "SCRIPTS", "DIGEST"]).right(2);
+    for line in &image.packages {
+        listing.row([
+            format!("  {}", line.package.import.name),
+            line.package.import.version.clone(),
+            ui::bytes(line.bytes),
+            tier_word(line.package.tier()).to_owned(),
+            ui::short(&line.package.import.fileset),
+        ]);
+    }
+    Ok(listing.print()?)
+}
+
+/// A command as a shell would need it.
+fn words(command: &[String]) -> String {
+    let quote = |word: &String| {
+        let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:=,@%+".contains(&b));
+        if plain { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    command.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+fn document(image: &Inspection) -> Value {
+    let metadata = &image.metadata;
+    json!({
+        "name": image.record.name.as_str(),
+        "version": image.record.version,
+        "digest": image.digest.to_string(),
+        "architecture": image.record.architecture,
+        "time": image.record.time,
+        "tree": image.record.tree.to_string(),
+        "from": metadata.from.as_ref().map(ToString::to_string),
+        "base": metadata.base,
+        "recommends": metadata.recommends,
+        "asked": metadata.packages,
+        "run": metadata.run,
+        "env": metadata.env,
+        "user": metadata.user,
+        "workdir": metadata.workdir,
+        "stop_signal": metadata.stop_signal,
+        "labels": metadata.labels,
+        "composers": metadata.composers,
+        "own_files": image.own_files,
+        "own_bytes": image.own_bytes,
+        "package_bytes": image.package_bytes,
+        "privileged": image.privileged.iter().map(|p| json!({
+            "path": format!("/{}", p.path), "package": p.package, "what": p.what,
+        })).collect::<Vec<_>>(),
+        "packages": image.packages.iter().map(|line| {
+            let package = line.package.record.package();
+            json!({
+                "name": line.package.import.name.as_str(),
+                "version": line.package.import.version,
+                "digest": line.package.import.fileset.to_string(),
+                "bytes": line.bytes,
+                "scripts": tier_word(line.package.tier()),
+                "licence": package.and_then(|p| p.licence.clone()),
+                "source": package.and_then(|p| p.source.clone()),
+                "deb": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.deb.to_string()),
+                "rule": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.rule.clone()),
+            })
+        }).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,19 @@
+//! `larder man`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::failure::{DONE, Failure};
+
+/// Arguments of `larder man`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The folder to write larder.1, larder-build.1 … to
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    clap_mangen::generate_to(crate::cli::definition(), &args.folder)?;
+    DONE
+}

@@ -1,0 +1,132 @@
+//! `larder run`
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use larder_lib::run::{self, Mount, Network, PackagePaths, RunOptions, Target};
+
+use crate::cli::Context;
+use crate::failure::Failure;
+use crate::progress::Reporter;
+
+/// Exit code of a container that could not be started, as docker has it.
+const NOT_STARTED: u8 = 125;
+
+/// Arguments of `larder run`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  larder run --net host examples/web
+  larder run debian.org/redis-server -- redis-server --version
+  echo hello | larder run example.com/web -- tr a-z A-Z
+  larder run -it --mount ./data:/data:ro example.com/web -- bash")]
+pub(crate) struct Args {
+    /// A folder with a recipe, an image, or a package of the configured distribution
+    target: String,
+    /// The command, after two dashes; the image's own when absent
+    #[arg(last = true)]
+    command: Vec<String>,
+    /// The network: `none`, or the host's with everything that listens on it
+    #[arg(long, value_enum, default_value_t = Net::None)]
+    net: Net,
+    /// Set a variable; a bare NAME takes the caller's value
+    #[arg(long, short, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Run as this user of the container: NAME or number, with an optional :GROUP
+    #[arg(long, short, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// Start in this directory of the container
+    #[arg(long, short, value_name = "DIR")]
+    workdir: Option<String>,
+    /// Show a file or directory of the host in the container
+    #[arg(long, value_name = "SOURCE:TARGET[:ro]")]
+    mount: Vec<String>,
+    /// Let the container write to the packages' paths, in its own layer
+    #[arg(long)]
+    writable: bool,
+    /// Give the command a terminal of its own
+    #[arg(long, short)]
+    tty: bool,
+    /// Keep stdin open (it always is; accepted because everybody types -it)
+    #[arg(long, short)]
+    interactive: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Net {
+    /// A network of its own with nothing but loopback
+    None,
+    /// The host's network
+    Host,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
+    let host = context.host().map_err(not_started)?;
+    let options = options(context, args)?;
+    let progress = Reporter::new(context.quiet);
+    let target = Target::parse(&args.target).map_err(|error| not_started(error.into()))?;
+    let image = run::image(&host, &target, &progress).map_err(|error| not_started(error.into()))?;
+    match run::start(&host, &image, &options, &progress) {
+        Ok(ended) => Ok(ExitCode::from(ended.exit.code())),
+        Err(error) => {
+            let code = error.exit_code().unwrap_or(NOT_STARTED);
+            Err(Failure::from(error).with_code(code))
+        }
+    }
+}
+
+fn not_started(failure: Failure) -> Failure {
+    failure.with_code(NOT_STARTED)
+}
+
+fn options(context: &Context, args: &Args) -> Result<RunOptions, Failure> {
+    if args.tty && !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("--tty needs a terminal on stdin, and there is none").hint("leave out -t"));
+    }
+    let mut env = BTreeMap::new();
+    if let Some(term) = context.environment.term.as_ref().filter(|_| args.tty) {
+        env.insert("TERM".to_owned(), term.clone());
+    }
+    for variable in &args.env {
+        match variable.split_once('=') {
+            Some(("", _)) => return Err(Failure::usage(format!("--env {variable}: the name is missing"))),
+            Some((name, value)) => drop(env.insert(name.to_owned(), value.to_owned())),
+            None => {
+                if let Some(value) = crate::environment::variable(variable) {
+                    env.insert(variable.clone(), value);
+                }
+            }
+        }
+    }
+    Ok(RunOptions {
+        command: args.command.clone(),
+        env,
+        user: args.user.clone(),
+        workdir: args.workdir.clone(),
+        mounts: args.mount.iter().map(|text| mount(text)).collect::<Result<_, _>>()?,
+        net: match args.net {
+            Net::None => Network::None,
+            Net::Host => Network::Host,
+        },
+        terminal: args.tty,
+        packages: if args.writable { PackagePaths::Writable } else { PackagePaths::ReadOnly },
+    })
+}
+
+fn mount(text: &str) -> Result<Mount, Failure> {
+    let wrong = |why: &str| {
+        Failure::usage(format!("--mount {text}: {why}")).hint("write SOURCE:TARGET or SOURCE:TARGET:ro, such as ./data:/data:ro")
+    };
+    let (pair, read_only) = match text.strip_suffix(":ro") {
+        Some(pair) => (pair, true),
+        None => (text.strip_suffix(":rw").unwrap_or(text), false),
+    };
+    let (source, target) = pair.split_once(':').ok_or_else(|| wrong("there is no colon between source and target"))?;
+    if !target.starts_with('/') || target == "/" {
+        return Err(wrong("the target isn't an absolute path below the root"));
+    }
+    let source = std::fs::canonicalize(source).map_err(|error| wrong(&format!("{source}: {error}")))?;
+    Ok(Mount { source, target: PathBuf::from(target), read_only })
+}

@@ -1,0 +1,48 @@
+//! `larder update`
+
+use std::process::ExitCode;
+
+use larder_lib::build::{self, BuildOptions};
+use larder_lib::run::Target;
+use larder_lib::update;
+
+use crate::cli::Context;
+use crate::commands::build::{print, report_json};
+use crate::failure::{DONE, Failure};
+use crate::json;
+use crate::progress::Reporter;
+
+/// Arguments of `larder update`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  larder update examples/web openssl      the recipe's lock changes in openssl, and what constraints force
+  larder update examples/web              everything
+  larder update example.com/web openssl   the image alone: a new record from the old, no recipe needed")]
+pub(crate) struct Args {
+    /// A folder with a recipe, or an image
+    target: String,
+    /// The packages to move to newer versions; all when none is named
+    packages: Vec<String>,
+    /// List every package with what became of its scripts
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
+    let host = context.host()?;
+    let progress = Reporter::new(context.quiet);
+    let report = match Target::parse(&args.target)? {
+        Target::Recipe(path) => {
+            let options = BuildOptions { update: update::freed(&args.packages), ..BuildOptions::default() };
+            build::build(&host, &path, &options, &progress)?
+        }
+        Target::Image(reference) => update::update(&host, &reference, &args.packages, &progress)?,
+    };
+    if context.json {
+        json::print("larder/build/v1", report_json(&report))?;
+    } else {
+        print(&report, args.verbose, context.quiet)?;
+    }
+    DONE
+}
