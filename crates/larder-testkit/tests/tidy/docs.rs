@@ -52,3 +52,21 @@ fn links_lead_somewhere() {
     }
     none(&problems);
 }
+
+#[test]
+fn every_schema_of_json_output_is_described() {
+    let page = text(Path::new("docs/json.md")).expect("docs/json.md");
+    let described: BTreeSet<_> =
+        page.lines().filter_map(|line| line.strip_prefix("## ")).filter(|title| title.starts_with("larder/")).collect();
+    let mut printed = BTreeSet::new();
+    let sources: Vec<_> = files()
+        .into_iter()
+        .filter(|path| path.starts_with("crates/larder/src"))
+        .filter_map(|path| text(&path))
+        .collect();
+    for source in &sources {
+        let words = source.split('"').filter(|word| word.starts_with("larder/") && !word.contains(char::is_whitespace));
+        printed.extend(words.filter(|word| word.rsplit('/').next().is_some_and(|last| last.starts_with('v'))));
+    }
+    assert_eq!(described, printed, "docs/json.md describes (left) and `larder` prints (right)");
+}
