@@ -24,7 +24,6 @@ use crate::sys::mount::{Recursive, clone_tree};
 use crate::sys::{net, signal};
 
 /// The init's `main`, in the child of the supervisor's clone.
-#[expect(clippy::exit, reason = "this is the main function of a process of our own")]
 pub(super) fn main(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> ! {
     match start(job, channel, root_mount).and_then(|workload| attend(&workload, channel)) {
         Ok(()) => std::process::exit(0),

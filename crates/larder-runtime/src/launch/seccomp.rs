@@ -78,7 +78,7 @@ fn refused_by_argument() -> Result<Vec<(i64, Vec<SeccompRule>)>, BackendError> {
             .map(|&known| one(0, SeccompCmpOp::Ne, known))
             .collect::<Result<Vec<_>, _>>()?,
     )?;
-    let into_input = rule(one(1, SeccompCmpOp::Eq, libc::TIOCSTI as u64)?)?;
+    let into_input = rule(one(1, SeccompCmpOp::Eq, libc::TIOCSTI)?)?;
     Ok(vec![
         (libc::SYS_clone, namespaces.clone()),
         (libc::SYS_unshare, namespaces),
@@ -98,6 +98,39 @@ mod tests {
         for program in build().unwrap() {
             assert!(program.len() < 4096, "{}", program.len());
         }
+    }
+
+    #[test]
+    fn the_kernel_answers_as_the_lists_say() {
+        use crate::sys::seccomp::call;
+        // A filter belongs to a thread and is inherited by those that it starts.
+        let checks = std::thread::spawn(|| {
+            rustix::thread::set_no_new_privs(true).unwrap();
+            Filter(build().unwrap()).install().unwrap();
+            for (name, number, arguments, answer) in [
+                ("add_key", libc::SYS_add_key, [0; 3], Err(libc::EPERM)),
+                ("bpf", libc::SYS_bpf, [0; 3], Err(libc::EPERM)),
+                ("mount", libc::SYS_mount, [0; 3], Err(libc::EPERM)),
+                ("io_uring_setup", libc::SYS_io_uring_setup, [0; 3], Err(libc::EPERM)),
+                ("unshare nothing", libc::SYS_unshare, [0; 3], Ok(0)),
+                ("unshare a user namespace", libc::SYS_unshare, [libc::CLONE_NEWUSER as u64, 0, 0], Err(libc::EPERM)),
+                ("clone a user namespace", libc::SYS_clone, [libc::CLONE_NEWUSER as u64 | 17, 0, 0], Err(libc::EPERM)),
+                ("clone3", libc::SYS_clone3, [0; 3], Err(libc::ENOSYS)),
+                ("a call of the future", 9999, [0; 3], Err(libc::ENOSYS)),
+                ("socket AF_ALG", libc::SYS_socket, [38, 5, 0], Err(libc::EPERM)),
+                ("socket AF_VSOCK", libc::SYS_socket, [40, 1, 0], Err(libc::EPERM)),
+                ("personality without randomisation", libc::SYS_personality, [0x4_0000, 0, 0], Err(libc::EPERM)),
+                ("personality, asked", libc::SYS_personality, [0xffff_ffff, 0, 0], Ok(0)),
+                ("ioctl TIOCSTI", libc::SYS_ioctl, [0, libc::TIOCSTI, 0], Err(libc::EPERM)),
+                // With more above the 32 bits that the kernel reads.
+                ("ioctl TIOCSTI, widened", libc::SYS_ioctl, [0, libc::TIOCSTI | 1 << 32, 0], Err(libc::EPERM)),
+                ("socket AF_UNIX of no type", libc::SYS_socket, [1, 0, 0], Err(libc::ESOCKTNOSUPPORT)),
+            ] {
+                assert_eq!(call(number, arguments), answer, "{name}");
+            }
+            assert_eq!(std::thread::spawn(|| 7).join().unwrap(), 7, "the C library falls back to clone");
+        });
+        checks.join().unwrap();
     }
 
     #[test]

@@ -25,7 +25,6 @@ use crate::view::{self, Upper, View, ViewKindName, ViewRequest};
 pub(super) const FAILED: i32 = 125;
 
 /// The supervisor's `main`: the arguments are the numbers of the job, the channel and the lock.
-#[expect(clippy::exit, reason = "this is the main function of a process of our own")]
 pub(super) fn main(mut arguments: impl Iterator<Item = OsString>) -> ! {
     let mut descriptor = || -> Option<OwnedFd> { adopt(arguments.next()?.to_str()?.parse().ok()?).ok() };
     // The lock is only held.
