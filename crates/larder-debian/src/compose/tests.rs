@@ -259,17 +259,12 @@ pub(super) fn unpacked(test: &str, packages: &[&str]) -> Option<TempDir> {
     for alias in ["bin", "sbin", "lib", "lib64"] {
         std::os::unix::fs::symlink(format!("usr/{alias}"), root.join(alias)).expect("link");
     }
-    let cached = std::env::var_os("LARDER_TEST_DEBS").map(PathBuf::from);
-    for package in packages {
-        let kept = cached.as_ref().and_then(|cached| find_deb(cached, package));
-        let deb = kept.or_else(|| {
-            let got = Command::new("apt-get").arg("-q").arg("download").arg(package).current_dir(&debs).output();
-            got.ok().filter(|got| got.status.success()).and_then(|_| find_deb(&debs, package))
-        });
-        let Some(deb) = deb else {
-            skipped(test, &format!("the package {package} can't be fetched"));
-            return None;
-        };
+    let got = Command::new("apt-get").args(["-q", "download"]).args(packages).current_dir(&debs).output();
+    if !got.is_ok_and(|got| got.status.success()) {
+        skipped(test, "the archive can't be reached with apt-get");
+        return None;
+    }
+    for deb in fs::read_dir(&debs).expect("debs").map(|deb| deb.expect("deb").path()) {
         let data = Command::new("dpkg-deb").arg("--fsys-tarfile").arg(&deb).output().expect("dpkg-deb");
         let tar = folder.path().join("data.tar");
         fs::write(&tar, data.stdout).expect("tar");
@@ -285,12 +280,4 @@ pub(super) fn unpacked(test: &str, packages: &[&str]) -> Option<TempDir> {
         fs::remove_file(tar).expect("remove");
     }
     Some(folder)
-}
-
-fn find_deb(folder: &Path, package: &str) -> Option<PathBuf> {
-    let prefix = format!("{package}_");
-    let items = fs::read_dir(folder).ok()?.filter_map(Result::ok);
-    items
-        .map(|item| item.path())
-        .find(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&prefix)))
 }

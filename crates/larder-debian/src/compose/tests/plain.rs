@@ -201,7 +201,7 @@ fn neighbour(world: &World, seed: u8) -> Import {
     let draw = world.draw(&[(&binary, "x"), (&control, &text)]);
     let draw = draw.with(|rules| {
         rules.users.push(user(&format!("user{}", seed % 5), None));
-        rules.users.push(user(&format!("other{seed}"), (seed % 3 == 0).then_some(3000 + u32::from(seed))));
+        rules.users.push(user(&format!("other{seed}"), seed.is_multiple_of(3).then_some(3000 + u32::from(seed))));
         rules.shells.push(format!("/bin/shell{}", seed % 4));
         rules.alternatives.push(alternative("tool", "usr/bin/tool", &binary, i64::from(seed % 3)));
     });
