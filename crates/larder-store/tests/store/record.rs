@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use larder_store::fileset::{
-    AlternativeRule, DistributionMetadata, DiversionRule, FilesMetadata, Follower, GroupRule, ImageMetadata, Import, InstallRules,
-    Metadata, Origin, PackageMetadata, RecordError, ScriptTier, UserRule,
+    AlternativeRule, DistributionMetadata, DiversionRule, FilesMetadata, Follower, GroupRule, ImageMetadata, Import,
+    InstallRules, Metadata, Origin, PackageMetadata, RecordError, ScriptTier, UserRule,
 };
 use larder_store::json::{self, Value};
 use larder_store::{FileSet, FileSetDigest, Sha256Digest, TreeDigest, TreePath};
@@ -51,9 +51,16 @@ fn rules() -> InstallRules {
             link: path("usr/bin/editor"),
             path: path("usr/bin/vim.basic"),
             priority: -30,
-            followers: vec![Follower { name: "editor.1.gz".to_owned(), link: path("usr/share/man/man1/editor.1.gz"), path: path("usr/share/man/man1/vim.1.gz") }],
+            followers: vec![Follower {
+                name: "editor.1.gz".to_owned(),
+                link: path("usr/share/man/man1/editor.1.gz"),
+                path: path("usr/share/man/man1/vim.1.gz"),
+            }],
         }],
-        diversions: vec![DiversionRule { path: TreePath::new(b"bin/\xff".to_vec()).expect("path"), to: path("bin/old") }],
+        diversions: vec![DiversionRule {
+            path: TreePath::new(b"bin/\xff".to_vec()).expect("path"),
+            to: path("bin/old"),
+        }],
         shells: vec!["/bin/zsh".to_owned()],
         script: ScriptTier::Skipped(vec!["it starts a service".to_owned()]),
     }
@@ -211,56 +218,113 @@ fn any_path() -> impl Strategy<Value = TreePath> {
 
 fn any_import() -> impl Strategy<Value = Import> {
     (any_path(), "[a-z]{1,5}\\.org/[a-z0-9][a-z0-9+.-]{0,9}", "[0-9][a-zA-Z0-9.+~:-]{0,9}", any::<[u8; 32]>()).prop_map(
-        |(path, text, version, digest)| Import { path, name: name(&text), version, fileset: FileSetDigest::from_bytes(digest) },
+        |(path, text, version, digest)| Import {
+            path,
+            name: name(&text),
+            version,
+            fileset: FileSetDigest::from_bytes(digest),
+        },
     )
 }
 
 fn any_rules() -> impl Strategy<Value = InstallRules> {
     let account = || "[a-z][a-z0-9-]{0,8}";
-    let user = (account(), option::of(any::<u32>()), account(), "/[a-z/]{0,9}", "[A-Za-z ,]{0,9}", vec(account(), 0..3)).prop_map(
-        |(name, uid, group, home, comment, supplementary)| UserRule { name, uid, group, shell: home.clone(), home, comment, supplementary },
-    );
+    let user =
+        (account(), option::of(any::<u32>()), account(), "/[a-z/]{0,9}", "[A-Za-z ,]{0,9}", vec(account(), 0..3))
+            .prop_map(|(name, uid, group, home, comment, supplementary)| UserRule {
+                name,
+                uid,
+                group,
+                shell: home.clone(),
+                home,
+                comment,
+                supplementary,
+            });
     let group = (account(), option::of(any::<u32>())).prop_map(|(name, gid)| GroupRule { name, gid });
-    let follower = ("[a-z][a-z.]{0,5}", any_path(), any_path()).prop_map(|(name, link, path)| Follower { name, link, path });
-    let alternative = ("[a-z][a-z.]{0,5}", any_path(), any_path(), any::<i64>(), vec(follower, 0..3)).prop_map(
-        |(name, link, path, priority, followers)| AlternativeRule { name, link, path, priority, followers },
-    );
+    let follower =
+        ("[a-z][a-z.]{0,5}", any_path(), any_path()).prop_map(|(name, link, path)| Follower { name, link, path });
+    let alternative = ("[a-z][a-z.]{0,5}", any_path(), any_path(), any::<i64>(), vec(follower, 0..3))
+        .prop_map(|(name, link, path, priority, followers)| AlternativeRule { name, link, path, priority, followers });
     let diversion = (any_path(), any_path()).prop_map(|(path, to)| DiversionRule { path, to });
     let script = prop_oneof![
         Just(ScriptTier::None),
         Just(ScriptTier::Declared),
         vec(text(), 0..3).prop_map(ScriptTier::Skipped),
     ];
-    (vec(text(), 0..3), vec(user, 0..3), vec(group, 0..3), vec(alternative, 0..3), vec(diversion, 0..3), vec("/[a-z]{1,5}", 0..3), script).prop_map(
-        |(replaces_files_of, users, groups, alternatives, diversions, shells, script)| InstallRules {
-            replaces_files_of, users, groups, alternatives, diversions, shells, script,
-        },
+    (
+        vec(text(), 0..3),
+        vec(user, 0..3),
+        vec(group, 0..3),
+        vec(alternative, 0..3),
+        vec(diversion, 0..3),
+        vec("/[a-z]{1,5}", 0..3),
+        script,
     )
+        .prop_map(|(replaces_files_of, users, groups, alternatives, diversions, shells, script)| InstallRules {
+            replaces_files_of,
+            users,
+            groups,
+            alternatives,
+            diversions,
+            shells,
+            script,
+        })
 }
 
 fn any_metadata() -> impl Strategy<Value = Metadata> {
     let lists = vec(vec(text(), 0..3), 6);
     let options = vec(option::of(text()), 5);
-    let origin = option::of((any::<[u8; 32]>(), text())).prop_map(|origin| {
-        origin.map(|(deb, rule)| Origin { deb: Sha256Digest::from_bytes(deb), rule })
-    });
+    let origin = option::of((any::<[u8; 32]>(), text()))
+        .prop_map(|origin| origin.map(|(deb, rule)| Origin { deb: Sha256Digest::from_bytes(deb), rule }));
     let package = (lists, options, any::<bool>(), text(), text(), origin, any_rules()).prop_map(
         |(mut lists, mut options, essential, description, section, origin, install)| {
             let mut list = || lists.pop().unwrap_or_default();
             let mut option = || options.pop().unwrap_or_default();
             Metadata::Package(PackageMetadata {
-                requires: list(), recommends: list(), provides: list(), conflicts: list(), breaks: list(), replaces: list(),
-                multi_arch: option(), essential, description, section, homepage: option(), licence: option(), source: option(),
-                maintainer: option(), origin, install,
+                requires: list(),
+                recommends: list(),
+                provides: list(),
+                conflicts: list(),
+                breaks: list(),
+                replaces: list(),
+                multi_arch: option(),
+                essential,
+                description,
+                section,
+                homepage: option(),
+                licence: option(),
+                source: option(),
+                maintainer: option(),
+                origin,
+                install,
             })
         },
     );
     let map = || btree_map("[A-Za-z_€😀]{1,6}", text(), 0..4);
-    let image = (vec(text(), 0..4), vec(text(), 0..4), map(), map(), btree_map(text(), 0..1_u64 << 53, 0..4), option::of(text()), any::<bool>()).prop_map(
-        |(packages, run, env, labels, composers, user, recommends)| Metadata::Image(ImageMetadata {
-            from: None, base: "none".to_owned(), recommends, packages, run, env, workdir: user.clone(), stop_signal: None, user, labels, composers,
-        }),
-    );
+    let image = (
+        vec(text(), 0..4),
+        vec(text(), 0..4),
+        map(),
+        map(),
+        btree_map(text(), 0..1_u64 << 53, 0..4),
+        option::of(text()),
+        any::<bool>(),
+    )
+        .prop_map(|(packages, run, env, labels, composers, user, recommends)| {
+            Metadata::Image(ImageMetadata {
+                from: None,
+                base: "none".to_owned(),
+                recommends,
+                packages,
+                run,
+                env,
+                workdir: user.clone(),
+                stop_signal: None,
+                user,
+                labels,
+                composers,
+            })
+        });
     prop_oneof![
         any_rules().prop_map(|install| Metadata::Files(FilesMetadata { install })),
         package,
@@ -270,7 +334,11 @@ fn any_metadata() -> impl Strategy<Value = Metadata> {
 }
 
 fn any_record() -> impl Strategy<Value = FileSet> {
-    (vec(any_import(), 0..4), any_metadata(), 0..1_u64 << 53).prop_map(|(imports, metadata, time)| FileSet { imports, time, ..record(metadata) })
+    (vec(any_import(), 0..4), any_metadata(), 0..1_u64 << 53).prop_map(|(imports, metadata, time)| FileSet {
+        imports,
+        time,
+        ..record(metadata)
+    })
 }
 
 /// Two rules for one user, or two imports at one path, are no record.

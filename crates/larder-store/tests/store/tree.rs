@@ -36,7 +36,8 @@ fn xattr(name: &str, value: &[u8]) -> impl FnOnce(&mut Attributes) {
 #[test]
 fn entries_are_sorted_by_bytes_and_found() {
     // `a-b` sorts between `a` and what is below it, because `-` is less than `/`.
-    let tree = Tree::new(vec![file("a/b"), file("a-b"), directory("a"), file("z"), link("a/a", b"../z")]).expect("tree");
+    let tree =
+        Tree::new(vec![file("a/b"), file("a-b"), directory("a"), file("z"), link("a/a", b"../z")]).expect("tree");
     let paths: Vec<_> = tree.entries().iter().map(|e| e.path.to_string()).collect();
     assert_eq!(paths, ["a", "a-b", "a/a", "a/b", "z"]);
     assert_eq!(tree.get(b"a/b"), Some(&file("a/b")));
@@ -47,9 +48,12 @@ fn entries_are_sorted_by_bytes_and_found() {
 #[test]
 fn a_builder_makes_missing_parents_and_leaves_out_defaults() {
     let mut builder = TreeBuilder::new();
-    let attributes = Attributes { mode: Some(0o644), owner: Some("root".into()), group: Some("adm".into()), ..Default::default() };
+    let attributes =
+        Attributes { mode: Some(0o644), owner: Some("root".into()), group: Some("adm".into()), ..Default::default() };
     builder.insert(path("var/log/a/b"), file("x").entry, attributes).expect("insert");
-    builder.insert(path("var/log"), Entry::Directory, Attributes { mode: Some(0o2775), ..Default::default() }).expect("insert");
+    builder
+        .insert(path("var/log"), Entry::Directory, Attributes { mode: Some(0o2775), ..Default::default() })
+        .expect("insert");
     let again = builder.insert(path("var/log"), Entry::Directory, Attributes::default());
     assert!(matches!(again, Err(TreeError::Duplicate { .. })));
     let tree = builder.finish().expect("tree");
@@ -99,7 +103,12 @@ fn what_breaks_a_rule_is_no_tree() {
         ("NUL in xattr", vec![with(file("a"), xattr("user.a\0", b""))]),
         ("long xattr name", vec![with(file("a"), xattr(&format!("user.{}", "a".repeat(251)), b""))]),
         ("long xattr value", vec![with(file("a"), xattr("user.a", &[0; 65536]))]),
-        ("many xattrs", vec![with(file("a"), |a| a.xattrs = (0..65).map(|i| (format!("user.{i}").into_bytes().into(), [].into())).collect())]),
+        (
+            "many xattrs",
+            vec![with(file("a"), |a| {
+                a.xattrs = (0..65).map(|i| (format!("user.{i}").into_bytes().into(), [].into())).collect()
+            })],
+        ),
     ];
     for (what, entries) in bad {
         assert!(Tree::new(entries).is_err(), "{what}");
@@ -228,10 +237,8 @@ fn any_path() -> impl Strategy<Value = TreePath> {
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {
-    let file = (any::<[u8; 32]>(), 0..=MAX_FILE_SIZE, any::<bool>()).prop_map(|(digest, size, executable)| Entry::File {
-        digest: ObjectDigest::from_bytes(digest),
-        size,
-        executable,
+    let file = (any::<[u8; 32]>(), 0..=MAX_FILE_SIZE, any::<bool>()).prop_map(|(digest, size, executable)| {
+        Entry::File { digest: ObjectDigest::from_bytes(digest), size, executable }
     });
     let target = vec(1..=255_u8, 1..20).prop_map(|target| Entry::Symlink { target: target.into() });
     prop_oneof![Just(Entry::Directory), file, target]
@@ -245,7 +252,8 @@ fn any_attributes() -> impl Strategy<Value = Attributes> {
     let owner = || option::of("[a-z_][a-z0-9_-]{0,31}");
     (option::of(0..=0o7777_u16), owner(), owner(), btree_map(name, vec(any::<u8>(), 0..9), 0..4)).prop_map(
         |(mode, owner, group, xattrs)| {
-            let xattrs: BTreeMap<Box<[u8]>, Box<[u8]>> = xattrs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+            let xattrs: BTreeMap<Box<[u8]>, Box<[u8]>> =
+                xattrs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
             Attributes { mode, owner, group, xattrs }
         },
     )
@@ -257,7 +265,9 @@ fn any_tree() -> impl Strategy<Value = Tree> {
     vec((any_path(), any_entry(), attributes), 0..20).prop_map(|entries| {
         let mut builder = TreeBuilder::new();
         for (path, entry, attributes) in entries {
-            let fits = path.ancestors().all(|above| !matches!(builder.get(above.as_bytes()), Some((Entry::File { .. } | Entry::Symlink { .. }, _))));
+            let fits = path.ancestors().all(|above| {
+                !matches!(builder.get(above.as_bytes()), Some((Entry::File { .. } | Entry::Symlink { .. }, _)))
+            });
             if fits {
                 // A duplicate, or attributes that don't fit the kind.
                 _ = builder.insert(path, entry, attributes);
