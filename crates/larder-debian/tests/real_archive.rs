@@ -1,6 +1,7 @@
 //! The real Debian archive, through this machine's apt sources. Where no mirror is reachable the tests say so and do nothing.
 //!
-//! `LARDER_TEST_CACHE` names a folder to keep what was fetched between runs (a temporary one otherwise).
+//! `LARDER_TEST_CACHE` names a folder to keep what was fetched between runs (a temporary one otherwise), `LARDER_TEST_APT`
+//! another apt folder than `/etc/apt`.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it skips, and what it measured")]
 
@@ -44,7 +45,8 @@ fn cache() -> Cache {
 }
 
 fn open(suite: &str, cache: &Path) -> Option<(Config, Distribution)> {
-    let config = Config::new(Mirrors::Apt("/etc/apt".into()), cache, "amd64");
+    let apt = std::env::var_os("LARDER_TEST_APT").map_or_else(|| "/etc/apt".into(), PathBuf::from);
+    let config = Config::new(Mirrors::Apt(apt), cache, "amd64");
     match Distribution::open(&config, suite, Refresh::IfOlder(Duration::from_secs(3600)), &Notes(Mutex::default())) {
         Ok(distribution) => Some((config, distribution)),
         Err(error @ (DebianError::NoMirror { .. } | DebianError::Unreachable { .. } | DebianError::NoKeyring { .. })) => {

@@ -83,7 +83,7 @@ pub struct Proxies {
 /// Whether to ask the mirror for a newer state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refresh {
-    /// Only when nothing is cached.
+    /// Only when nothing usable is cached. A cached state whose Valid-Until has passed is a note.
     Never,
     /// When the cached state was last checked longer ago than this. An unreachable mirror is then a note.
     IfOlder(Duration),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::fetch::{Item, cache, download};
 use crate::index::{self, Index};
 use crate::progress::Progress;
 use crate::release::{Keyring, MAX_SIZE, Release, seconds};
-use crate::sources::{Mirror, Part, Place, locate};
+use crate::sources::{KeySource, Mirror, Part, Place, locate};
 
 /// A suite with its release file, and its indexes once they are opened.
 #[derive(Debug)]
@@ -93,6 +94,8 @@ pub(super) struct Opener<'a> {
     transport: Transport,
     refresh: Refresh,
     progress: &'a dyn Progress,
+    /// Keyrings that were read, by their places: the suites of a distribution mostly share one.
+    keyrings: Mutex<Vec<(Vec<KeySource>, Arc<Keyring>)>>,
 }
 
 /// A release file that was verified with the keys of one mirror.
@@ -103,7 +106,17 @@ struct Verified {
 
 impl<'a> Opener<'a> {
     pub(super) fn new(config: &'a Config, refresh: Refresh, progress: &'a dyn Progress) -> Self {
-        Self { config, transport: Transport::new(config), refresh, progress }
+        Self { config, transport: Transport::new(config), refresh, progress, keyrings: Mutex::default() }
+    }
+
+    fn keyring(&self, name: &str, places: &[KeySource]) -> Result<Arc<Keyring>, DebianError> {
+        let mut known = self.keyrings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, keyring)) = known.iter().find(|(other, _)| other == places) {
+            return Ok(Arc::clone(keyring));
+        }
+        let keyring = Arc::new(Keyring::load(name, places)?);
+        known.push((places.to_vec(), Arc::clone(&keyring)));
+        Ok(keyring)
     }
 
     /// Opens a suite that the distribution can be without.
@@ -178,7 +191,7 @@ impl<'a> Opener<'a> {
         let Some(bytes) = folder.read_release()? else { return Ok(None) };
         // The keys of the mirror it came from, if it is still configured.
         let from = place.mirrors.iter().find(|mirror| mirror.url == state.mirror).unwrap_or(&place.mirrors[0]);
-        let keyring = Keyring::load(name, &from.keys)?;
+        let keyring = self.keyring(name, &from.keys)?;
         match Release::open(&bytes, &keyring, self.config.now) {
             Ok(release) => Ok(Some(Verified { release, mirror: from.url.clone() })),
             Err(reason) => {
@@ -285,7 +298,7 @@ impl<'a> Opener<'a> {
         state: &State,
         cached: Option<&Verified>,
     ) -> Result<(Release, Option<Vec<u8>>, State), DebianError> {
-        let keyring = Keyring::load(name, &mirror.keys)?;
+        let keyring = self.keyring(name, &mirror.keys)?;
         let url = format!("{}/dists/{name}/InRelease", mirror.url);
         let known = match cached {
             Some(_) if state.mirror == mirror.url => state.validators.clone(),

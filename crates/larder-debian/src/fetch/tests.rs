@@ -323,3 +323,64 @@ fn a_file_mirror_serves_packages() {
     setup.fetch(&files).unwrap();
     assert_eq!(setup.server.take_requests(), []);
 }
+
+#[test]
+fn a_proxy_is_used_where_one_is_configured() {
+    let mut setup = setup(1);
+    setup.config.mirrors = Mirrors::Explicit { main: "http://mirror.invalid/debian".to_owned(), security: None };
+    setup.config.proxies.http = Some(setup.server.address());
+    let files = setup.files();
+    assert!(files[0].urls[0].starts_with("http://mirror.invalid/debian/pool/"));
+    setup.fetch(&files).unwrap();
+}
+
+/// Not a test by itself: the process that the next one kills.
+#[test]
+fn child_that_fetches() {
+    let Ok(given) = std::env::var("LARDER_TEST_CHILD") else { return };
+    let words: Vec<&str> = given.split('|').collect();
+    let [cache, url, size, digest] = words[..] else { panic!("{given}") };
+    let config = Config::new(Mirrors::Explicit { main: url.to_owned(), security: None }, cache, "amd64");
+    let file = ArchiveFile {
+        name: "big0".to_owned(),
+        version: "1.0".to_owned(),
+        architecture: "amd64".to_owned(),
+        urls: vec![url.to_owned()],
+        filename: String::new(),
+        size: size.parse().unwrap(),
+        sha256: digest.parse().unwrap(),
+        suite: String::new(),
+        release: digest.parse().unwrap(),
+        index: digest.parse().unwrap(),
+        signer: String::new(),
+    };
+    fetch_all(&config, &[file], &Silent).unwrap();
+}
+
+#[test]
+fn a_killed_process_leaves_a_part_that_is_resumed() {
+    let setup = setup(1);
+    let files = setup.files();
+    let file = &files[0];
+    setup.server.fault("pool/", Fault::Slow(Duration::from_millis(30)));
+    let given = format!("{}|{}|{}|{}", setup.cache.path().display(), file.urls[0], file.size, file.sha256);
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "fetch::tests::child_that_fetches"])
+        .env("LARDER_TEST_CHILD", given)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let have = || fs::metadata(setup.part(file)).map_or(0, |part| part.len());
+    while have() < 50_000 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let names: Vec<_> = fs::read_dir(setup.cache.path().join("debs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(names, [setup.part(file)]);
+    let kept = have();
+    setup.server.heal();
+    setup.fetch(&files).unwrap();
+    assert_eq!(setup.ranges(), [None, Some(kept)]);
+}

@@ -83,8 +83,9 @@ struct Helper<'a> {
 }
 
 impl VerificationHelper for Helper<'_> {
-    fn get_certs(&mut self, _ids: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
-        Ok(self.keyring.certificates().to_vec())
+    fn get_certs(&mut self, ids: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
+        let asked = |certificate: &&Cert| certificate.keys().any(|key| ids.iter().any(|id| id.aliases(key.key().key_handle())));
+        Ok(self.keyring.certificates().iter().filter(asked).cloned().collect())
     }
 
     fn check(&mut self, structure: MessageStructure<'_>) -> openpgp::Result<()> {

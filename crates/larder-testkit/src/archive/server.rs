@@ -106,6 +106,12 @@ impl Server {
         format!("http://{}/debian", self.address)
     }
 
+    /// The server's own address: `http://127.0.0.1:<port>`. It also serves as a proxy that has every host's files.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// From now on, requests whose path contains `part` fail like this. Earlier rules come first.
     pub fn fault(&self, part: &str, fault: Fault) {
         lock(&self.shared.rules).push(Rule { part: part.to_owned(), fault, left: None });
@@ -321,7 +327,12 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<(String, String, Ha
         return None;
     }
     let mut words = line.split_whitespace();
-    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let (method, target) = (words.next()?.to_owned(), words.next()?);
+    // A client that takes this server for its proxy sends the whole address.
+    let path = match target.strip_prefix("http://") {
+        Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]).to_owned(),
+        None => target.to_owned(),
+    };
     let mut headers = HashMap::new();
     loop {
         let mut line = String::new();
