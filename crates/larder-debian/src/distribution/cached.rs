@@ -1,8 +1,10 @@
 //! What is remembered of a suite between processes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use larder_store::Sha256Digest;
 use sha2::{Digest as _, Sha256};
@@ -22,6 +24,8 @@ pub(super) struct State {
     pub(super) validators: Validators,
     /// Why the suite is not there, when it is not.
     pub(super) absent: Option<String>,
+    /// SHA-256 of the package lists that belong to it, in hexadecimal.
+    pub(super) lists: Vec<String>,
 }
 
 /// A suite's folder in the cache.
@@ -67,6 +71,7 @@ impl Folder {
                 "etag" => state.validators.etag = Some(value),
                 "modified" => state.validators.modified = Some(value),
                 "absent" => state.absent = Some(value),
+                "list" => state.lists.push(value),
                 _ => {}
             }
         }
@@ -82,7 +87,29 @@ impl Folder {
                 text.push_str(&format!("{name}={value}\n"));
             }
         }
+        for list in &state.lists {
+            text.push_str(&format!("list={list}\n"));
+        }
         write_whole(&self.0.join("state"), text.as_bytes())
+    }
+}
+
+/// Removes package lists and indexes that no suite's state names and that are older than a week. The age keeps what another
+/// process is about to use, or uses for another architecture. What can't be removed stays.
+pub(super) fn prune(cache: &Path) {
+    const WEEK: Duration = Duration::from_secs(7 * 86_400);
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().collect::<Vec<_>>();
+    let mut used = BTreeSet::new();
+    for suite in entries(&cache.join("suites")) {
+        used.extend(Folder(suite.path()).read_state().lists);
+    }
+    for entry in ["lists", "indexes"].into_iter().flat_map(|name| entries(&cache.join(name))) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let unused = name.split('.').next().is_none_or(|digest| !used.contains(digest));
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
+        if unused && age.is_some_and(|age| age > WEEK) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use larder_store::Sha256Digest;
 
-use super::cached::{Folder, Seen, State};
+use super::cached::{Folder, Seen, State, prune};
 use super::{AbsentSuite, Config, Refresh, SuiteEvidence};
 use crate::error::{DebianError, ReleaseRefusal};
 use crate::fetch::transport::{Failure, Reply, Transport, Validators, read_problem};
@@ -46,10 +46,11 @@ struct Pending {
 }
 
 impl Pending {
-    fn commit(self) -> Result<(), DebianError> {
+    fn commit(mut self, lists: &[Sha256Digest]) -> Result<(), DebianError> {
         if let Some(bytes) = &self.bytes {
             self.folder.write_release(bytes)?;
         }
+        self.state.lists = lists.iter().map(Sha256Digest::hex).collect();
         self.folder.write_state(&self.state)
     }
 }
@@ -319,7 +320,7 @@ impl<'a> Opener<'a> {
         };
         release.check(name, self.config.now, None).map_err(refuse)?;
         let checked = seconds(self.config.now);
-        Ok((release, bytes, State { mirror: mirror.url.clone(), checked, validators, absent: None }))
+        Ok((release, bytes, State { mirror: mirror.url.clone(), checked, validators, ..State::default() }))
     }
 
     /// Reads a release file; no bytes when it is unchanged.
@@ -371,7 +372,17 @@ impl<'a> Opener<'a> {
         let name = suite.name.clone();
         match (self.open_indexes(suite, need), pending) {
             (Ok(found), pending) => {
-                pending.map_or(Ok(()), Pending::commit)?;
+                if let Some(pending) = pending {
+                    let changed = pending.bytes.is_some();
+                    let lists = match &found {
+                        Found::Suite(suite) => suite.lists.as_slice(),
+                        Found::Absent(_) => &[],
+                    };
+                    pending.commit(lists)?;
+                    if changed {
+                        prune(&self.config.cache);
+                    }
+                }
                 Ok(found)
             }
             (Err(error @ (DebianError::Unreachable { .. } | DebianError::Missing { .. })), Some(pending))

@@ -381,3 +381,22 @@ fn many_processes_can_open_at_once() {
     });
     assert_eq!(setup.requests().iter().filter(|(path, _)| path.ends_with("InRelease")).count(), 3);
 }
+
+#[test]
+fn lists_of_earlier_states_go_after_a_week() {
+    let mut setup = setup(content());
+    setup.open(HOUR).unwrap();
+    let files = |folder: &str| -> Vec<_> {
+        fs::read_dir(setup.cache.path().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    assert_eq!((files("lists").len(), files("indexes").len()), (3, 3));
+    for path in files("lists").into_iter().chain(files("indexes")) {
+        fs::File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - 8 * DAY).unwrap();
+    }
+    setup.archive.publish(content().package(Deb::new("new", "1")).date(SystemTime::now()));
+    setup.open(Refresh::Always).unwrap();
+    // The list of the main suite was replaced; those of the others are the same.
+    let files = |folder: &str| fs::read_dir(setup.cache.path().join(folder)).unwrap().count();
+    assert_eq!((files("lists"), files("indexes")), (3, 3));
+    setup.open(Refresh::Never).unwrap();
+}
