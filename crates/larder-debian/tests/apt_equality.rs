@@ -1,13 +1,23 @@
 //! The solver beside apt itself, on this machine's own package lists: the same names in the same versions.
 //!
 //! apt is asked with an empty dpkg status, without Recommends and without counting itself as Essential
-//! (`pkgCacheGen::ForceEssential=,`), so that both see the same question. Where the lists or apt are absent, the tests say
-//! so and do nothing. `LARDER_APT_SETS` (default 100) and `LARDER_APT_SEED` (default 1) choose the random root sets.
+//! (`pkgCacheGen::ForceEssential=,`), so that both see the same question; for the Essential base it is asked for the
+//! Essential packages by name, since on an empty system it would not install them. Our side is read from apt's own lists;
+//! that the distribution, which fetches and verifies the same lists itself, gives the same answers is a test of its own.
+//! Where the lists, apt or a mirror are absent, the tests say so and do nothing.
+//! `LARDER_APT_SETS` (default 100), `LARDER_APT_ROOTS` (at most so many a
+//! set, default 5) and `LARDER_APT_SEED` (default 1) choose the random root sets.
 
-use std::collections::{BTreeMap, HashMap};
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it skips, and what it counted")]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use larder_debian::{Config, DebianError, Distribution, Mirrors, Refresh, Silent};
 use larder_solver::{
     Base, Failure, PackageId, PackageInfo, Priority, Request, Root, Solution, Universe, Update, nearest_names, resolve,
 };
@@ -25,9 +35,8 @@ struct Lists {
 impl Lists {
     /// Reads the lists that apt would use, in apt's order; `None` (said aloud) where there are none.
     fn open() -> Option<Self> {
-        let targets = Command::new("apt-get")
-            .args(["indextargets", "--format", "$(FILENAME)", "Created-By: Packages"])
-            .output();
+        let targets =
+            Command::new("apt-get").args(["indextargets", "--format", "$(FILENAME)", "Created-By: Packages"]).output();
         let files = match targets {
             Ok(output) => String::from_utf8(output.stdout).unwrap(),
             Err(error) => return skip(&format!("apt-get cannot be run: {error}")),
@@ -174,7 +183,6 @@ impl Apt {
             .args(["-o", &format!("Dir::State::extended_states={folder}/extended_states")])
             .args(["-o", &format!("Dir::Cache={folder}/cache")])
             .args(["-o", "Dir::Cache::pkgcache=pkgcache.bin", "-o", "Dir::Cache::srcpkgcache=srcpkgcache.bin"])
-            .args(extra_options())
             .arg("install")
             .args(roots)
             .output()
@@ -193,21 +201,16 @@ impl Apt {
     }
 }
 
-fn extra_options() -> Vec<String> {
-    let text = std::env::var("LARDER_APT_OPTIONS").unwrap_or_default();
-    text.split_whitespace().map(str::to_owned).collect()
-}
-
 impl Drop for Apt {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-fn solve(lists: &Lists, roots: &[&str], base: Base) -> Result<Solution, Failure> {
+fn solve(universe: &dyn Universe, roots: &[&str], base: Base) -> Result<Solution, Failure> {
     let roots: Vec<Root> = roots.iter().map(|name| Root::any(name)).collect();
     let locked = BTreeMap::new();
-    resolve(lists, &Request { roots: &roots, base, recommends: false, locked: &locked, update: Update::None })
+    resolve(universe, &Request { roots: &roots, base, recommends: false, locked: &locked, update: Update::None })
 }
 
 fn names(solution: &Solution) -> Packages {
@@ -247,54 +250,153 @@ fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// The seeded root sets: names drawn over the whole archive.
+fn root_sets(lists: &Lists, sets: usize) -> Vec<Vec<&'static str>> {
+    let mut all: Vec<&str> = lists.by_name.keys().copied().collect();
+    all.sort_unstable();
+    let mut random = Random(number("LARDER_APT_SEED", 1) as u64);
+    let most = number("LARDER_APT_ROOTS", 5);
+    let mut draw = || (0..=random.below(most)).map(|_| all[random.below(all.len())]).collect();
+    (0..sets).map(|_| draw()).collect()
+}
+
+/// What became of many root sets.
+#[derive(Default)]
+struct Tally {
+    equal: usize,
+    unsatisfiable: usize,
+    packages: usize,
+    different: Vec<String>,
+}
+
+impl Tally {
+    /// Asks both, `besides` being added to apt's roots.
+    fn compare(&mut self, lists: &Lists, apt: &Apt, roots: &[&str], besides: &[&str], base: Base) {
+        match (apt.install(&[roots, besides].concat()), solve(lists, roots, base)) {
+            (Ok(apt), Ok(solution)) => {
+                self.packages += apt.len();
+                let lines = differences(&apt, &names(&solution));
+                if lines.is_empty() {
+                    self.equal += 1;
+                } else {
+                    self.different.push(format!("{roots:?}\n  {}", lines.join("\n  ")));
+                }
+            }
+            (Err(_), Err(_)) => self.unsatisfiable += 1,
+            (Err(why), Ok(_)) => self.different.push(format!("{roots:?}\n  only apt fails: {why}")),
+            (Ok(_), Err(why)) => self.different.push(format!("{roots:?}\n  only we fail: {}", why.explain())),
+        }
+    }
+
+    fn check(&self, sets: usize) {
+        eprintln!(
+            "{sets} sets: {} equal ({} packages), {} unsatisfiable for both, {} different",
+            self.equal,
+            self.packages,
+            self.unsatisfiable,
+            self.different.len()
+        );
+        assert!(self.different.is_empty(), "{}", self.different.join("\n"));
+    }
+}
+
+/// Compares many sets, two at a time: apt takes seconds for each.
+fn compare_all(lists: &Lists, name: &str, sets: &[Vec<&str>], base: Base) {
+    let besides: BTreeSet<&str> = match base {
+        Base::Essential => lists.essential().into_iter().map(|id| lists.packages[id as usize].name).collect(),
+        Base::None => BTreeSet::new(),
+    };
+    let besides: Vec<&str> = besides.into_iter().collect();
+    let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
+    std::thread::scope(|scope| {
+        for worker in 0..2 {
+            let (next, tally, besides) = (&next, &tally, &besides);
+            scope.spawn(move || {
+                let apt = Apt::new(&format!("{name}-{worker}"));
+                while let Some(roots) = sets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let mut own = Tally::default();
+                    own.compare(lists, &apt, roots, besides, base);
+                    let mut all = tally.lock().unwrap();
+                    all.equal += own.equal;
+                    all.unsatisfiable += own.unsatisfiable;
+                    all.packages += own.packages;
+                    all.different.append(&mut own.different);
+                }
+            });
+        }
+    });
+    tally.into_inner().unwrap().check(sets.len());
+}
+
+const FOUR: [&str; 4] = ["nginx", "python3", "postgresql", "default-jdk"];
+
 #[test]
 fn four_roots_equal_apt() {
     let Some(lists) = Lists::open() else { return };
     let apt = Apt::new("four");
-    let roots = ["nginx", "python3", "postgresql", "default-jdk"];
-    let apt = apt.install(&roots).unwrap();
-    let start = std::time::Instant::now();
-    let solution = solve(&lists, &roots, Base::None).unwrap();
-    let first = start.elapsed();
-    let start = std::time::Instant::now();
-    for _ in 0..10 {
-        solve(&lists, &roots, Base::None).unwrap();
-    }
-    eprintln!("{} packages; solved in {first:?}, again in {:?}", solution.packages.len(), start.elapsed() / 10);
-    assert_eq!(differences(&apt, &names(&solution)), Vec::<String>::new());
+    let begun = Instant::now();
+    let answer = apt.install(&FOUR).unwrap();
+    let asked = begun.elapsed();
+    let begun = Instant::now();
+    let solution = solve(&lists, &FOUR, Base::None).unwrap();
+    eprintln!("{} packages; apt {asked:?}, larder {:?}", solution.packages.len(), begun.elapsed());
+    assert_eq!(differences(&answer, &names(&solution)), Vec::<String>::new());
 }
 
 #[test]
 fn random_root_sets_equal_apt() {
     let Some(lists) = Lists::open() else { return };
-    let apt = Apt::new("random");
-    let mut all: Vec<&str> = lists.by_name.keys().copied().collect();
-    all.sort_unstable();
-    let sets = number("LARDER_APT_SETS", 100);
-    let mut random = Random(number("LARDER_APT_SEED", 1) as u64);
-    let (mut equal, mut unsatisfiable, mut packages) = (0, 0, 0);
-    let mut different = Vec::new();
-    for set in 0..sets {
-        let size = 1 + random.below(5);
-        let roots: Vec<&str> = (0..size).map(|_| all[random.below(all.len())]).collect();
-        match (apt.install(&roots), solve(&lists, &roots, Base::None)) {
-            (Ok(apt), Ok(solution)) => {
-                packages += apt.len();
-                let lines = differences(&apt, &names(&solution));
-                if lines.is_empty() {
-                    equal += 1;
-                } else {
-                    different.push(format!("set {set} {roots:?}\n  {}", lines.join("\n  ")));
-                }
-            }
-            (Err(_), Err(_)) => unsatisfiable += 1,
-            (Err(why), Ok(_)) => different.push(format!("set {set} {roots:?}\n  only apt fails: {why}")),
-            (Ok(_), Err(why)) => different.push(format!("set {set} {roots:?}\n  only we fail: {}", why.explain())),
+    compare_all(&lists, "random", &root_sets(&lists, number("LARDER_APT_SETS", 100)), Base::None);
+}
+
+#[test]
+fn the_essential_base_equals_apt() {
+    let Some(lists) = Lists::open() else { return };
+    let mut sets = root_sets(&lists, number("LARDER_APT_SETS", 100) / 10);
+    sets.push(FOUR.to_vec());
+    compare_all(&lists, "essential", &sets, Base::Essential);
+}
+
+#[test]
+fn the_distribution_is_the_universe_that_apt_sees() {
+    let Some(lists) = Lists::open() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let cache = std::env::var_os("LARDER_TEST_CACHE").map_or(folder.path().to_owned(), PathBuf::from);
+    let config = Config::new(Mirrors::Apt("/etc/apt".into()), cache, "amd64");
+    let hour = Refresh::IfOlder(Duration::from_secs(3600));
+    let distribution = match Distribution::open(&config, "bookworm", hour, &Silent) {
+        Ok(distribution) => distribution,
+        Err(
+            error @ (DebianError::NoMirror { .. } | DebianError::Unreachable { .. } | DebianError::NoKeyring { .. }),
+        ) => {
+            eprintln!("SKIPPED: {error}");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    // Only where both see the same release files is the question the same.
+    let all = std::fs::read_dir("/var/lib/apt/lists").unwrap().map(|entry| entry.unwrap().path());
+    let releases: Vec<PathBuf> = all.filter(|path| path.to_string_lossy().ends_with("_InRelease")).collect();
+    for suite in &distribution.evidence().suites {
+        let same = |path: &PathBuf| sha256(path) == suite.release.hex();
+        if !releases.iter().any(same) {
+            eprintln!("SKIPPED: apt's list of {} is of another day (apt-get update renews it)", suite.suite);
+            return;
         }
     }
-    eprintln!(
-        "{sets} sets: {equal} equal ({packages} packages), {unsatisfiable} unsatisfiable for both, {} different",
-        different.len()
-    );
-    assert!(different.is_empty(), "{}", different.join("\n"));
+    let mut sets = root_sets(&lists, number("LARDER_APT_SETS", 100));
+    sets.push(FOUR.to_vec());
+    for roots in &sets {
+        for base in [Base::None, Base::Essential] {
+            let (ours, theirs) = (solve(&distribution, roots, base), solve(&lists, roots, base));
+            let names = |result: Result<Solution, Failure>| result.map(|solution| names(&solution)).ok();
+            assert_eq!(names(ours), names(theirs), "{roots:?}");
+        }
+    }
+    eprintln!("{} sets: the distribution answers as apt's lists do, with and without the base", sets.len());
+}
+
+fn sha256(path: &PathBuf) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(std::fs::read(path).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
