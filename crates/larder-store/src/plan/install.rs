@@ -201,6 +201,18 @@ impl<'a> Layout<'a> {
         if merge_same(there, &planned) {
             return Ok(());
         }
+        if there.entry.entry == Entry::Directory && planned.entry.entry == Entry::Directory {
+            // A script that changes a directory of another package has the last word there.
+            let declared = |source: usize| is_declaration(&self.sources[source]);
+            match (declared(there.source), declared(planned.source)) {
+                (false, true) => {
+                    *there = planned;
+                    return Ok(());
+                }
+                (true, false) => return Ok(()),
+                _ => {}
+            }
+        }
         if self.may_replace(planned.source, self.entries[&path].source) {
             let hidden = self.entries.insert(path.clone(), planned.clone()).map(|p| p.source);
             self.overridden.extend(hidden.map(|of| (path, planned.source, of)));

@@ -232,3 +232,22 @@ fn directories_merge_and_the_knowing_one_wins() {
         assert_eq!(plan.entries[&path("mail")].entry.attributes, special);
     }
 }
+
+#[test]
+fn a_declaration_has_the_last_word_about_a_directory() {
+    let attributes = |mode| Attributes { mode: Some(mode), ..Attributes::default() };
+    for names in [["a", "b"], ["b", "a"]] {
+        let mut shelf = Shelf::default();
+        let payload = shelf.package(&format!("debian.org/{}", names[0]), &[], InstallRules::default());
+        let declared = shelf.files(&format!("debian.org/{}/declarations", names[1]), &[], &[]);
+        for (digest, mode) in [(payload, 0o700), (declared, 0o710)] {
+            let mut loaded = (*shelf.0[&digest]).clone();
+            let entry = TreeEntry { path: path("private"), entry: Entry::Directory, attributes: attributes(mode) };
+            loaded.tree = Tree::new(vec![entry]).expect("tree");
+            shelf.0.insert(digest, Arc::new(loaded));
+        }
+        let image = shelf.image(&[], &[payload, declared]);
+        let plan = install(&shelf, &image).expect("merged");
+        assert_eq!(plan.entries[&path("private")].entry.attributes, attributes(0o710));
+    }
+}
