@@ -34,8 +34,8 @@ const READS: &[&str] = &[
     "whoami", "type", "who", "df", "getcap", "phpquery", "ypwhich", "pg_lsclusters", "which", "dpkg-realpath", "runlevel", "tput", "paste",
 ];
 
-/// Files that scripts source for their functions, each of which is a command here.
-const FUNCTIONS: &[&str] =
+/// Files that scripts source for their functions, each of which is a command here. Whoever asks for one finds it.
+pub(super) const FUNCTIONS: &[&str] =
     &["/usr/share/debconf/confmodule", "/lib/lsb/init-functions", "/usr/lib/php/php-maintscript-helper"];
 
 impl Walk<'_> {

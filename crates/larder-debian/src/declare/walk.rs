@@ -20,6 +20,10 @@ use super::shell::{self, Node, Redirect, Simple};
 const STEPS: u32 = 20_000;
 /// How deep functions call each other.
 const CALLS: usize = 24;
+/// How deep commands are nested, through all calls.
+const DEPTH: usize = 160;
+
+const TOO_LONG: &str = "it is too long to follow";
 
 /// Known text, or not.
 pub(super) type Value = Option<String>;
@@ -58,10 +62,13 @@ pub(super) struct Walk<'a> {
     arguments: Vec<Value>,
     /// How many undecided conditions enclose this command.
     undecided: usize,
-    /// An undecided branch left the script or function before this command.
+    /// An undecided branch left the function or loop before this command.
     perhaps_left: bool,
+    /// An undecided branch left the script before this command.
+    perhaps_ended: bool,
     steps: u32,
     calls: usize,
+    depth: usize,
     pub(super) line: usize,
 }
 
@@ -102,8 +109,10 @@ pub(super) fn follow(subject: Subject<'_>, script: &'static str, text: &[u8], ef
         arguments,
         undecided: 0,
         perhaps_left: false,
+        perhaps_ended: false,
         steps: 0,
         calls: 0,
+        depth: 0,
         line: 1,
     };
     walk.node(&node);
@@ -113,7 +122,7 @@ pub(super) fn follow(subject: Subject<'_>, script: &'static str, text: &[u8], ef
 impl Walk<'_> {
     /// Whether this command may not be reached.
     pub(super) fn is_undecided(&self) -> bool {
-        self.undecided > 0 || self.perhaps_left
+        self.undecided > 0 || self.perhaps_left || self.perhaps_ended
     }
 
     /// Notes that this line was not understood.
@@ -127,12 +136,20 @@ impl Walk<'_> {
 
     fn node(&mut self, node: &Node) -> (Status, Flow) {
         self.steps += 1;
-        if self.steps > STEPS {
-            if self.steps == STEPS + 1 {
-                self.refuse("it is too long to follow");
+        if self.steps > STEPS || self.depth >= DEPTH {
+            self.steps = self.steps.max(STEPS);
+            if !self.reasons.iter().any(|reason| reason.ends_with(TOO_LONG)) {
+                self.refuse(TOO_LONG);
             }
             return (None, Flow::Exit(None));
         }
+        self.depth += 1;
+        let ended = self.command_of(node);
+        self.depth -= 1;
+        ended
+    }
+
+    fn command_of(&mut self, node: &Node) -> (Status, Flow) {
         match node {
             Node::Simple(simple) => self.simple(simple),
             Node::Sequence(nodes) => self.sequence(nodes),
@@ -243,8 +260,9 @@ impl Walk<'_> {
                     self.variables = before;
                     continue;
                 }
-                Flow::Exit(_) | Flow::Return(_) => self.perhaps_left = true,
-                Flow::Next | Flow::Break => {}
+                Flow::Exit(_) => self.perhaps_ended = true,
+                Flow::Return(_) | Flow::Break => self.perhaps_left = true,
+                Flow::Next => {}
             }
             for (name, value) in &mut self.variables {
                 if before.get(name) != Some(value) {

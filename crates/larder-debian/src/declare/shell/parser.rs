@@ -3,8 +3,8 @@
 use super::lexer::{self, Token};
 use super::{Node, NotUnderstood, Part, Redirect, Simple, Word};
 
-/// How deep commands may be nested.
-const DEPTH: usize = 64;
+/// How deep commands may be nested, and how long a chain of `&&` and `||` may be.
+const DEPTH: usize = 48;
 
 /// Reads a whole script.
 pub(in crate::declare) fn parse(script: &str) -> Result<Node, NotUnderstood> {
@@ -109,7 +109,12 @@ impl Parser {
 
     fn and_or(&mut self) -> Result<Node, NotUnderstood> {
         let mut left = self.pipeline()?;
+        let mut length = 0;
         loop {
+            length += 1;
+            if length > DEPTH {
+                return Err(self.lost());
+            }
             let is_and = match self.operator() {
                 Some("&&") => true,
                 Some("||") => false,
@@ -123,15 +128,17 @@ impl Parser {
     }
 
     fn pipeline(&mut self) -> Result<Node, NotUnderstood> {
-        if self.accept_word("!") {
-            return Ok(Node::Not(Box::new(self.pipeline()?)));
+        let mut negated = false;
+        while self.accept_word("!") {
+            negated = !negated;
         }
         let mut parts = vec![self.command()?];
         while self.accept("|") {
             self.skip_newlines();
             parts.push(self.command()?);
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Node::Pipeline(parts) })
+        let node = if parts.len() == 1 { parts.remove(0) } else { Node::Pipeline(parts) };
+        Ok(if negated { Node::Not(Box::new(node)) } else { node })
     }
 
     fn command(&mut self) -> Result<Node, NotUnderstood> {
@@ -177,7 +184,15 @@ impl Parser {
         self.expect_word("then")?;
         let then = Box::new(self.list(&["elif", "else", "fi"])?);
         let otherwise = match self.keyword() {
-            Some("elif") => return Ok(Node::If { condition, then, otherwise: Some(Box::new(self.if_command()?)) }),
+            Some("elif") => {
+                self.depth += 1;
+                if self.depth > DEPTH {
+                    return Err(self.lost());
+                }
+                let otherwise = Some(Box::new(self.if_command()?));
+                self.depth -= 1;
+                return Ok(Node::If { condition, then, otherwise });
+            }
             Some("else") => {
                 self.at += 1;
                 Some(Box::new(self.list(&["fi"])?))

@@ -4,6 +4,9 @@ use super::{Flow, Value, Walk};
 use crate::declare::effects::tree_path;
 use crate::declare::shell::{Node, Part, Word};
 
+/// The longest value that is followed.
+const LONGEST: usize = 4096;
+
 /// One field while it's put together.
 #[derive(Default)]
 struct Field {
@@ -23,7 +26,7 @@ impl Walk<'_> {
                 Part::Text { text, .. } => Some(text.clone()),
                 _ => self.part(part),
             };
-            text = text.zip(value).map(|(text, value)| text + &value);
+            text = text.zip(value).map(|(text, value)| text + &value).filter(|text| text.len() <= LONGEST);
         }
         text
     }
@@ -96,7 +99,8 @@ impl Walk<'_> {
             let prefix = field.text[..at].rsplit_once('/').map_or("", |(folder, _)| folder);
             tree_path(prefix).is_none_or(|folder| self.subject.tree.get(folder.as_bytes()).is_some())
         });
-        fields.push((field.known && !may_match).then_some(field.text));
+        let is_known = field.known && !may_match && field.text.len() <= LONGEST;
+        fields.push(is_known.then_some(field.text));
     }
 
     fn part(&mut self, part: &Part) -> Value {

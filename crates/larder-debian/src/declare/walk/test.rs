@@ -3,6 +3,7 @@
 use larder_store::Entry;
 
 use super::{Status, Value, Walk};
+use crate::declare::commands::FUNCTIONS;
 use crate::declare::effects::{Made, tree_path};
 
 /// Folders that many packages share: what isn't the package's own there may still exist.
@@ -78,6 +79,9 @@ impl Walk<'_> {
     fn find(&self, path: &str) -> Option<Found> {
         if path.is_empty() || path == "/run/systemd/system" {
             return Some(Found::Absent);
+        }
+        if FUNCTIONS.contains(&path) {
+            return Some(Found::File { executable: false, empty: Some(false) });
         }
         let path = tree_path(path)?;
         if let Some(node) = self.effects.nodes.get(&path) {
