@@ -176,3 +176,41 @@ pub(crate) fn temporary(tmp: &Path) -> PathBuf {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
     tmp.join(format!("{}-{nanos:x}-{count}", std::process::id()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_of_writing_leave_one_read_only_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        let tmp = folder.path().join("tmp");
+        fs::create_dir(&tmp).expect("tmp");
+        type Create = fn(&Path, &Path) -> Result<Unnamed, StoreError>;
+        let ways: [(&str, Create); 2] = [("nameless", Unnamed::create), ("named", |_, tmp| Unnamed::create_named(tmp))];
+        for (name, create) in ways {
+            let to = folder.path().join("ab").join(name);
+            let write = |bytes: &[u8]| {
+                let mut file = create(folder.path(), &tmp).expect("create");
+                file.write(bytes).expect("write");
+                file
+            };
+            write(b"first").link(&to).expect("link");
+            write(b"second").link(&to).expect("a name that is taken stays as it is");
+            assert_eq!(fs::read(&to).expect("read"), b"first");
+            write(b"third").rename_over(&to).expect("rename");
+            assert_eq!(fs::read(&to).expect("read"), b"third");
+            assert_eq!(fs::metadata(&to).expect("metadata").permissions().mode() & 0o7777, 0o444);
+            drop(write(b"given up"));
+            assert_eq!(fs::read_dir(&tmp).expect("list").count(), 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_without_nameless_files_is_served_too() {
+        let folder = tempfile::tempdir().expect("folder");
+        // A folder that isn't there stands for one that can't hold a nameless file.
+        let file = Unnamed::create(&folder.path().join("none"), folder.path()).expect("create");
+        assert!(file.temporary.is_some());
+    }
+}

@@ -1,9 +1,11 @@
 //! Processes that die at any instant: what they reported done is there, and everything that is there is whole.
 
-use std::io::{BufRead, BufReader, Write};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use larder_store::{FileSetDigest, FsckOptions, GcOptions, RefKind, Store};
 
@@ -46,6 +48,22 @@ fn child_collects() {
     let store = Store::open(root.as_ref()).expect("store");
     loop {
         store.gc(GcOptions { patience: Duration::from_secs(60), ..GcOptions::default() }).expect("gc");
+    }
+}
+
+/// Runs in a process of its own: writes contents until it is killed, and never commits.
+#[test]
+#[ignore = "a part that other tests run in a process of its own"]
+fn child_writes() {
+    let Some(root) = std::env::var_os(CHILD_STORE) else { return };
+    let store = Store::open(root.as_ref()).expect("store");
+    let ingest = store.begin().expect("begin");
+    for n in 0_u64.. {
+        let size = if n % 4 == 0 { 300_000 } else { 500 };
+        let seed = n * 31 + u64::from(std::process::id());
+        let head = seed.to_le_bytes();
+        let mut content = head.as_slice().chain(std::io::repeat(7).take(size));
+        ingest.write_object(&mut content, u64::MAX).expect("write");
     }
 }
 
@@ -108,28 +126,66 @@ fn killing_builders_loses_nothing_that_was_done() {
 }
 
 #[test]
+fn killing_writers_leaves_no_half_object() {
+    let (_folder, store) = store();
+    let mut written = 0;
+    for round in 0..12 {
+        let children = [spawn("crash::child_writes", &store, round), spawn("crash::child_writes", &store, round)];
+        sleep(Duration::from_millis(25 + round as u64));
+        for child in children {
+            kill(child);
+        }
+        check(&store, &[]);
+        written += store.gc(GcOptions::default()).expect("gc").objects;
+    }
+    assert!(written > 0, "no child wrote anything: the test tests nothing");
+}
+
+/// Waits until a collector has begun to remove files from one of the store's folders, so that it is killed half-way.
+fn until_fewer(folder: &Path, before: usize) {
+    let start = Instant::now();
+    while count(folder) >= before && start.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+}
+
+/// The number of files below a folder that has two levels.
+fn count(folder: &Path) -> usize {
+    let list =
+        |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    list(folder).iter().map(|head| list(head).len()).sum()
+}
+
+#[test]
 fn killing_collectors_leaves_everything_whole() {
     let (_folder, store) = store();
     let mut kept = Vec::new();
-    for round in 0..8 {
+    let mut interrupted = 0;
+    for (round, folder) in ["filesets", "trees", "objects"].into_iter().cycle().take(6).enumerate() {
         let ingest = store.begin().expect("begin");
-        for n in 0..20 {
+        for n in 0..100 {
             let unique = format!("{round} {n}");
             let used =
                 package(&ingest, &format!("p{n}"), &[("a", unique.as_bytes()), ("s", b"same")]).expect("package");
             let name = format!("i{round}-{n}");
             let built = image(&ingest, &name, "1", &[used]).expect("image");
-            if n % 4 == 0 {
+            if n % 50 == 0 {
                 point(&store, &name, "1", built).expect("ref");
                 kept.push((name, built));
             }
         }
+        let folder = store.root().join(folder);
+        let before = count(&folder);
         let lease = ingest.commit_leased().expect("commit");
         let collector = spawn("crash::child_collects", &store, 0);
-        sleep(Duration::from_millis(30));
+        sleep(Duration::from_millis(50));
         drop(lease);
-        sleep(Duration::from_millis(round % 8));
+        until_fewer(&folder, before);
         kill(collector);
         check(&store, &kept);
+        // Something is left to collect.
+        let left = store.gc(GcOptions { dry_run: true, ..GcOptions::default() }).expect("gc");
+        interrupted += usize::from(left.objects > 0);
     }
+    assert!(interrupted > 0, "no collector was interrupted: the test tests nothing");
 }
