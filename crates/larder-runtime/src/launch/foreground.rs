@@ -8,13 +8,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use oci_spec::runtime::{BoxBuilder, Spec};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::cgroup::Leaf;
 use super::channel::{Answer, Channel, Message, pair};
 use super::directory::Directory;
 use super::job::{Job, JobRoot, sealed};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, own_size};
 use super::{Ended, Exit, Launch, Root, UserMap, WORD, wire};
 use crate::error::RuntimeError;
 use crate::sys::clone::{Gate, Spawn, spawn};
@@ -35,9 +36,12 @@ static RUNNING: Mutex<()> = Mutex::new(());
 /// Nothing is left of the container then.
 pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    let Launch { program, spec, root, container_dir, read_only_paths, writable, user, map } = launch;
+    let Launch { program, mut spec, root, container_dir, on_directory, read_only_paths, writable, user, map } = launch;
     super::spec::check(&spec)?;
     let terminal = spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
+    if terminal {
+        tell_size(&mut spec)?;
+    }
     let job = Job {
         spec,
         root: match root {
@@ -54,6 +58,10 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         map: map.kind(),
     };
     let directory = Directory::create(&job.container_dir)?;
+    if let Some(Err(source)) = on_directory.map(|call| call()) {
+        directory.remove();
+        return Err(RuntimeError::Refused { source });
+    }
     let leaf = Leaf::create(&directory);
     let program = resolve_program(program)?;
     let result = (|| {
@@ -69,6 +77,16 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     drop(leaf);
     directory.remove();
     result
+}
+
+/// Puts the size of this process's terminal into the specification, unless it has one.
+fn tell_size(spec: &mut Spec) -> Result<(), RuntimeError> {
+    let (Some(process), Some(size)) = (spec.process_mut(), own_size()) else { return Ok(()) };
+    if process.console_size().is_none() {
+        let size = BoxBuilder::default().height(u64::from(size.ws_row)).width(u64::from(size.ws_col)).build();
+        process.set_console_size(Some(size.map_err(|error| RuntimeError::Specification(error.to_string()))?));
+    }
+    Ok(())
 }
 
 /// The program as a path that a new mount namespace resolves to the same file.

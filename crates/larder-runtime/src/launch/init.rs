@@ -3,12 +3,13 @@
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
-use oci_spec::runtime::LinuxNamespaceType;
+use oci_spec::runtime::{Box as ConsoleSize, LinuxNamespaceType};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, open};
 use rustix::process::umask;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::channel::{Channel, Failure, Message};
 use super::identity::Identity;
@@ -58,7 +59,7 @@ fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, 
         return Err(RuntimeError::Specification("there is no process".to_owned()));
     };
     let identity = Identity::resolve(&inside, job.user.as_deref(), process.user())?;
-    let terminal = if process.terminal().unwrap_or(false) { Some(Pty::open(&inside, &identity)?) } else { None };
+    let terminal = if process.terminal().unwrap_or(false) { Some(Pty::open(&inside, &identity, process.console_size())?) } else { None };
     let filter = Filter::for_spec(&job.spec)?;
     let workload = Workload {
         process,
@@ -152,11 +153,16 @@ struct Pty {
 }
 
 impl Pty {
-    fn open(root: &RootDir, identity: &Identity) -> Result<Self, RuntimeError> {
+    fn open(root: &RootDir, identity: &Identity, size: Option<ConsoleSize>) -> Result<Self, RuntimeError> {
         let failed = |error: rustix::io::Errno| RuntimeError::start("open a terminal in the container")(error.into());
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let master = open("/dev/pts/ptmx", flags, Mode::empty()).map_err(failed)?;
         unlockpt(&master).map_err(failed)?;
+        if let Some(size) = size {
+            let (rows, columns) = (size.height() as u16, size.width() as u16);
+            let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+            tcsetwinsize(&master, size).map_err(failed)?;
+        }
         let container = ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
             .map_err(failed)?;
         // Without a range of ids it is the one user's anyway.

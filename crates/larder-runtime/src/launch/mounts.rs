@@ -92,7 +92,8 @@ fn mount_one(root: &RootDir, mount: &Mount, options: &Options, map: MapKind) -> 
         let place = if is_directory(&made).map_err(RuntimeError::io("look at", source))? { Target::Directory } else { Target::File };
         (made, place)
     } else {
-        (file_system(kind, options, map, mount.destination())?, Target::Directory)
+        let gid = if map == MapKind::Single { Gid::Leave } else { Gid::Set };
+        (file_system(kind, options, gid, mount.destination())?, Target::Directory)
     };
     let target = root.target(mount.destination(), place).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => RuntimeError::Specification(format!(
@@ -120,7 +121,14 @@ fn is_directory(fd: &OwnedFd) -> io::Result<bool> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Directory)
 }
 
-fn file_system(kind: &str, options: &Options, map: MapKind, target: &Path) -> Result<OwnedFd, RuntimeError> {
+/// What becomes of an option that names a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gid {
+    Set,
+    Leave,
+}
+
+fn file_system(kind: &str, options: &Options, gid: Gid, target: &Path) -> Result<OwnedFd, RuntimeError> {
     let name = match kind {
         "proc" => "proc",
         "tmpfs" => "tmpfs",
@@ -135,8 +143,7 @@ fn file_system(kind: &str, options: &Options, map: MapKind, target: &Path) -> Re
         context.string("source", name)?;
         for (key, value) in &options.data {
             match value {
-                // Without a range of ids no group but the user's own exists.
-                Some(_) if key == "gid" && map == MapKind::Single => {}
+                Some(_) if key == "gid" && gid == Gid::Leave => {}
                 Some(value) => context.string(key, value.as_str())?,
                 // Each devpts and mqueue mounted this way is new; older kernels know no such option.
                 None if key == "newinstance" => {}
@@ -150,6 +157,12 @@ fn file_system(kind: &str, options: &Options, map: MapKind, target: &Path) -> Re
         Err(RuntimeError::Mount { source, .. }) if name == "sysfs" && source.raw_os_error() == Some(libc::EPERM) => {
             let sys = Options { recursive: true, attributes: options.attributes | libc::MOUNT_ATTR_RDONLY, ..Options::default() };
             bind(Path::new("/sys"), &sys)
+        }
+        // Without a range of ids no group but the user's own exists.
+        Err(RuntimeError::Mount { source, .. })
+            if source.raw_os_error() == Some(libc::EINVAL) && gid == Gid::Set && options.data.contains_key("gid") =>
+        {
+            file_system(kind, options, Gid::Leave, target)
         }
         Err(RuntimeError::Mount { source, log, .. }) => {
             let said = if log.is_empty() { String::new() } else { format!(" ({log})") };

@@ -11,7 +11,7 @@ const TOOL_DIRECTORIES: &[&str] = &["/usr/bin", "/bin", "/usr/local/bin", "/run/
 /// What this process may do here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Whether it is root.
+    /// Whether it is root, with other users beside it.
     pub root: bool,
     /// Whether it can make namespaces with mounts of its own (in a user namespace, for an ordinary user).
     pub namespaces: bool,
@@ -36,7 +36,7 @@ impl Capabilities {
 
 /// Finds out what this process may do. Starts one short process.
 pub fn probe() -> Capabilities {
-    let root = rustix::process::geteuid().is_root();
+    let root = is_root();
     let attempt = super::foreground::try_namespaces(root);
     let (range, remedy) = if root { (None, None) } else { split(range()) };
     let obstacle = attempt.err().map(|error| {
@@ -48,10 +48,25 @@ pub fn probe() -> Capabilities {
 
 /// The best map for the caller, from what is written down and installed, without trying it: the cheap part of [`probe`].
 pub fn user_map() -> UserMap {
-    if rustix::process::geteuid().is_root() { UserMap::Host } else { range().unwrap_or(UserMap::Single) }
+    if is_root() { UserMap::Host } else { range().unwrap_or(UserMap::Single) }
+}
+
+/// Whether this is root with other users beside it. Inside a user namespace of one id it is an ordinary user to us: it needs one more
+/// such namespace to be anybody else.
+fn is_root() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
+    let alone = map.lines().filter_map(count).sum::<u64>() == 1;
+    rustix::process::geteuid().is_root() && !alone
 }
 
 fn range() -> Result<UserMap, String> {
+    if rustix::process::geteuid().is_root() {
+        return Err("this user namespace has one id only".to_owned());
+    }
+    if rustix::thread::no_new_privs().unwrap_or(false) {
+        return Err("no_new_privs is set for this process, so newuidmap has no rights".to_owned());
+    }
     let tool = |name: &str| -> Option<PathBuf> {
         TOOL_DIRECTORIES.iter().map(|directory| Path::new(directory).join(name)).find(|path| path.exists())
     };

@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{read, write};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
 use crate::error::RuntimeError;
 
@@ -37,8 +37,7 @@ impl Terminal {
 
     /// Gives the container's terminal the size of the caller's.
     pub(super) fn follow_size(&self) {
-        let size = tcgetwinsize(stdout()).or_else(|_| tcgetwinsize(stdin()));
-        if let Ok(size) = size {
+        if let Some(size) = own_size() {
             let _ = tcsetwinsize(&self.master, size);
         }
     }
@@ -104,6 +103,11 @@ impl Drop for Terminal {
             let _ = tcsetattr(stdin(), OptionalActions::Drain, saved);
         }
     }
+}
+
+/// The size of this process's own terminal, if it has one.
+pub(super) fn own_size() -> Option<Winsize> {
+    tcgetwinsize(stdout()).or_else(|_| tcgetwinsize(stdin())).ok()
 }
 
 fn standard_input() -> BorrowedFd<'static> {

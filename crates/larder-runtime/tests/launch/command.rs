@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use larder_runtime::launch::{self, BindMount, Launch, Net, Root, SpecOptions, UserMap, specification};
+use larder_runtime::launch::{self, BindMount, Launch, Net, Root, SpecOptions, specification};
 use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewRequest, ViewTree};
 
 /// The first argument that makes this binary a launcher.
@@ -26,7 +26,6 @@ struct Options {
     read_only: Vec<PathBuf>,
     writable: bool,
     read_only_root: bool,
-    single: bool,
     show_view: bool,
 }
 
@@ -59,7 +58,6 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
             "--writable" => options.writable = true,
             "--read-only-root" => options.read_only_root = true,
             "--terminal" => options.spec.terminal = true,
-            "--single" => options.single = true,
             "--show-view" => options.show_view = true,
             "--" => options.spec.args = arguments.by_ref().collect(),
             other => panic!("unknown option {other}"),
@@ -89,11 +87,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     if options.read_only_root {
         spec.root_mut().as_mut().expect("a root").set_readonly(Some(true));
     }
-    let map = match rustix::process::geteuid().is_root() {
-        true => UserMap::Host,
-        false if options.single => UserMap::Single,
-        false => launch::user_map(),
-    };
+    let map = launch::user_map();
     let (objects, views) = (options.store.join("objects"), options.store.join("views"));
     let list = || Ok(list(&options.files, &objects));
     let root = match &options.directory {
@@ -105,6 +99,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
         spec,
         root,
         container_dir: options.containers.join(&options.id),
+        on_directory: None,
         read_only_paths: options.read_only,
         writable: options.writable,
         user: options.user,

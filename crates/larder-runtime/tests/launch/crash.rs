@@ -53,9 +53,7 @@ fn random_kills(place: &Place) {
         }
     }
     assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), before);
-    let collected = place.command(&["--collect", place.containers().to_str().unwrap()]).output().unwrap();
-    assert!(collected.status.success(), "{collected:?}");
-    assert_eq!(place.left(), Vec::<String>::new());
+    collect_until(place, &[]);
     let cgroups = fs::read_dir("/sys/fs/cgroup/unified").or_else(|_| fs::read_dir("/sys/fs/cgroup"));
     let leaves = cgroups.map_or(0, |entries| entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&format!("larder-{prefix}"))).count());
     assert_eq!(leaves, 0, "cgroups are left");
@@ -92,13 +90,18 @@ fn collect_leaves_the_living(place: &Place) {
     let (mut dead, _out) = place.start(&["--id", "dead"], "mkdir /tmp/x; chown 33:33 /tmp/x /var/www; echo ready; sleep 60");
     dead.kill().unwrap();
     dead.wait().unwrap();
-    let end = Instant::now() + Duration::from_secs(10);
-    while place.left() != ["living"] {
+    collect_until(place, &["living"]);
+    kill_process(Pid::from_child(&living), Signal::TERM).unwrap();
+    assert_eq!(living.wait().unwrap().code(), Some(143));
+    assert_eq!(place.left(), Vec::<String>::new());
+}
+
+/// Collects until only these are left: a process that was killed a moment ago may not have let go of its lock yet.
+pub(crate) fn collect_until(place: &Place, left: &[&str]) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while place.left() != left {
         assert!(Instant::now() < end, "{:?}", place.left());
         let output = place.command(&["--collect", place.containers().to_str().unwrap()]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
-    kill_process(Pid::from_child(&living), Signal::TERM).unwrap();
-    assert_eq!(living.wait().unwrap().code(), Some(143));
-    assert_eq!(place.left(), Vec::<String>::new());
 }

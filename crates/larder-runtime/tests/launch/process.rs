@@ -24,6 +24,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_end_of_the_workload_ends_the_container", stragglers),
     ("nothing_is_left", nothing_left),
     ("several_at_once", several),
+    ("inside_a_user_namespace_of_one_id", nested),
 ];
 
 fn exit_codes(place: &Place) {
@@ -104,8 +105,7 @@ fn early_signal(place: &Place) {
         // Either the launcher was not there yet to catch it, or the workload died of it.
         assert!(!status.success(), "{status}");
     }
-    place.command(&["--collect", place.containers().to_str().unwrap()]).output().unwrap();
-    assert_eq!(place.left(), Vec::<String>::new());
+    crate::crash::collect_until(place, &[]);
 }
 
 fn environment(place: &Place) {
@@ -174,4 +174,23 @@ fn several(place: &Place) {
         assert_eq!(ended(child.wait_with_output().unwrap()).out, format!("{number}\n"));
     }
     assert_eq!(place.left(), Vec::<String>::new());
+}
+
+fn nested(place: &Place) {
+    if place.user != User::Single {
+        return;
+    }
+    let mut command = place.container(&["--user", "www-data"], &["sh", "-c", "id -u; echo $$"]);
+    let wrapped = std::mem::replace(&mut command, std::process::Command::new("unshare"));
+    command.args(["--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]);
+    if wrapped.get_program() == "setpriv" {
+        // The namespace belongs to the user, not to root.
+        let unshare = std::mem::replace(&mut command, std::process::Command::new("setpriv"));
+        let arguments: Vec<_> = wrapped.get_args().collect();
+        command.args(&arguments[..5]).arg("unshare").args(unshare.get_args()).args(&arguments[5..]);
+    } else {
+        command.arg(wrapped.get_program()).args(wrapped.get_args());
+    }
+    let ended = ended(command.current_dir(place.path(".")).output().unwrap());
+    assert_eq!((ended.code, ended.out.as_str()), (0, "33\n2\n"), "{}", ended.err);
 }
