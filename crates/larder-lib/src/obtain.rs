@@ -70,8 +70,13 @@ pub fn known(host: &Host, deb: &Sha256Digest) -> Result<Option<PackageImport>> {
     let Some(package) = lookup(package_key(deb))? else { return Ok(None) };
     let Some(declarations) = lookup(declarations_key(deb))? else { return Ok(None) };
     let record = host.store.fileset(&package)?;
-    let declared = host.store.fileset(&declarations)?;
-    let declarations = is_needed(&declared).then(|| (declared.name, declared.version, declarations));
+    let declarations = match declarations == package {
+        true => None,
+        false => {
+            let declared = host.store.fileset(&declarations)?;
+            Some((declared.name, declared.version, declarations))
+        }
+    };
     Ok(Some(PackageImport { name: record.name, version: record.version, package, declarations }))
 }
 
@@ -79,6 +84,7 @@ fn package_key(deb: &Sha256Digest) -> String {
     format!("{}/{}", convert::RULE.replace('/', "-"), deb.hex())
 }
 
+/// The key of a package's declarations. A package that needs none is remembered under it as its own declarations.
 fn declarations_key(deb: &Sha256Digest) -> String {
     format!("declarations-{}/{}", declare::TABLE_VERSION, deb.hex())
 }
@@ -143,25 +149,26 @@ fn convert_one(host: &Host, from: &Name, file: &ArchiveFile, path: &Path) -> Res
     let package = ingest.write_fileset(&converted.record)?;
     provenance::write(&ingest, &package, from, file)?;
     let declared = declare::declare(&converted).map_err(|error| Error::from(error).about_package(what()))?;
-    for content in declared.contents() {
-        ingest.write_bytes(content)?;
-    }
-    ingest.write_tree(&declared.tree)?;
-    let declarations = ingest.write_fileset(&declared.record)?;
-    ingest.commit()?;
-    let keep = |key: String, version: &str, fileset| {
-        let entry = RefEntry { version: version.to_owned(), fileset, at: host.now, action: "convert".to_owned() };
+    let declarations = match is_needed(&declared.record) {
+        true => {
+            for content in declared.contents() {
+                ingest.write_bytes(content)?;
+            }
+            ingest.write_tree(&declared.tree)?;
+            let digest = ingest.write_fileset(&declared.record)?;
+            Some((declared.record.name, declared.record.version, digest))
+        }
+        false => None,
+    };
+    let _lease = ingest.commit_leased()?;
+    let keep = |key: String, fileset| {
+        let version = converted.record.version.clone();
+        let entry = RefEntry { version, fileset, at: host.now, action: "convert".to_owned() };
         host.store.refs().set(RefKind::Conversion, &key, entry)
     };
-    keep(package_key(&file.sha256), &converted.record.version, package)?;
-    keep(declarations_key(&file.sha256), &declared.record.version, declarations)?;
+    keep(package_key(&file.sha256), package)?;
+    keep(declarations_key(&file.sha256), declarations.as_ref().map_or(package, |(_, _, digest)| *digest))?;
     // The FileSet is safe, so the download has done its work; a file that stays is only a file in the cache.
     let _ = std::fs::remove_file(path);
-    Ok(PackageImport {
-        name: converted.record.name,
-        version: converted.record.version,
-        package,
-        declarations: is_needed(&declared.record)
-            .then_some((declared.record.name, declared.record.version, declarations)),
-    })
+    Ok(PackageImport { name: converted.record.name, version: converted.record.version, package, declarations })
 }

@@ -4,6 +4,7 @@
 //! its composition, writes down what the container needs, and launches. Plan, trees and composers are only looked at when
 //! the view isn't cached.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -15,7 +16,9 @@ use larder_runtime::launch::{self, BindMount, Ended, Launch, Net, SpecOptions};
 use larder_runtime::view::{ViewRequest, ViewTree};
 use larder_solver::{Base, Root, Update};
 use larder_store::plan::Loaded;
-use larder_store::{Content, FileSetDigest, Lease, Name, Reference, Selector, Tree};
+use larder_store::{
+    Content, FileSetDigest, Lease, Name, Reference, Root as Needed, Roots, Selector, Tree,
+};
 use oci_spec::runtime::Spec;
 
 use crate::assemble::{self, Draft};
@@ -221,18 +224,24 @@ pub(crate) fn launch(
     let key = place.key.hex();
     let (objects, views) = (host.store.objects_dir(), host.store.views_dir());
     let listing = || (place.listing)().map_err(|error| Box::new(error) as Box<dyn std::error::Error + Send + Sync>);
-    let ended = launch::run(Launch {
+    let needs: Roots = [place.image, place.key].map(|digest| Needed::Content(Content::FileSet(digest))).into();
+    let lease = Cell::new(Some(lease));
+    let on_directory = || {
+        host.store.write_container_roots(&id, &needs)?;
+        drop(lease.take());
+        Ok(())
+    };
+    Ok(launch::run(Launch {
         program: Some(host.program.clone()),
         spec,
         root: launch::Root::View(ViewRequest { tree: &listing, key: &key, objects: &objects, views: &views }),
         container_dir: host.store.containers_dir().join(&id),
+        on_directory: Some(&on_directory),
         read_only_paths: place.read_only.iter().map(|path| Path::new("/").join(path)).collect(),
         writable: packages == PackagePaths::Writable,
         user,
         map: launch::user_map(),
-    });
-    drop(lease);
-    Ok(ended?)
+    })?)
 }
 
 /// Removes what containers that were killed have left.

@@ -11,6 +11,14 @@ use crate::view::ViewKindName;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
+    /// The caller could not write down what the container needs.
+    #[error("the container was not started")]
+    Refused {
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
     /// A file operation failed.
     #[error("cannot {action} {}", path.display())]
     Io {

@@ -57,6 +57,9 @@ pub use spec::{BindMount, DEFAULT_CAPABILITIES, Net, SpecOptions, specification}
 /// The first argument that makes a program a supervisor.
 pub const WORD: &str = "__larder-supervise";
 
+/// What [`Launch::on_directory`] calls.
+pub type OnDirectory<'a> = dyn Fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+
 /// What to run.
 pub struct Launch<'a> {
     /// The program that becomes the supervisor: one whose `main` calls [`entry`] first. `None`: the running program.
@@ -72,6 +75,9 @@ pub struct Launch<'a> {
     pub root: Root<'a>,
     /// The container's directory, `containers/<id>`; it must not exist. Made here, and removed at the container's end.
     pub container_dir: PathBuf,
+    /// Called once the container's directory is there and locked, before anything of the view is looked at: the place to write
+    /// down, in that directory, what the container needs. What it returns as an error ends the launch.
+    pub on_directory: Option<&'a OnDirectory<'a>>,
     /// Paths of the container that are bound read-only over the writable root; those that are not there are left out.
     pub read_only_paths: Vec<PathBuf>,
     /// Leaves [`Launch::read_only_paths`] writable.

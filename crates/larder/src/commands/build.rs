@@ -51,7 +51,9 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
     if quiet {
         return Ok(ui::line(report.digest)?);
     }
-    for change in &report.changes {
+    // A first build adds everything: that is no news.
+    let first = report.changes.len() == report.packages.len();
+    for change in report.changes.iter().filter(|_| verbose || !first) {
         ui::line(format_args!("  {}", change_line(change)))?;
     }
     if verbose {
@@ -64,7 +66,13 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
         }
     }
     for package in report.packages.iter().filter(|package| !package.skipped().is_empty()) {
-        ui::line(format_args!("{YELLOW}skipped:{RESET} {} {}", package.name, package.skipped().join("; ")))?;
+        let reasons = package.skipped();
+        let more = match reasons.len().saturating_sub(1) {
+            0 => String::new(),
+            _ if verbose => format!("; {}", reasons[1..].join("; ")),
+            more => format!(" (and {more} more)"),
+        };
+        ui::line(format_args!("{YELLOW}skipped:{RESET} {}: {}{more}", package.name, reasons[0]))?;
     }
     for overridden in &report.overridden {
         ui::line(format_args!("{YELLOW}override:{RESET} /{} of {} instead of {}'s", overridden.path, overridden.by, overridden.of))?;

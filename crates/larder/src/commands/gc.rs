@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// Only say what would be removed
     #[arg(long)]
     dry_run: bool,
+    /// List what is removed
+    #[arg(long, short)]
+    verbose: bool,
     /// Keep what was written within so many minutes, needed or not
     #[arg(long, value_name = "MINUTES", default_value_t = 0)]
     keep_newer: u64,
@@ -45,7 +48,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
         )?;
         return DONE;
     }
-    for removed in &report.filesets {
+    for removed in report.filesets.iter().filter(|_| args.verbose) {
         match &removed.named {
             Some((name, version)) => ui::line(format_args!("  {name} {version}"))?,
             None => ui::line(format_args!("  {}", removed.fileset))?,
