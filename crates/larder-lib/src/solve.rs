@@ -6,13 +6,17 @@ use std::time::Duration;
 use larder_debian::distribution::{ArchiveFile, Distribution, Evidence, Refresh};
 use larder_debian::progress::Progress;
 use larder_debian::sources::{self, Part};
-use larder_solver::{Base, Request, Root, Solution, Update};
+use larder_solver::{Base, Request, Root, Solution, Universe, Update};
 use larder_store::Name;
 
 use crate::{Error, Host, Result};
 
 /// How long a suite's state counts as fresh for a first build: the archive changes four times a day.
 const FRESH: Duration = Duration::from_secs(3600);
+
+/// Debian's statement that `/bin`, `/lib` and `/sbin` are links into `/usr`. Essential packages require it or the program
+/// that makes them so, which brings perl along; in an image they always are.
+const MERGED: &str = "usr-is-merged";
 
 /// What an image asks of the solver.
 #[derive(Debug, Clone)]
@@ -91,8 +95,12 @@ pub fn solve(host: &Host, wanted: &Wanted<'_>, progress: &dyn Progress) -> Resul
         check_names(names, &wanted.locked)?;
     }
     let distribution = distribution(host, wanted.from, refresh, progress)?;
+    let mut roots = wanted.roots.to_vec();
+    if wanted.base == Base::Essential && !distribution.candidates(MERGED).is_empty() {
+        roots.push(Root::any(MERGED));
+    }
     let request = Request {
-        roots: wanted.roots,
+        roots: &roots,
         base: wanted.base,
         recommends: wanted.recommends,
         locked: &wanted.locked,
