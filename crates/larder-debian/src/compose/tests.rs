@@ -14,6 +14,7 @@ use larder_store::fileset::{FilesMetadata, ImageMetadata, Import, InstallRules, 
 use larder_store::plan::{Catalog, InstallPlan, Loaded, install};
 use larder_store::tree::{Attributes, Tree, TreeBuilder};
 use larder_store::{Entry, FileSetDigest, Name, ObjectDigest, TreePath};
+use larder_testkit::skip;
 use tempfile::TempDir;
 
 use super::{ComposeError, ComposeInput, Composed, ComposedEntry, ContentError, Contents, compose, current_versions};
@@ -240,13 +241,6 @@ impl Made<'_> {
     }
 }
 
-/// Says loudly that a test did not run.
-pub(super) fn skipped(test: &str, reason: &str) {
-    use std::io::Write as _;
-    // Past the test harness's capture, so that it is seen.
-    drop(writeln!(std::io::stderr(), "SKIPPED {test}: {reason}"));
-}
-
 /// Unpacks packages of the archive into one folder with merged-/usr aliases, with the machine's own apt and dpkg.
 pub(super) fn unpacked(test: &str, packages: &[&str]) -> Option<TempDir> {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -261,7 +255,7 @@ pub(super) fn unpacked(test: &str, packages: &[&str]) -> Option<TempDir> {
     }
     let got = Command::new("apt-get").args(["-q", "download"]).args(packages).current_dir(&debs).output();
     if !got.is_ok_and(|got| got.status.success()) {
-        skipped(test, "the archive can't be reached with apt-get");
+        skip(test, "the archive can't be reached with apt-get");
         return None;
     }
     for deb in fs::read_dir(&debs).expect("debs").map(|deb| deb.expect("deb").path()) {

@@ -79,7 +79,7 @@ fn what_is_compiled_and_under_which_key() {
 fn bytecode_is_one_function_of_its_package() {
     let test = "bytecode_is_one_function_of_its_package";
     if !Path::new(INTERPRETER).exists() {
-        return skipped(test, "python3 isn't installed");
+        return skip(test, "python3 isn't installed");
     }
     let world = World::new();
     let (plan, work) = example(&world);

@@ -6,7 +6,7 @@ use super::*;
 fn tool(test: &str, name: &str) -> Option<PathBuf> {
     let found = ["/usr/sbin", "/usr/bin", "/sbin"].iter().map(|d| Path::new(d).join(name)).find(|p| p.exists());
     if found.is_none() {
-        skipped(test, &format!("{name} isn't installed"));
+        skip(test, &format!("{name} isn't installed"));
     }
     found
 }
@@ -304,4 +304,17 @@ fn dpkg_reads_the_merged_database() {
     assert_eq!(ask(&["-L", "zeta"]).lines().last(), Some("/var/lib/dpkg/status.d/zeta.md5sums"));
     assert_eq!(ask(&["-S", "/usr/bin/alpha"]), "alpha: /usr/bin/alpha\n");
     assert!(ask(&["-l"]).contains("ii  alpha"));
+}
+
+#[test]
+fn the_built_in_accounts_are_base_passwds() {
+    let test = "the_built_in_accounts_are_base_passwds";
+    let Some(folder) = unpacked(test, &["base-passwd"]) else { return };
+    let world = World::new();
+    let import = world.package("base-passwd", world.draw_folder(&folder.path().join("root")));
+    let with = world.compose_all(&[], vec![import]).expect("composed");
+    let without = world.compose_all(&[], vec![]).expect("composed");
+    for file in ["etc/passwd", "etc/group", "etc/shadow", "etc/gshadow"] {
+        assert_eq!(with.text(file), without.text(file), "{file}");
+    }
 }

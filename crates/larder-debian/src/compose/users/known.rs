@@ -3,7 +3,7 @@
 //! A row, once released, never changes and is never reused: files in volumes belong to these numbers. Adding a row
 //! for a name that had a derived number needs a new version of the composer.
 
-/// `passwd.master` of base-passwd 3.6 (bookworm and trixie), for images without that package.
+/// `passwd.master` of bookworm's base-passwd, for images without that package.
 pub(super) const PASSWD: &str = "\
 root:*:0:0:root:/root:/bin/bash
 daemon:*:1:1:daemon:/usr/sbin:/usr/sbin/nologin
