@@ -21,6 +21,9 @@ use crate::sys::{clone, namespace, signal};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// `PIPEFS_MAGIC` of `linux/magic.h`.
+const PIPE_FS: rustix::fs::FsWord = 0x5049_5045;
+
 /// A program of the container and how it is to run.
 pub(super) struct Workload<'a> {
     pub(super) process: &'a Process,
@@ -62,6 +65,7 @@ impl Workload<'_> {
                 .map_err(RuntimeError::start("set the OOM score"))?;
         }
         umask(Mode::from_raw_mode(self.process.user().umask().unwrap_or(0o022)));
+        self.give_streams();
         self.become_user()?;
         let directory = self.process.cwd();
         let directory = if directory.as_os_str().is_empty() { Path::new("/") } else { directory };
@@ -73,6 +77,18 @@ impl Workload<'_> {
             self.filter.install()?;
         }
         Ok(())
+    }
+
+    /// Gives the workload's user the pipes that are its standard streams, so that programs which open `/dev/stdout` by name
+    /// can. Anonymous pipes only: a file or a named pipe belongs to somebody on the host.
+    fn give_streams(&self) {
+        let (uid, gid) = (Uid::from_raw(self.identity.uid), Gid::from_raw(self.identity.gid));
+        for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
+            if rustix::fs::fstatfs(stream).is_ok_and(|found| found.f_type == PIPE_FS) {
+                // Where it is refused, the program can still use the stream that it has.
+                let _ = rustix::fs::fchown(stream, Some(uid), Some(gid));
+            }
+        }
     }
 
     fn become_user(&self) -> Result<(), RuntimeError> {
