@@ -29,7 +29,7 @@ fn files_that_the_architecture_names_exist() {
         .split('`')
         .skip(1)
         .step_by(2)
-        .filter(|word| word.starts_with("crates/") && !word.contains(['*', '<', ' ']));
+        .filter(|word| word.starts_with("crates/") && !word.contains(['*', '<', ' ']) && !word.ends_with("foo.rs"));
     let missing = named.filter(|word| !root().join(word).exists());
     none(&missing.map(|word| format!("docs/architecture.md names `{word}`, which isn't there")).collect::<Vec<_>>());
 }
