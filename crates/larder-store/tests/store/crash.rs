@@ -35,7 +35,7 @@ fn child_builds() {
 
 /// Small and large contents, half of them the same in every image.
 fn content(n: usize, i: usize) -> Vec<u8> {
-    let seed = if i % 2 == 0 { n } else { n % 3 };
+    let seed = if i.is_multiple_of(2) { n } else { n % 3 };
     let size = [10, 100, 5_000, 70_000, 131_072, 200_000, 400_000, 1][i];
     (0..size).map(|at| (at * 7 + seed * 31 + i) as u8).collect()
 }
@@ -59,7 +59,7 @@ fn child_writes() {
     let store = Store::open(root.as_ref()).expect("store");
     let ingest = store.begin().expect("begin");
     for n in 0_u64.. {
-        let size = if n % 4 == 0 { 300_000 } else { 500 };
+        let size = if n.is_multiple_of(4) { 300_000 } else { 500 };
         let seed = n * 31 + u64::from(std::process::id());
         let head = seed.to_le_bytes();
         let mut content = head.as_slice().chain(std::io::repeat(7).take(size));

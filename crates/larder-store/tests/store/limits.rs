@@ -8,7 +8,7 @@ use std::process::Command;
 
 use larder_store::{FsckOptions, ObjectDigest, Store, StoreError};
 
-use crate::support::{CHILD_STORE, child, child_arguments, image, package, point, store};
+use crate::support::{CHILD_STORE, child, child_arguments, image, package, point, skip, store};
 
 /// Runs a test of this file in a process that a shell prepares; `prepare` may use `$STORE`. `None` where it can't be
 /// prepared here, which is said.
@@ -20,12 +20,12 @@ fn prepared(wrapper: &[&str], prepare: &str, test: &str, root: &Path) -> Option<
     let status = command.status();
     match status.as_ref().map(|status| status.code()) {
         Ok(Some(77)) | Err(_) => {
-            eprintln!("SKIPPED {test}: {wrapper:?} {prepare:?} doesn't work here");
+            skip(test, format_args!("{prepare:?} doesn't work here"));
             None
         }
         // `unshare` and `setpriv` say 1 when they may not; so does a failed test, which then says 101.
         Ok(Some(1)) => {
-            eprintln!("SKIPPED {test}: {wrapper:?} is not allowed here");
+            skip(test, format_args!("{wrapper:?} is not allowed here"));
             None
         }
         Ok(code) => Some(code == Some(0)),

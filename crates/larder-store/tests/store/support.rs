@@ -1,5 +1,6 @@
 //! A store in a temporary folder, and small FileSets.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -102,4 +103,9 @@ pub(crate) fn child(test: &str, root: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(child_arguments(test)).env(CHILD_STORE, root);
     command
+}
+
+/// Says that a test can't run here, past the test harness, which swallows what a passing test prints.
+pub(crate) fn skip(what: &str, why: impl std::fmt::Display) {
+    _ = std::io::stderr().write_all(format!("SKIPPED {what}: {why}\n").as_bytes());
 }

@@ -106,7 +106,7 @@ fn what_breaks_a_rule_is_no_tree() {
         (
             "many xattrs",
             vec![with(file("a"), |a| {
-                a.xattrs = (0..65).map(|i| (format!("user.{i}").into_bytes().into(), [].into())).collect()
+                a.xattrs = (0..65).map(|i| (format!("user.{i}").into_bytes().into(), [].into())).collect();
             })],
         ),
     ];
