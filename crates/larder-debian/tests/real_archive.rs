@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it skips, and what it measured")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -92,6 +92,8 @@ fn check(suite: &str) {
     assert!(distribution.essential().len() > 20);
     assert!(distribution.nearest_names("ngnix").contains(&"nginx".to_owned()));
 
+    compare(&distribution, &cache.0);
+
     let files: Vec<_> = ["hostname", "sed"]
         .iter()
         .map(|name| distribution.archive_file(*distribution.candidates(name).last().unwrap()))
@@ -103,6 +105,56 @@ fn check(suite: &str) {
     let offline = Config { offline: true, ..config };
     assert_eq!(fetch_all(&offline, &files, &Silent).unwrap(), paths);
     Distribution::open(&offline, suite, Refresh::Never, &Silent).unwrap();
+}
+
+/// The joined indexes beside a plain reading of the lists they were made from: every package with every field, in every suite.
+fn compare(distribution: &Distribution, cache: &Path) {
+    let mut first_mention: HashMap<String, usize> = HashMap::new();
+    let mut seen: HashSet<[String; 3]> = HashSet::new();
+    for list in distribution.evidence().suites.iter().flat_map(|suite| &suite.indexes) {
+        let file = std::fs::File::open(cache.join(format!("lists/{}.xz", list.hex()))).unwrap();
+        let text = std::io::read_to_string(liblzma::read::XzDecoder::new(file)).unwrap();
+        for stanza in text.split("\n\n").filter(|stanza| !stanza.trim().is_empty()) {
+            let fields: HashMap<&str, &str> = stanza.lines().filter_map(|line| line.split_once(": ")).collect();
+            let field = |name: &str| fields.get(name).copied().unwrap_or("").trim();
+            let next = first_mention.len();
+            first_mention.entry(field("Package").to_owned()).or_insert(next);
+            let order = ["Pre-Depends", "Depends", "Conflicts", "Breaks", "Recommends", "Suggests", "Replaces", "Enhances", "Provides"];
+            for clause in order.into_iter().flat_map(|name| field(name).split([',', '|'])) {
+                let name = clause.trim().split([' ', '(']).next().unwrap();
+                if !name.is_empty() && !name.contains(':') {
+                    let next = first_mention.len();
+                    first_mention.entry(name.to_owned()).or_insert(next);
+                }
+            }
+            if !seen.insert(["Package", "Version", "Architecture"].map(|name| field(name).to_owned())) {
+                continue;
+            }
+            let id = distribution.candidates(field("Package")).into_iter().find(|id| {
+                let info = distribution.package(*id);
+                (info.version, info.architecture) == (field("Version"), field("Architecture"))
+            });
+            let id = id.unwrap_or_else(|| panic!("{} is missing", field("Package")));
+            let info = distribution.package(id);
+            let found = [info.depends, info.pre_depends, info.recommends, info.conflicts, info.breaks, info.provides, info.multi_arch];
+            let listed = ["Depends", "Pre-Depends", "Recommends", "Conflicts", "Breaks", "Provides", "Multi-Arch"].map(field);
+            assert_eq!(found, listed, "{}", info.name);
+            assert_eq!(info.essential, field("Essential") == "yes");
+            let file = distribution.archive_file(id);
+            assert_eq!([file.filename, file.size.to_string(), file.sha256.hex()], ["Filename", "Size", "SHA256"].map(field));
+            for provided in info.provides.split(',').filter_map(|clause| clause.split_whitespace().next()) {
+                assert!(distribution.providers(provided).contains(&id), "{} provides {provided}", info.name);
+            }
+        }
+    }
+    let mut by_order: Vec<(u32, usize)> = seen
+        .iter()
+        .map(|[name, ..]| (distribution.archive_order(distribution.candidates(name)[0]), first_mention[name]))
+        .collect();
+    by_order.sort_unstable();
+    assert!(by_order.is_sorted_by_key(|(_, mention)| *mention), "the same order of first mentions");
+    let count: usize = distribution.names().iter().map(|name| distribution.candidates(name).len()).sum();
+    assert_eq!(count, seen.len());
 }
 
 #[test]

@@ -97,6 +97,8 @@ pub(super) struct Opener<'a> {
     progress: &'a dyn Progress,
     /// Keyrings that were read, by their places: the suites of a distribution mostly share one.
     keyrings: Mutex<Vec<(Vec<KeySource>, Arc<Keyring>)>>,
+    /// Hosts that did not answer: a suite that can do without is not kept waiting for them again.
+    down: Mutex<Vec<String>>,
 }
 
 /// A release file that was verified with the keys of one mirror.
@@ -107,7 +109,7 @@ struct Verified {
 
 impl<'a> Opener<'a> {
     pub(super) fn new(config: &'a Config, refresh: Refresh, progress: &'a dyn Progress) -> Self {
-        Self { config, transport: Transport::new(config), refresh, progress, keyrings: Mutex::default() }
+        Self { config, transport: Transport::new(config), refresh, progress, keyrings: Mutex::default(), down: Mutex::default() }
     }
 
     fn keyring(&self, name: &str, places: &[KeySource]) -> Result<Arc<Keyring>, DebianError> {
@@ -212,14 +214,20 @@ impl<'a> Opener<'a> {
         need: Need,
     ) -> Result<Found, DebianError> {
         let cached = self.cached(place, name, &folder, state)?;
+        let usable = cached.as_ref().is_some_and(|cached| cached.release.check(name, self.config.now, None).is_ok());
+        let can_wait = usable && self.refresh != Refresh::Always;
         let mut failure = None;
         for mirror in &place.mirrors {
-            match self.ask(mirror, name, state, cached.as_ref()) {
+            if can_wait && self.is_down(mirror) {
+                continue;
+            }
+            // Whoever has something to go on with should not wait long for a mirror that is away.
+            let attempts = if can_wait { self.config.retry.attempts.min(2) } else { self.config.retry.attempts };
+            match self.ask(mirror, name, state, cached.as_ref(), attempts) {
                 Ok((release, bytes, fresh)) => {
                     let verified = Verified { release, mirror: mirror.url.clone() };
                     let mut found = suite(place, name, verified, fresh.checked);
-                    let usable = cached.filter(|cached| cached.release.check(name, self.config.now, None).is_ok());
-                    let previous = usable.map(|cached| Box::new(suite(place, name, cached, state.checked)));
+                    let previous = cached.filter(|_| usable).map(|cached| Box::new(suite(place, name, cached, state.checked)));
                     found.pending = Some(Pending { folder, bytes, state: fresh, previous, _lock: lock });
                     return Ok(Found::Suite(Box::new(found)));
                 }
@@ -227,14 +235,25 @@ impl<'a> Opener<'a> {
                 Err(error @ (DebianError::Release { .. } | DebianError::NoKeyring { .. } | DebianError::BadKeyring { .. })) => {
                     return Err(error);
                 }
-                Err(error) => failure = Some(error),
+                Err(error) => {
+                    if matches!(error, DebianError::Unreachable { .. } | DebianError::Offline { .. }) {
+                        self.down.lock().unwrap_or_else(PoisonError::into_inner).push(host(&mirror.url).to_owned());
+                    }
+                    failure = Some(error);
+                }
             }
         }
-        let failure = failure.unwrap_or_else(|| DebianError::Offline { what: format!("the suite {name}") });
-        match cached {
-            Some(verified) => self.fall_back(place, name, verified, state, failure),
-            None => self.without(place, name, &folder, need, failure),
+        match (cached, failure) {
+            (Some(verified), None) => Ok(Found::Suite(Box::new(suite(place, name, verified, state.checked)))),
+            (Some(verified), Some(failure)) => self.fall_back(place, name, verified, state, failure),
+            (None, Some(failure)) => self.without(place, name, &folder, need, failure),
+            (None, None) => Err(DebianError::Offline { what: format!("the suite {name}") }),
         }
+    }
+
+    fn is_down(&self, mirror: &Mirror) -> bool {
+        let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        down.iter().any(|each| each == host(&mirror.url))
     }
 
     /// Uses the cached state when the mirror can't be reached and the caller accepts that.
@@ -253,7 +272,7 @@ impl<'a> Opener<'a> {
             self.progress.note(&format!("the cached state of {name} cannot stand in: {reason}"));
             return Err(failure);
         }
-        self.progress.note(&format!("{name} is used as it was cached, because the mirror did not answer: {failure}"));
+        self.progress.note(&format!("{name} is used as it was cached: {failure}"));
         Ok(Found::Suite(Box::new(suite(place, name, verified, state.checked))))
     }
 
@@ -298,6 +317,7 @@ impl<'a> Opener<'a> {
         name: &str,
         state: &State,
         cached: Option<&Verified>,
+        attempts: u32,
     ) -> Result<(Release, Option<Vec<u8>>, State), DebianError> {
         let keyring = self.keyring(name, &mirror.keys)?;
         let url = format!("{}/dists/{name}/InRelease", mirror.url);
@@ -306,7 +326,7 @@ impl<'a> Opener<'a> {
             _ => Validators::default(),
         };
         let refuse = |reason| DebianError::Release { url: url.clone(), reason: Box::new(reason) };
-        let (bytes, validators) = self.read(&url, &known)?;
+        let (bytes, validators) = self.read(&url, &known, attempts)?;
         let release = match (&bytes, cached) {
             (None, Some(cached)) => cached.release.clone(),
             (bytes, _) => {
@@ -324,9 +344,13 @@ impl<'a> Opener<'a> {
     }
 
     /// Reads a release file; no bytes when it is unchanged.
-    fn read(&self, url: &str, known: &Validators) -> Result<(Option<Vec<u8>>, Validators), DebianError> {
-        let retry = self.config.retry;
-        let mut pause = retry.pause;
+    fn read(
+        &self,
+        url: &str,
+        known: &Validators,
+        most: u32,
+    ) -> Result<(Option<Vec<u8>>, Validators), DebianError> {
+        let mut pause = self.config.retry.pause;
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -340,7 +364,7 @@ impl<'a> Opener<'a> {
                 Err(Failure::Status(status)) => return Err(DebianError::Refused { url: url.to_owned(), status }),
                 Err(Failure::Passing(problem)) => problem,
             };
-            if attempts >= retry.attempts.max(1) {
+            if attempts >= most.max(1) {
                 return Err(DebianError::Unreachable { url: url.to_owned(), problem, attempts, received: 0, total: None });
             }
             thread::sleep(pause);
@@ -430,6 +454,12 @@ impl<'a> Opener<'a> {
         }
         Ok(Found::Suite(Box::new(suite)))
     }
+}
+
+/// Scheme and host of an address.
+fn host(url: &str) -> &str {
+    let after = url.find("://").map_or(0, |at| at + 3);
+    url[after..].find('/').map_or(url, |at| &url[..after + at])
 }
 
 fn suite(place: &Place, name: &str, verified: Verified, checked: u64) -> Suite {

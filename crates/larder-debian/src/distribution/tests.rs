@@ -241,7 +241,8 @@ fn an_unreachable_mirror_is_a_note_where_that_is_accepted() {
     setup.config.now += DAY;
     let (result, notes) = setup.noted(HOUR);
     assert_eq!(versions(&result.unwrap(), "hello").len(), 2);
-    assert!(notes.len() == 3 && notes.iter().all(|note| note.contains("used as it was cached")), "{notes:?}");
+    // Said once, and the other suites do not wait for the same host again.
+    assert!(notes.len() == 1 && notes[0].starts_with("bookworm is used as it was cached: cannot fetch"), "{notes:?}");
     assert!(matches!(setup.open(Refresh::Always), Err(DebianError::Unreachable { .. })));
     setup.open(Refresh::Never).unwrap();
 }
