@@ -41,7 +41,8 @@ fn paths(items: &[Item]) -> Vec<String> {
 
 #[test]
 fn a_package_becomes_a_tree_and_a_record() {
-    let converted = read(&deb_of(CONTROL, &[("md5sums", "x  y\n"), ("postinst", "#!/bin/sh\n")], tar(&payload()))).expect("converts");
+    let converted = read(&deb_of(CONTROL, &[("md5sums", "x  y\n"), ("postinst", "#!/bin/sh\n")], tar(&payload())))
+        .expect("converts");
     let tree = &converted.tree;
     assert!(tree.get(b"bin").is_none() && tree.get(b"lib").is_none(), "aliases are a composer's");
     let get = |path: &str| tree.get(path.as_bytes()).unwrap_or_else(|| panic!("{path}"));
@@ -75,6 +76,41 @@ fn the_order_of_the_archive_does_not_matter() {
     let backwards = read(&deb(&items)).expect("converts");
     assert_eq!(forwards.tree, backwards.tree);
     assert_eq!(forwards.record.time, backwards.record.time);
+}
+
+/// Frozen: `deb/1` gives these for ever.
+#[test]
+fn golden_digests_of_packages_made_here() {
+    let scripts = [("md5sums", "x  y\n"), ("postinst", "#!/bin/sh\n")];
+    let mut reversed = payload();
+    reversed.reverse();
+    let capability = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let xattrs = vec![
+        ("SCHILY.xattr.security.capability".to_owned(), capability.to_vec()),
+        ("SCHILY.xattr.user.note".to_owned(), b"text".to_vec()),
+    ];
+    let packages = [
+        ("whole", deb_of(CONTROL, &scripts, tar(&payload()))),
+        ("reversed", deb(&reversed)),
+        ("empty", deb(&[])),
+        ("attributes", deb(&[Item { pax: xattrs, owner: "man".into(), mode: 0o2750, ..file("./sbin/a", "a") }])),
+    ];
+    let found: Vec<String> = packages
+        .iter()
+        .map(|(name, deb)| {
+            let converted = read(deb).expect(name);
+            format!("{name} {} {}", converted.package.hex(), converted.tree.digest().hex())
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "whole 20067cf8980ecf80e6db3a487aab8f7b312fb66dfc34c9e1ac195f8c2b9e3341 3bf10fb98917672cc5fb9b2bae94ea3c0fe5840447510bba81ea222986f98ed5",
+            "reversed da3c47a73a323f8c4571e8ce1c030e75fb4fd596e053dd90cd8e44a1687b5db6 0ae22611ce070a7c3977fedba47fb0fe97cf43b9c1e31c7538f51d5a9058d577",
+            "empty 4bba510defebedc8bbcfe8a220e299e16d9f0d2c41c51d4de9f655273fdda2d0 fea7c13d2516fb5b2bdd95e2323f85b9fa58d414735116ea175f8f3f64665c9e",
+            "attributes 3675b399438dafe207fe2ff0299c7fac0ae2bd3eac990b3f89471a483abbc720 90e21ae2d2400d83ceec656fa01bdc0d19df0828ad66c4f3b510dd36c48fddd6",
+        ]
+    );
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -172,7 +208,10 @@ fn hostile_payloads_are_refused_and_say_why() {
         ("keyword that isn't supported", vec![pax("GNU.sparse.major", "1")]),
         ("has content", vec![Item { content: b"x".to_vec(), ..dir("./a") }]),
         ("path ends with a slash", vec![file("./a/", "x")]),
-        ("a file's size exceeds", vec![Item { pax: vec![("size".into(), b"99999999999999".to_vec())], ..file("./a", "x") }]),
+        (
+            "a file's size exceeds",
+            vec![Item { pax: vec![("size".into(), b"99999999999999".to_vec())], ..file("./a", "x") }],
+        ),
         ("cut short", vec![Item { size: Some(1 << 30), ..file("./a", "x") }]),
         ("not a name of a user", vec![Item { owner: "a:b".into(), ..file("./a", "x") }]),
         ("only a directory can be the root", vec![symlink("./", "/etc")]),
@@ -199,12 +238,18 @@ fn hostile_containers_are_refused_and_say_why() {
         ("member after data.tar", ar(&[binary(), control(), data(), ("data.tar", tar(&payload()))])),
         ("compressed in a way", ar(&[binary(), control(), ("data.tar.bz2", b"BZh9".to_vec())])),
         ("data.tar is damaged", ar(&[binary(), control(), ("data.tar.xz", tar(&payload()))])),
-        ("data.tar is damaged", ar(&[binary(), control(), ("data.tar.gz", [gzip(&tar(&payload())), b"junk".to_vec()].concat())])),
+        (
+            "data.tar is damaged",
+            ar(&[binary(), control(), ("data.tar.gz", [gzip(&tar(&payload())), b"junk".to_vec()].concat())]),
+        ),
         ("bytes after its end mark", ar(&[binary(), control(), ("data.tar", [tar(&[]), vec![1; 512]].concat())])),
         ("end mark is missing", ar(&[binary(), control(), ("data.tar", Vec::new())])),
         ("a malformed number", ar(&[binary(), control(), ("data.tar", vec![b'x'; 1024])])),
         ("the control file is missing", ar(&[binary(), ("control.tar", control_tar(&[])), data()])),
-        ("may only hold plain files", ar(&[binary(), ("control.tar", tar(&[symlink("./control", "/etc/shadow")])), data()])),
+        (
+            "may only hold plain files",
+            ar(&[binary(), ("control.tar", tar(&[symlink("./control", "/etc/shadow")])), data()]),
+        ),
         ("Package: evil", deb_of(&CONTROL.replace("Package: sample", "Package: evil"), &[], tar(&payload()))),
         ("Version: 9", deb_of(&CONTROL.replace("1:2.0-3", "9"), &[], tar(&payload()))),
         ("Architecture: armhf", deb_of(&CONTROL.replace("amd64", "armhf"), &[], tar(&payload()))),

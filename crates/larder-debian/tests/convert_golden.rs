@@ -74,7 +74,8 @@ fn lines() -> impl Iterator<Item = Golden<'static>> {
 fn real_packages_keep_their_digests() {
     let apt = std::env::var_os("LARDER_TEST_APT").map_or_else(|| "/etc/apt".into(), PathBuf::from);
     let known = sources::read(&apt).unwrap_or_default();
-    let mirrors: Vec<String> = known.into_iter().flat_map(|source| source.uris).filter(|uri| uri.contains("debian")).collect();
+    let mirrors: Vec<String> =
+        known.into_iter().flat_map(|source| source.uris).filter(|uri| uri.contains("debian")).collect();
     if mirrors.is_empty() {
         eprintln!("SKIPPED: no mirror in {}", apt.display());
         return;

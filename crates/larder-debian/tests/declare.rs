@@ -93,11 +93,16 @@ fn directories_owners_copies_and_links() {
     );
     assert_eq!(declared.tier(), &ScriptTier::Declared);
     let get = |path: &str| declared.tree.get(path.as_bytes()).unwrap_or_else(|| panic!("{path}"));
-    assert_eq!((get("var/lib/sample/spool").mode(), get("var/lib/sample/spool").attributes.group.as_deref()), (0o2750, Some("adm")));
+    assert_eq!(
+        (get("var/lib/sample/spool").mode(), get("var/lib/sample/spool").attributes.group.as_deref()),
+        (0o2750, Some("adm"))
+    );
     assert_eq!(get("var/lib/sample").attributes.owner.as_deref(), Some("www-data"));
     assert_eq!((get("run/sample").mode(), get("run/sample").attributes.group.as_deref()), (0o1777, Some("mail")));
     assert!(matches!(get("etc/sample/active.conf").entry, Entry::File { size: 7, .. }));
-    assert!(matches!(&get("etc/sample/link.conf").entry, Entry::Symlink { target } if &**target == b"/etc/sample/active.conf"));
+    assert!(
+        matches!(&get("etc/sample/link.conf").entry, Entry::Symlink { target } if &**target == b"/etc/sample/active.conf")
+    );
     assert!(matches!(get("etc/sample/empty").entry, Entry::File { size: 0, .. }));
     assert_eq!(get("etc/sample/sample.conf").mode(), 0o640);
     assert_eq!(declared.contents().collect::<Vec<_>>(), [b"".as_slice()]);
@@ -107,7 +112,10 @@ fn directories_owners_copies_and_links() {
 fn alternatives_and_diversions() {
     let declared = declared_with(
         &[
-            ("preinst", "#!/bin/sh\ndpkg-divert --package sample --rename --divert /usr/bin/other.orig --add /bin/other\n"),
+            (
+                "preinst",
+                "#!/bin/sh\ndpkg-divert --package sample --rename --divert /usr/bin/other.orig --add /bin/other\n",
+            ),
             (
                 "postinst",
                 "#!/bin/sh\nfor i in one two; do\n update-alternatives --install /usr/bin/$i $i /usr/lib/sample/$i 50 \\\n  --slave /usr/share/man/man1/$i.1.gz $i.1.gz /usr/share/man/man1/sample-$i.1.gz\ndone\n",
@@ -126,8 +134,14 @@ fn alternatives_and_diversions() {
 #[test]
 fn payload_that_declares() {
     let items = [
-        file("./usr/lib/sysusers.d/sample.conf", "u sample - \"Sample daemon\" /var/lib/sample\ng extra 123\nm sample extra\nu root 0 - /root\n"),
-        file("./usr/lib/tmpfiles.d/sample.conf", "# comment\nd /run/sample 0750 sample adm -\nL /etc/sample - - - - /usr/share/sample\nr! /run/old\nd /run/%i\n"),
+        file(
+            "./usr/lib/sysusers.d/sample.conf",
+            "u sample - \"Sample daemon\" /var/lib/sample\ng extra 123\nm sample extra\nu root 0 - /root\n",
+        ),
+        file(
+            "./usr/lib/tmpfiles.d/sample.conf",
+            "# comment\nd /run/sample 0750 sample adm -\nL /etc/sample - - - - /usr/share/sample\nr! /run/old\nd /run/%i\n",
+        ),
     ];
     let declared = declared_with(&[], &items);
     assert_eq!(declared.tier(), &ScriptTier::Declared);
@@ -160,7 +174,11 @@ fn what_is_not_understood_is_named_by_line() {
 
 #[test]
 fn a_script_without_end_ends() {
-    for script in ["f() { f; f; }\nf", "while true; do :; done", "for a in 1 2 3 4 5 6 7 8 9; do for b in 1 2 3 4 5 6 7 8 9; do for c in 1 2 3 4 5 6 7 8 9; do for d in 1 2 3 4 5 6 7 8 9; do for e in 1 2 3 4 5 6 7 8 9; do :; done; done; done; done; done"] {
+    for script in [
+        "f() { f; f; }\nf",
+        "while true; do :; done",
+        "for a in 1 2 3 4 5 6 7 8 9; do for b in 1 2 3 4 5 6 7 8 9; do for c in 1 2 3 4 5 6 7 8 9; do for d in 1 2 3 4 5 6 7 8 9; do for e in 1 2 3 4 5 6 7 8 9; do :; done; done; done; done; done",
+    ] {
         let _ = postinst(script);
     }
     let deep = "(".repeat(5000) + &")".repeat(5000);

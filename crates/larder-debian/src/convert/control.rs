@@ -55,7 +55,10 @@ impl Control {
     /// A field's comma parts, blanks normalised; empty parts are left out.
     pub fn list(&self, field: &str) -> Vec<String> {
         let parts = self.get(field).unwrap_or_default().split(',');
-        parts.map(|part| part.split_ascii_whitespace().collect::<Vec<_>>().join(" ")).filter(|p| !p.is_empty()).collect()
+        parts
+            .map(|part| part.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+            .filter(|p| !p.is_empty())
+            .collect()
     }
 
     /// The source package and its version, which are the package's own where the field doesn't say otherwise.
@@ -70,11 +73,8 @@ impl Control {
 
     /// Compares name, version and architecture with the index's.
     pub(super) fn check(&self, expected: &Expected<'_>) -> Result<(), DebError> {
-        let wanted = [
-            ("Package", expected.package),
-            ("Version", expected.version),
-            ("Architecture", expected.architecture),
-        ];
+        let wanted =
+            [("Package", expected.package), ("Version", expected.version), ("Architecture", expected.architecture)];
         for (field, wanted) in wanted {
             let found = self.get(field).unwrap_or_default();
             if found != wanted {

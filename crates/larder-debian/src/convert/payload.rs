@@ -164,7 +164,9 @@ impl Payload {
 fn is_declarative(path: &TreePath) -> bool {
     let path = path.as_bytes();
     let below = |folder: &[u8], suffix: &[u8]| path.starts_with(folder) && path.ends_with(suffix);
-    below(b"usr/lib/sysusers.d/", b".conf") || below(b"usr/lib/tmpfiles.d/", b".conf") || below(b"usr/share/php", b".ini")
+    below(b"usr/lib/sysusers.d/", b".conf")
+        || below(b"usr/lib/tmpfiles.d/", b".conf")
+        || below(b"usr/share/php", b".ini")
 }
 
 /// Strips `./` and a directory's slash, and moves what lies below an alias.

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use larder_store::{Sha256Digest, TreePath};
 use larder_store::name::NameError;
 use larder_store::path::PathError;
 use larder_store::tree::TreeError;
+use larder_store::{Sha256Digest, TreePath};
 use thiserror::Error;
 
 /// Why a `.deb` was refused. It names what is wrong in the file; who asked for the file adds which it was.

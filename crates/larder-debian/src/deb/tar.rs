@@ -205,7 +205,8 @@ impl Raw<'_> {
 
     /// Compares checksum and magic.
     fn check(&self) -> Result<(), DebError> {
-        let sum: u64 = self.block.iter().enumerate().map(|(i, &b)| if (148..156).contains(&i) { 32 } else { b.into() }).sum();
+        let sum: u64 =
+            self.block.iter().enumerate().map(|(i, &b)| if (148..156).contains(&i) { 32 } else { b.into() }).sum();
         if self.number(148..156)? != Some(sum) {
             return Err(self.malformed("a header's checksum is wrong"));
         }

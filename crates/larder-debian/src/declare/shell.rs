@@ -67,11 +67,32 @@ pub(super) enum Node {
     Or(Box<Self>, Box<Self>),
     Not(Box<Self>),
     Pipeline(Vec<Self>),
-    If { condition: Box<Self>, then: Box<Self>, otherwise: Option<Box<Self>> },
-    Case { word: Word, arms: Vec<(Vec<Word>, Self)> },
-    For { variable: String, words: Option<Vec<Word>>, body: Box<Self> },
-    While { condition: Box<Self>, body: Box<Self> },
-    Function { name: String, body: Box<Self> },
+    If {
+        condition: Box<Self>,
+        then: Box<Self>,
+        otherwise: Option<Box<Self>>,
+    },
+    Case {
+        word: Word,
+        arms: Vec<(Vec<Word>, Self)>,
+    },
+    For {
+        variable: String,
+        words: Option<Vec<Word>>,
+        body: Box<Self>,
+    },
+    While {
+        condition: Box<Self>,
+        body: Box<Self>,
+    },
+    Function {
+        name: String,
+        body: Box<Self>,
+    },
     /// A group or subshell with redirections.
-    Redirected { line: usize, body: Box<Self>, redirects: Vec<Redirect> },
+    Redirected {
+        line: usize,
+        body: Box<Self>,
+        redirects: Vec<Redirect>,
+    },
 }

@@ -251,7 +251,13 @@ impl TableEntry {
             }
             followers.sort();
             let (link, path) = (at(&alternative.link)?, at(&alternative.path)?);
-            let rule = AlternativeRule { name: alternative.name.clone(), link, path, priority: alternative.priority, followers };
+            let rule = AlternativeRule {
+                name: alternative.name.clone(),
+                link,
+                path,
+                priority: alternative.priority,
+                followers,
+            };
             effects.alternatives.insert((rule.name.clone(), rule.path.clone()), rule);
         }
         effects.shells.clone_from(&self.shells);

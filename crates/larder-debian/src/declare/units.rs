@@ -100,7 +100,9 @@ fn tmpfile(row: &[String], tree: &Tree, effects: &mut Effects) -> Option<()> {
         return None;
     }
     let path = tree_path(path)?;
-    if tree.get(path.as_bytes()).is_some() && !matches!(kind.trim_end_matches(['!', '-', '=', '~', '^', '$', '+']), "d" | "D") {
+    if tree.get(path.as_bytes()).is_some()
+        && !matches!(kind.trim_end_matches(['!', '-', '=', '~', '^', '$', '+']), "d" | "D")
+    {
         return None;
     }
     let made = match kind.trim_end_matches(['!', '-', '=', '~', '^', '$']) {

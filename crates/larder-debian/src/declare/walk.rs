@@ -73,7 +73,12 @@ pub(super) struct Walk<'a> {
 }
 
 /// Follows a script; effects are added, and what was not understood is returned.
-pub(super) fn follow(subject: Subject<'_>, script: &'static str, text: &[u8], effects: &mut Effects) -> BTreeSet<String> {
+pub(super) fn follow(
+    subject: Subject<'_>,
+    script: &'static str,
+    text: &[u8],
+    effects: &mut Effects,
+) -> BTreeSet<String> {
     let one = |reason: String| BTreeSet::from([reason]);
     let Ok(text) = std::str::from_utf8(text) else { return one(format!("{script} is not text")) };
     let interpreter = text.lines().next().unwrap_or_default();
@@ -328,7 +333,9 @@ impl Walk<'_> {
             "exit" => (None, Flow::Exit(exit_status(&words))),
             "return" => (exit_status(&words), Flow::Return(exit_status(&words))),
             "break" | "continue" => (Some(true), Flow::Break),
-            "command" | "exec" | "env" if words.first().is_some_and(|w| !w.as_deref().unwrap_or("-").starts_with('-')) => {
+            "command" | "exec" | "env"
+                if words.first().is_some_and(|w| !w.as_deref().unwrap_or("-").starts_with('-')) =>
+            {
                 let again = words.remove(0).unwrap_or_default();
                 (self.command(&again, &words), Flow::Next)
             }

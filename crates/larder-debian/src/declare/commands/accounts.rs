@@ -6,13 +6,13 @@ use crate::declare::walk::{Status, Value, Walk};
 
 /// The users and groups of base-passwd, which every system has.
 pub(in crate::declare) const USERS: &[&str] = &[
-    "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data", "backup",
-    "list", "irc", "_apt", "nobody",
+    "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data",
+    "backup", "list", "irc", "_apt", "nobody",
 ];
 pub(in crate::declare) const GROUPS: &[&str] = &[
-    "root", "daemon", "bin", "sys", "adm", "tty", "disk", "lp", "mail", "news", "uucp", "man", "proxy", "kmem", "dialout",
-    "fax", "voice", "cdrom", "floppy", "tape", "sudo", "audio", "dip", "www-data", "backup", "operator", "list", "irc",
-    "src", "shadow", "utmp", "video", "sasl", "plugdev", "staff", "games", "users", "nogroup",
+    "root", "daemon", "bin", "sys", "adm", "tty", "disk", "lp", "mail", "news", "uucp", "man", "proxy", "kmem",
+    "dialout", "fax", "voice", "cdrom", "floppy", "tape", "sudo", "audio", "dip", "www-data", "backup", "operator",
+    "list", "irc", "src", "shadow", "utmp", "video", "sasl", "plugdev", "staff", "games", "users", "nogroup",
 ];
 
 const NO_SHELL: &str = "/usr/sbin/nologin";
@@ -57,7 +57,8 @@ impl Walk<'_> {
             self.not_understood(command, words);
             return None;
         };
-        let is_group = command.starts_with("group") || command == "addgroup" || (asked.with_group && !asked.system && is_debian);
+        let is_group =
+            command.starts_with("group") || command == "addgroup" || (asked.with_group && !asked.system && is_debian);
         match asked.operands.as_slice() {
             [name] if is_group => self.add_group(name, asked.id),
             [name] => {
@@ -128,9 +129,22 @@ fn asked(words: &[&str], is_debian: bool, command: &str) -> Option<Asked> {
         let mut value = || inline.map(str::to_owned).or_else(|| words.next().map(str::to_owned));
         match option {
             "--system" | "-r" => asked.system = true,
-            "--quiet" | "-q" | "--disabled-login" | "--disabled-password" | "--force-badname" | "--allow-badname"
-            | "--allow-bad-names" | "--allow-all-names" | "-f" | "--force" | "-o" | "--non-unique" | "-N" | "--no-user-group"
-            | "-l" | "--no-log-init" => {}
+            "--quiet"
+            | "-q"
+            | "--disabled-login"
+            | "--disabled-password"
+            | "--force-badname"
+            | "--allow-badname"
+            | "--allow-bad-names"
+            | "--allow-all-names"
+            | "-f"
+            | "--force"
+            | "-o"
+            | "--non-unique"
+            | "-N"
+            | "--no-user-group"
+            | "-l"
+            | "--no-log-init" => {}
             "--group" if command == "adduser" && inline.is_none() => asked.with_group = true,
             "-U" | "--user-group" => asked.with_group = true,
             "--home" | "-d" | "--home-dir" | "-b" => asked.home = Some(value()?),

@@ -88,7 +88,9 @@ impl Walk<'_> {
 
     /// Changes the attributes of a node that exists.
     pub(super) fn change(&mut self, path: &str, change: impl FnOnce(&mut Node)) -> bool {
-        let Some(node) = tree_path(path).and_then(|path| self.effects.at(&path, self.subject.tree)) else { return false };
+        let Some(node) = tree_path(path).and_then(|path| self.effects.at(&path, self.subject.tree)) else {
+            return false;
+        };
         change(node);
         true
     }

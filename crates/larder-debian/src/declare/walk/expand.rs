@@ -62,13 +62,19 @@ impl Walk<'_> {
                     Some(value) => {
                         let mut pieces = value.split_ascii_whitespace().peekable();
                         if value.starts_with([' ', '\t', '\n']) && field.begun {
-                            self.finish(std::mem::replace(&mut field, Field { known: true, ..Field::default() }), fields);
+                            self.finish(
+                                std::mem::replace(&mut field, Field { known: true, ..Field::default() }),
+                                fields,
+                            );
                         }
                         while let Some(piece) = pieces.next() {
                             field.begun = true;
                             field.text.push_str(piece);
                             if pieces.peek().is_some() || value.ends_with([' ', '\t', '\n']) {
-                                self.finish(std::mem::replace(&mut field, Field { known: true, ..Field::default() }), fields);
+                                self.finish(
+                                    std::mem::replace(&mut field, Field { known: true, ..Field::default() }),
+                                    fields,
+                                );
                             }
                         }
                     }

@@ -8,8 +8,18 @@ use crate::declare::effects::{Made, tree_path};
 
 /// Folders that many packages share: what isn't the package's own there may still exist.
 const SHARED: [&str; 12] = [
-    "etc/default", "etc/init.d", "etc/cron.d", "etc/cron.daily", "etc/logrotate.d", "etc/profile.d", "etc/ssl/certs",
-    "var/lib", "var/log", "var/cache", "var/spool", "var/www",
+    "etc/default",
+    "etc/init.d",
+    "etc/cron.d",
+    "etc/cron.daily",
+    "etc/logrotate.d",
+    "etc/profile.d",
+    "etc/ssl/certs",
+    "var/lib",
+    "var/log",
+    "var/cache",
+    "var/spool",
+    "var/www",
 ];
 
 /// Deep folders that many packages share.
