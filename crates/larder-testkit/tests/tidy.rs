@@ -2,6 +2,8 @@
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
+#[path = "tidy/dependencies.rs"]
+mod dependencies;
 #[path = "tidy/docs.rs"]
 mod docs;
 #[path = "tidy/sources.rs"]

@@ -1,0 +1,57 @@
+//! Dependencies are chosen, not met.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::{none, root, text};
+
+/// How many crates of others may be in the program and its tests. Raise it in the commit that needs it, and say why there.
+const BUDGET: usize = 340;
+
+/// The crates of others that are built here.
+fn dependencies() -> Vec<Value> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--offline", "--locked"])
+        .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
+        .current_dir(root())
+        .output()
+        .expect("cargo");
+    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let nodes = metadata["resolve"]["nodes"].as_array().expect("nodes");
+    let used: BTreeSet<_> = nodes.iter().filter_map(|node| node["id"].as_str()).collect();
+    let packages = metadata["packages"].as_array().expect("packages").iter();
+    let others = packages.filter(|package| !package["source"].is_null());
+    others.filter(|package| package["id"].as_str().is_some_and(|id| used.contains(id))).cloned().collect()
+}
+
+#[test]
+fn there_are_no_more_than_agreed() {
+    let count = dependencies().len();
+    assert!(count <= BUDGET, "{count} dependencies, {BUDGET} agreed: `cargo tree` says which came in, and with whom");
+}
+
+#[test]
+fn licences_are_allowed() {
+    let rules = text(Path::new("deny.toml")).expect("deny.toml");
+    let quoted = |list: &str| list.split('"').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>();
+    let allowed = rules.split("\nallow = [").nth(1).and_then(|rest| rest.split(']').next()).map(quoted).expect("allow");
+    let exceptions = rules.split("\nexceptions = [").nth(1).unwrap_or_default();
+    let mut problems = Vec::new();
+    for package in dependencies() {
+        let (name, licence) =
+            (package["name"].as_str().unwrap_or_default(), package["license"].as_str().unwrap_or_default());
+        // One of the alternatives must be allowed with all that it joins; `cargo deny` reads the finer points.
+        let words = licence.replace(['(', ')'], " ").replace('/', " OR ");
+        let mut alternatives = words.split(" OR ").map(|alternative| alternative.split(" AND ").map(str::trim));
+        let is_fine = alternatives.any(|mut all| all.all(|one| allowed.contains(one)));
+        if !is_fine && !exceptions.contains(&format!("crate = \"{name}\"")) {
+            problems.push(format!("{name} is {licence:?}: deny.toml allows none of it"));
+        }
+    }
+    none(&problems);
+}
