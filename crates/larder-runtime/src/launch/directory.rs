@@ -46,6 +46,7 @@ impl Directory {
     /// Makes the directory, which must not exist, and takes its lock.
     pub(super) fn create(path: &Path) -> Result<Self, RuntimeError> {
         let containers = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(containers).map_err(RuntimeError::io("create", containers))?;
         let _guard = Guard::take(containers)?;
         make(path)?;
         let lock_path = path.join("lock");

@@ -4,6 +4,7 @@
 //! library falls back from calls that are newer than the list. The inner one answers EPERM to calls that are known and
 //! refused, some of them by their arguments. Where both refuse, the kernel takes the number of the one installed last.
 
+mod search;
 mod table;
 
 use std::collections::BTreeMap;
@@ -46,16 +47,13 @@ pub(super) fn is_none(seccomp: &LinuxSeccomp) -> bool {
 
 fn build() -> Result<Vec<BpfProgram>, BackendError> {
     let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
-    let allowed: BTreeMap<i64, Vec<SeccompRule>> =
-        table::ALLOWED.iter().chain(table::ALLOWED_HERE).map(|&call| (call, Vec::new())).collect();
-    let outer =
-        SeccompFilter::new(allowed, SeccompAction::Errno(libc::ENOSYS as u32), SeccompAction::Allow, architecture)?;
+    let outer = search::program(table::ALLOWED.iter().chain(table::ALLOWED_HERE).copied());
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
         table::REFUSED.iter().chain(table::REFUSED_HERE).map(|&call| (call, Vec::new())).collect();
     refused.extend(refused_by_argument()?);
     let inner =
         SeccompFilter::new(refused, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32), architecture)?;
-    Ok(vec![outer.try_into()?, inner.try_into()?])
+    Ok(vec![outer, inner.try_into()?])
 }
 
 fn refused_by_argument() -> Result<Vec<(i64, Vec<SeccompRule>)>, BackendError> {
