@@ -7,14 +7,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
-use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Content, StoreError};
 use crate::needs::{self, Needs};
 use crate::refs::RefKind;
-use crate::store::{Found, GC_LOCK, Hold, Lock, Root, Store, digests, list, read_roots, remove_file};
+use crate::store::{Found, GC_LOCK, Hold, Lock, Root, Store, digests, list, read_roots, remove_file, temporary};
 use crate::{FileSet, FileSetDigest, ObjectDigest, TreeDigest};
 
 /// How to collect.
@@ -179,7 +178,7 @@ impl<'s> Sweep<'s> {
         }
         if !self.dry_run {
             for left in list(&self.store.tmp_dir())? {
-                remove_file(&left.path())?;
+                remove_any(&left.path())?;
             }
         }
         Ok(report)
@@ -228,7 +227,7 @@ impl<'s> Sweep<'s> {
         }
         for found in digests(&self.store.path("statements"))? {
             if !self.needs.filesets.contains_key(&FileSetDigest::from_bytes(found.digest)) {
-                remove_folder(&found.path)?;
+                remove_any(&found.path)?;
             }
         }
         Ok(())
@@ -243,7 +242,10 @@ impl<'s> Sweep<'s> {
                 continue;
             }
             if !self.dry_run {
-                remove_folder(&path)?;
+                // First out of sight in one step: half of a view must never be taken for a whole one.
+                let aside = temporary(&self.store.tmp_dir());
+                fs::rename(&path, &aside).map_err(StoreError::io("move away", &path))?;
+                remove_any(&aside)?;
             }
             report.views.push(key);
         }
@@ -300,9 +302,9 @@ fn importers_first<'d>(
     order
 }
 
-fn remove_folder(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path)(e)),
-        _ => Ok(()),
-    }
+/// Removes a file, or a folder with all that is in it.
+fn remove_any(path: &Path) -> Result<(), StoreError> {
+    let metadata = fs::symlink_metadata(path).map_err(StoreError::io("look at", path))?;
+    let removed = if metadata.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    removed.map_err(StoreError::io("remove", path))
 }

@@ -10,26 +10,25 @@ use larder_store::{FsckOptions, ObjectDigest, Store, StoreError};
 
 use crate::support::{CHILD_STORE, child, child_arguments, image, package, point, skip, store};
 
-/// Runs a test of this file in a process that a shell prepares; `prepare` may use `$STORE`. `None` where it can't be
-/// prepared here, which is said.
-fn prepared(wrapper: &[&str], prepare: &str, test: &str, root: &Path) -> Option<bool> {
+/// Runs a test of this file in a process that a shell prepares; `prepare` may use `$STORE`. Returns whether it could be
+/// prepared here; if not, says so.
+fn prepared(wrapper: &[&str], prepare: &str, test: &str, root: &Path) -> bool {
     let script = format!("{prepare} || exit 77; exec \"$0\" \"$@\"");
     let mut command = Command::new(wrapper[0]);
     command.args(&wrapper[1..]).args(["sh", "-c", &script]).arg(std::env::current_exe().expect("this program"));
     command.args(child_arguments(test)).env("STORE", root).env(CHILD_STORE, root);
-    let status = command.status();
-    match status.as_ref().map(|status| status.code()) {
-        Ok(Some(77)) | Err(_) => {
-            skip(test, format_args!("{prepare:?} doesn't work here"));
-            None
+    let output = command.output();
+    match output.as_ref().map(|output| output.status.code()) {
+        Ok(Some(0)) => return true,
+        Ok(Some(77)) | Err(_) => skip(test, format_args!("{prepare:?} doesn't work here")),
+        // `unshare` and `setpriv` say 1 when they may not; a failed test says 101.
+        Ok(Some(1)) => skip(test, format_args!("{wrapper:?} is not allowed here")),
+        Ok(code) => {
+            let said = output.as_ref().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+            panic!("{test} failed with {code:?}: {said:?}");
         }
-        // `unshare` and `setpriv` say 1 when they may not; so does a failed test, which then says 101.
-        Ok(Some(1)) => {
-            skip(test, format_args!("{wrapper:?} is not allowed here"));
-            None
-        }
-        Ok(code) => Some(code == Some(0)),
     }
+    false
 }
 
 fn example(store: &Store) {
@@ -60,17 +59,15 @@ fn child_on_a_small_disk() {
 #[test]
 fn a_file_that_may_not_grow_is_an_error_and_leaves_nothing() {
     let (_folder, store) = store();
-    let limited = prepared(&["env"], "trap '' XFSZ && ulimit -f 512", "limits::child_on_a_small_disk", store.root());
-    assert_eq!(limited, Some(true));
+    let prepare = "trap '' XFSZ && ulimit -f 512";
+    assert!(prepared(&["env"], prepare, "limits::child_on_a_small_disk", store.root()));
 }
 
 #[test]
 fn a_full_disk_is_an_error_and_leaves_nothing_needs_root() {
     let (_folder, store) = store();
     let mount = "mount -t tmpfs -o size=1m tmpfs \"$STORE\"";
-    if let Some(passed) = prepared(&["unshare", "-m"], mount, "limits::child_on_a_small_disk", store.root()) {
-        assert!(passed);
-    }
+    prepared(&["unshare", "-m"], mount, "limits::child_on_a_small_disk", store.root());
 }
 
 /// Runs where the store can be read and not written.
@@ -105,9 +102,7 @@ fn read_only_media_are_read_needs_root() {
     let (_folder, store) = store();
     example(&store);
     let mount = "mount --bind \"$STORE\" \"$STORE\" && mount -o remount,ro,bind \"$STORE\"";
-    if let Some(passed) = prepared(&["unshare", "-m"], mount, "limits::child_may_only_read", store.root()) {
-        assert!(passed);
-    }
+    prepared(&["unshare", "-m"], mount, "limits::child_may_only_read", store.root());
 }
 
 /// The user `nobody` where this is root, this user otherwise.
@@ -132,11 +127,10 @@ fn another_users_store_is_read() {
     for entry in [store.objects_dir(), store.root().to_owned()] {
         set_modes(&entry, 0o555);
     }
-    let passed = prepared(ordinary_user(), "true", "limits::child_may_only_read", store.root());
+    prepared(ordinary_user(), "true", "limits::child_may_only_read", store.root());
     for entry in [store.root().to_owned(), store.objects_dir()] {
         set_modes(&entry, 0o755);
     }
-    assert!(passed.unwrap_or(true));
 }
 
 /// Runs where the store can't be read.
@@ -154,9 +148,8 @@ fn an_unreadable_store_is_an_error() {
     let (folder, store) = store();
     set_modes(folder.path(), 0o755);
     set_modes(store.root(), 0o000);
-    let passed = prepared(ordinary_user(), "true", "limits::child_may_not_read", store.root());
+    prepared(ordinary_user(), "true", "limits::child_may_not_read", store.root());
     set_modes(store.root(), 0o755);
-    assert!(passed.unwrap_or(true));
 }
 
 #[test]
