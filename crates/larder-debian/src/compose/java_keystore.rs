@@ -1,7 +1,7 @@
 //! The composer `java-keystore`: `/etc/ssl/certs/java/cacerts`, as the hook of ca-certificates-java would have made
 //! it.
 //!
-//! Active where that package's hook is. It holds what [`ca_certificates`](super::ca_certificates) trusts, under
+//! Active where that package's hook is. It holds what [`ca_certificates`] trusts, under
 //! Debian's aliases (`debian:` and the name of the link, in lower case), with the customary password `changeit`.
 //!
 //! The format is JKS version 2, which every Java since 1.2 reads (source: OpenJDK's

@@ -3,7 +3,7 @@
 //!
 //! Which directories: those of `/etc/ld.so.conf`, in its order, then Debian's built-in ones; a directory reached by
 //! two names counts under the first. In each, files and links named like libraries are read, and of those with one
-//! soname the newest file stays (`ldconfig` of glibc 2.36; the format is in [`format`]). `glibc-hwcaps`
+//! soname the newest file stays (`ldconfig` of glibc 2.36; the format is in [`mod@format`]). `glibc-hwcaps`
 //! subdirectories are honoured; the older hardware subdirectories, which glibc 2.37 dropped and no Debian package
 //! uses, are not.
 //!

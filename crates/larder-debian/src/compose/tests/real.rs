@@ -6,7 +6,7 @@ use super::*;
 fn tool(test: &str, name: &str) -> Option<PathBuf> {
     let found = ["/usr/sbin", "/usr/bin", "/sbin"].iter().map(|d| Path::new(d).join(name)).find(|p| p.exists());
     if found.is_none() {
-        skip(test, &format!("{name} isn't installed"));
+        skip(test, format!("{name} isn't installed"));
     }
     found
 }
