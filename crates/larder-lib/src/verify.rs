@@ -398,6 +398,9 @@ impl fmt::Display for Reason {
                 write!(f, "its interpreter {interpreter} is left out by base = \"none\"")
             }
             Self::WrongInterpreter { interpreter } => write!(f, "its interpreter {interpreter} can't run it"),
+            Self::Program { program } if program.contains('/') => {
+                write!(f, "it asks env for {program}, which isn't in the image")
+            }
             Self::Program { program } => write!(f, "it asks env for {program}, which isn't on PATH"),
             Self::Library { library, elsewhere: None } => write!(f, "it needs {library}, which isn't in the image"),
             Self::Library { library, elsewhere: Some(place) } => {
