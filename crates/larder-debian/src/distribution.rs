@@ -53,12 +53,7 @@ impl Distribution {
     /// # Errors
     /// No mirror or keyring, a release file that is refused, an index that differs from what is signed, a mirror that
     /// can't be reached when it must be. What was cached before is then still there.
-    pub fn open(
-        config: &Config,
-        suite: &str,
-        refresh: Refresh,
-        progress: &dyn Progress,
-    ) -> Result<Self, DebianError> {
+    pub fn open(config: &Config, suite: &str, refresh: Refresh, progress: &dyn Progress) -> Result<Self, DebianError> {
         check_name(suite)?;
         let opener = Opener::new(config, refresh, progress);
         let part = if suite.ends_with("-security") { Part::Security } else { Part::Main };
@@ -77,10 +72,8 @@ impl Distribution {
         let results: Vec<Result<Found, DebianError>> = thread::scope(|scope| {
             let opener = &opener;
             let main = scope.spawn(move || opener.indexes(*main, Need::Required));
-            let others: Vec<_> = wanted
-                .iter()
-                .map(|(name, part)| scope.spawn(move || opener.suite(name, *part)))
-                .collect();
+            let others: Vec<_> =
+                wanted.iter().map(|(name, part)| scope.spawn(move || opener.suite(name, *part))).collect();
             std::iter::once(main)
                 .chain(others)
                 .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

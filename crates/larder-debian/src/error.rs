@@ -127,7 +127,9 @@ pub enum DebianError {
     },
 
     /// A file whose announced size differs from the listed one.
-    #[error("{url} has another size than the signed index lists: expected {expected} bytes, the mirror offers {offered}")]
+    #[error(
+        "{url} has another size than the signed index lists: expected {expected} bytes, the mirror offers {offered}"
+    )]
     WrongSize {
         /// The address.
         url: String,

@@ -46,11 +46,7 @@ impl Default for Retry {
 ///
 /// # Errors
 /// The first failure; what arrived until then stays in the cache and is resumed the next time.
-pub fn fetch_all(
-    config: &Config,
-    files: &[ArchiveFile],
-    progress: &dyn Progress,
-) -> Result<Vec<PathBuf>, DebianError> {
+pub fn fetch_all(config: &Config, files: &[ArchiveFile], progress: &dyn Progress) -> Result<Vec<PathBuf>, DebianError> {
     let paths = Mutex::new(vec![PathBuf::new(); files.len()]);
     fetch_each(config, files, progress, &|number, path| {
         if let Some(slot) = paths.lock().unwrap_or_else(PoisonError::into_inner).get_mut(number) {

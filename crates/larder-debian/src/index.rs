@@ -85,7 +85,8 @@ impl Index {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         (0..self.layout.names.count).filter_map(|number| {
             let entry = self.layout.names.entry(&self.map, number)?;
-            let used = layout::word(entry, 2)? > layout::word(entry, 1)? || layout::word(entry, 4)? > layout::word(entry, 3)?;
+            let used =
+                layout::word(entry, 2)? > layout::word(entry, 1)? || layout::word(entry, 4)? > layout::word(entry, 3)?;
             let name = layout::word(entry, 0)?;
             used.then(|| self.string(name))
         })

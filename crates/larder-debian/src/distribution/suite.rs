@@ -109,7 +109,14 @@ struct Verified {
 
 impl<'a> Opener<'a> {
     pub(super) fn new(config: &'a Config, refresh: Refresh, progress: &'a dyn Progress) -> Self {
-        Self { config, transport: Transport::new(config), refresh, progress, keyrings: Mutex::default(), down: Mutex::default() }
+        Self {
+            config,
+            transport: Transport::new(config),
+            refresh,
+            progress,
+            keyrings: Mutex::default(),
+            down: Mutex::default(),
+        }
     }
 
     fn keyring(&self, name: &str, places: &[KeySource]) -> Result<Arc<Keyring>, DebianError> {
@@ -227,12 +234,17 @@ impl<'a> Opener<'a> {
                 Ok((release, bytes, fresh)) => {
                     let verified = Verified { release, mirror: mirror.url.clone() };
                     let mut found = suite(place, name, verified, fresh.checked);
-                    let previous = cached.filter(|_| usable).map(|cached| Box::new(suite(place, name, cached, state.checked)));
+                    let previous =
+                        cached.filter(|_| usable).map(|cached| Box::new(suite(place, name, cached, state.checked)));
                     found.pending = Some(Pending { folder, bytes, state: fresh, previous, _lock: lock });
                     return Ok(Found::Suite(Box::new(found)));
                 }
                 // A refusal is final: going on to another mirror would let one that is attacked pass unseen.
-                Err(error @ (DebianError::Release { .. } | DebianError::NoKeyring { .. } | DebianError::BadKeyring { .. })) => {
+                Err(
+                    error @ (DebianError::Release { .. }
+                    | DebianError::NoKeyring { .. }
+                    | DebianError::BadKeyring { .. }),
+                ) => {
                     return Err(error);
                 }
                 Err(error) => {
@@ -306,7 +318,12 @@ impl<'a> Opener<'a> {
         };
         self.progress.note(&format!("{name} is not read: {reason}"));
         let checked = seconds(self.config.now);
-        folder.write_state(&State { mirror: mirror.clone(), checked, absent: Some(reason.clone()), ..State::default() })?;
+        folder.write_state(&State {
+            mirror: mirror.clone(),
+            checked,
+            absent: Some(reason.clone()),
+            ..State::default()
+        })?;
         Ok(Found::Absent(AbsentSuite { suite: name.to_owned(), reason }))
     }
 
@@ -344,12 +361,7 @@ impl<'a> Opener<'a> {
     }
 
     /// Reads a release file; no bytes when it is unchanged.
-    fn read(
-        &self,
-        url: &str,
-        known: &Validators,
-        most: u32,
-    ) -> Result<(Option<Vec<u8>>, Validators), DebianError> {
+    fn read(&self, url: &str, known: &Validators, most: u32) -> Result<(Option<Vec<u8>>, Validators), DebianError> {
         let mut pause = self.config.retry.pause;
         let mut attempts = 0;
         loop {
@@ -360,12 +372,20 @@ impl<'a> Opener<'a> {
                 Err(Failure::Status(status @ (404 | 410))) => {
                     return Err(DebianError::Missing { url: url.to_owned(), status });
                 }
-                Err(Failure::Status(status @ (408 | 429 | 500..=599))) => format!("the mirror answered with status {status}"),
+                Err(Failure::Status(status @ (408 | 429 | 500..=599))) => {
+                    format!("the mirror answered with status {status}")
+                }
                 Err(Failure::Status(status)) => return Err(DebianError::Refused { url: url.to_owned(), status }),
                 Err(Failure::Passing(problem)) => problem,
             };
             if attempts >= most.max(1) {
-                return Err(DebianError::Unreachable { url: url.to_owned(), problem, attempts, received: 0, total: None });
+                return Err(DebianError::Unreachable {
+                    url: url.to_owned(),
+                    problem,
+                    attempts,
+                    received: 0,
+                    total: None,
+                });
             }
             thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_secs(10));
@@ -413,7 +433,8 @@ impl<'a> Opener<'a> {
                 if self.refresh != Refresh::Always =>
             {
                 let Some(previous) = pending.previous else { return Err(error) };
-                self.progress.note(&format!("{name} is used as it was cached, because its lists did not come: {error}"));
+                self.progress
+                    .note(&format!("{name} is used as it was cached, because its lists did not come: {error}"));
                 self.open_indexes(*previous, need)
             }
             (Err(error), _) => Err(error),
@@ -464,7 +485,9 @@ fn host(url: &str) -> &str {
 
 fn suite(place: &Place, name: &str, verified: Verified, checked: u64) -> Suite {
     let mut mirrors = vec![verified.mirror];
-    mirrors.extend(place.mirrors.iter().map(|mirror| mirror.url.clone()).filter(|url| *url != mirrors[0]).collect::<Vec<_>>());
+    mirrors.extend(
+        place.mirrors.iter().map(|mirror| mirror.url.clone()).filter(|url| *url != mirrors[0]).collect::<Vec<_>>(),
+    );
     Suite {
         name: name.to_owned(),
         release: verified.release,

@@ -112,11 +112,10 @@ fn the_suites_are_joined() {
     assert_eq!((file.suite.as_str(), file.version.as_str()), ("bookworm-security", "1.0+deb12u1"));
     assert!(file.urls[0].starts_with(&format!("{}-security/pool/", setup.server.url())), "{:?}", file.urls);
     let evidence = distribution.evidence();
-    assert_eq!(evidence.suites.iter().map(|suite| suite.suite.as_str()).collect::<Vec<_>>(), [
-        "bookworm",
-        "bookworm-updates",
-        "bookworm-security"
-    ]);
+    assert_eq!(
+        evidence.suites.iter().map(|suite| suite.suite.as_str()).collect::<Vec<_>>(),
+        ["bookworm", "bookworm-updates", "bookworm-security"]
+    );
     assert_eq!(evidence.suites[2].release, file.release);
     assert_eq!(evidence.suites[2].indexes, [file.index]);
     assert_eq!(file.signer, setup.archive.key().fingerprint());
@@ -146,7 +145,10 @@ fn an_open_distribution_asks_the_mirror_only_when_it_should() {
     setup.config.now += 2 * Duration::from_secs(3600);
     setup.open(HOUR).unwrap();
     let again = setup.requests();
-    assert!(again.len() == 3 && again.iter().all(|(path, status)| path.ends_with("InRelease") && *status == 304), "{again:?}");
+    assert!(
+        again.len() == 3 && again.iter().all(|(path, status)| path.ends_with("InRelease") && *status == 304),
+        "{again:?}"
+    );
     setup.open(HOUR).unwrap();
     assert_eq!(setup.requests(), []);
     setup.server.without_validators();
@@ -316,7 +318,10 @@ fn missing_updates_and_security_are_noted_but_must_not_go_missing() {
     let mut bare = setup(content().without_updates().without_security());
     let (result, notes) = bare.noted(HOUR);
     let absent = result.unwrap().evidence().absent;
-    assert_eq!(absent.iter().map(|each| each.suite.as_str()).collect::<Vec<_>>(), ["bookworm-updates", "bookworm-security"]);
+    assert_eq!(
+        absent.iter().map(|each| each.suite.as_str()).collect::<Vec<_>>(),
+        ["bookworm-updates", "bookworm-security"]
+    );
     assert!(absent[1].reason.starts_with("no mirror is configured for it"), "{absent:?}");
     assert_eq!(notes.len(), 2);
     let _ = bare.requests();

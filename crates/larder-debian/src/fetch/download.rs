@@ -173,7 +173,9 @@ impl Part {
                     self.reset()?;
                     "the mirror has no such range".to_owned()
                 }
-                Err(Failure::Status(status @ (408 | 429 | 500..=599))) => format!("the mirror answered with status {status}"),
+                Err(Failure::Status(status @ (408 | 429 | 500..=599))) => {
+                    format!("the mirror answered with status {status}")
+                }
                 Err(Failure::Status(status @ (404 | 410))) => {
                     return Err(DebianError::Missing { url: url.to_owned(), status });
                 }

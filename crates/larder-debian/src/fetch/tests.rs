@@ -42,7 +42,8 @@ fn setup(debs: u64) -> Setup {
 impl Setup {
     fn files(&self) -> Vec<ArchiveFile> {
         use larder_solver::Universe as _;
-        let distribution = Distribution::open(&self.config, "bookworm", Refresh::IfOlder(Duration::from_secs(60)), &Silent).unwrap();
+        let distribution =
+            Distribution::open(&self.config, "bookworm", Refresh::IfOlder(Duration::from_secs(60)), &Silent).unwrap();
         let names: Vec<String> = distribution.names().into_iter().map(str::to_owned).collect();
         let files = names.iter().map(|name| distribution.archive_file(distribution.candidates(name)[0])).collect();
         let _ = self.server.take_requests();
@@ -377,7 +378,8 @@ fn a_killed_process_leaves_a_part_that_is_resumed() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let names: Vec<_> = fs::read_dir(setup.cache.path().join("debs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let names: Vec<_> =
+        fs::read_dir(setup.cache.path().join("debs")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(names, [setup.part(file)]);
     let kept = have();
     setup.server.heal();

@@ -105,7 +105,8 @@ impl Transport {
                 .ok_or_else(|| Failure::Passing("the mirror sent a range without saying which".to_owned()))?,
             _ => return Err(Failure::Status(status.as_u16())),
         };
-        let validators = Validators { etag: text(headers, &header::ETAG), modified: text(headers, &header::LAST_MODIFIED) };
+        let validators =
+            Validators { etag: text(headers, &header::ETAG), modified: text(headers, &header::LAST_MODIFIED) };
         Ok(Reply::Body(Body { reader: Box::new(response), start, total, validators }))
     }
 }

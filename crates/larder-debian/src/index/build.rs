@@ -29,11 +29,8 @@ pub(crate) fn build(compressed: &Path, url: &str, list: &Sha256Digest, to: &Path
     let mut reader = Reader::new(BufReader::with_capacity(1 << 17, Limited { inner: decoded, left: MAX_LIST }));
     let mut builder = Builder::new();
     let mut stanza = Stanza::default();
-    let syntax = |line: usize, problem: &str| DebianError::Syntax {
-        place: url.to_owned(),
-        line,
-        problem: problem.to_owned(),
-    };
+    let syntax =
+        |line: usize, problem: &str| DebianError::Syntax { place: url.to_owned(), line, problem: problem.to_owned() };
     loop {
         match reader.next(&mut stanza) {
             Ok(false) => break,
@@ -166,7 +163,8 @@ impl Builder {
         let size: u64 = stanza.get("Size").parse().map_err(|_| "the Size is not a number")?;
         words[Field::SizeLow as usize] = (size & 0xffff_ffff) as u32;
         words[Field::SizeHigh as usize] = (size >> 32) as u32;
-        let digest = *Sha256Digest::from_hex(stanza.get("SHA256")).map_err(|_| "the SHA256 is not a digest")?.as_bytes();
+        let digest =
+            *Sha256Digest::from_hex(stanza.get("SHA256")).map_err(|_| "the SHA256 is not a digest")?.as_bytes();
         self.packages.push(Package { words, digest, provides });
         Ok(())
     }
@@ -206,7 +204,9 @@ impl Builder {
             let (from, to) = runs.get(name).copied().unwrap_or((0, 0));
             let first = entries.len();
             let begin = providers.partition_point(|(provided, _)| provided < name);
-            entries.extend(providers[begin..].iter().take_while(|(provided, _)| provided == name).map(|(_, number)| *number));
+            entries.extend(
+                providers[begin..].iter().take_while(|(provided, _)| provided == name).map(|(_, number)| *number),
+            );
             let count = |length: usize| u32::try_from(length).map_err(|_| "it has too many provides");
             for word in [*name, from, to, count(first)?, count(entries.len())?, *mention] {
                 body.extend_from_slice(&word.to_le_bytes());
@@ -250,7 +250,8 @@ fn check(stanza: &Stanza) -> Result<(), &'static str> {
         return Err("the stanza has no Architecture");
     }
     let path = stanza.get("Filename");
-    if path.split('/').any(|part| matches!(part, "" | "." | "..")) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if path.split('/').any(|part| matches!(part, "" | "." | "..")) || !path.bytes().all(|byte| byte.is_ascii_graphic())
+    {
         return Err("the stanza has no proper Filename");
     }
     Ok(())

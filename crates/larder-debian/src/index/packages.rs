@@ -4,9 +4,28 @@ use std::io::{self, BufRead};
 
 /// The fields of a stanza that are read, in the order in which they mention other packages.
 pub(super) const FIELDS: [&str; 22] = [
-    "Pre-Depends", "Depends", "Conflicts", "Breaks", "Recommends", "Suggests", "Replaces", "Enhances", "Provides",
-    "Package", "Version", "Architecture", "Multi-Arch", "Essential", "Priority", "Section", "Source", "Filename", "Size",
-    "SHA256", "Installed-Size", "Description",
+    "Pre-Depends",
+    "Depends",
+    "Conflicts",
+    "Breaks",
+    "Recommends",
+    "Suggests",
+    "Replaces",
+    "Enhances",
+    "Provides",
+    "Package",
+    "Version",
+    "Architecture",
+    "Multi-Arch",
+    "Essential",
+    "Priority",
+    "Section",
+    "Source",
+    "Filename",
+    "Size",
+    "SHA256",
+    "Installed-Size",
+    "Description",
 ];
 /// The fields before this one mention packages.
 pub(super) const MENTIONING: usize = 9;

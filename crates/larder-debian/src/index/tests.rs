@@ -24,7 +24,11 @@ fn make(folder: &Path, text: &str) -> Result<Index, DebianError> {
 fn sample() -> Vec<Deb> {
     vec![
         Deb::new("zsh", "5.9").depends("libc6 (>= 2.36), later | other").field("Suggests", "zsh-doc"),
-        Deb::new("libc6", "2.36-9").essential().priority("required").provides("libc6-2.36, libc (= 2)").multi_arch("same"),
+        Deb::new("libc6", "2.36-9")
+            .essential()
+            .priority("required")
+            .provides("libc6-2.36, libc (= 2)")
+            .multi_arch("same"),
         Deb::new("other", "1").provides("libc"),
         Deb::new("libc6", "2.37-1").architecture("all").conflicts("old:any"),
         Deb::new("other", "1"),
@@ -38,12 +42,17 @@ fn what_was_written_is_found() {
     assert_eq!(index.len(), 4);
     let versions: Vec<&str> = index.candidates("libc6").map(|number| index.package(number).version).collect();
     assert_eq!(versions, ["2.36-9", "2.37-1"]);
-    assert!(index.candidates("libc").is_empty() && index.candidates("").is_empty() && index.candidates("zzz").is_empty());
+    assert!(
+        index.candidates("libc").is_empty() && index.candidates("").is_empty() && index.candidates("zzz").is_empty()
+    );
     let providers: Vec<&str> = index.providers("libc").into_iter().map(|number| index.package(number).name).collect();
     assert_eq!(providers, ["libc6", "other"]);
     let [essential] = index.essential()[..] else { panic!() };
     let info = index.package(essential);
-    assert_eq!((info.name, info.priority, info.multi_arch, info.essential), ("libc6", Priority::Required, "same", true));
+    assert_eq!(
+        (info.name, info.priority, info.multi_arch, info.essential),
+        ("libc6", Priority::Required, "same", true)
+    );
     assert_eq!(index.location(essential).size, 4_294_967_298);
     assert_eq!(index.location(essential).sha256.hex(), "0".repeat(63) + "a");
     assert_eq!(index.location(essential).filename, "pool/x.deb");

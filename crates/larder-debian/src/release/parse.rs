@@ -99,7 +99,8 @@ fn date(text: &str) -> Option<u64> {
     let month = MONTHS.iter().position(|name| name == month)?;
     let (day, year) = (number(day, 1, 31)?, number(year, 1970, 9999)?);
     let mut clock = time.split(':');
-    let (hour, minute, second) = (number(clock.next()?, 0, 23)?, number(clock.next()?, 0, 59)?, number(clock.next()?, 0, 60)?);
+    let (hour, minute, second) =
+        (number(clock.next()?, 0, 23)?, number(clock.next()?, 0, 59)?, number(clock.next()?, 0, 60)?);
     if clock.next().is_some() {
         return None;
     }
@@ -181,7 +182,13 @@ mod tests {
         assert_eq!(date("Thu, 01 Jan 1970 00:00:00 UTC"), Some(0));
         assert_eq!(date("Thu, 29 Feb 2024 12:00:00 GMT"), Some(1_709_208_000));
         assert_eq!(date("Wed, 18 Nov 2026 22:17:43 +0000"), Some(1_795_040_263));
-        for wrong in ["", "18 Nov 2026", "Wed, 18 Nov 2026 22:17 UTC", "Wed, 32 Nov 2026 22:17:43 UTC", "Wed, 1 Foo 2026 1:1:1 UTC"] {
+        for wrong in [
+            "",
+            "18 Nov 2026",
+            "Wed, 18 Nov 2026 22:17 UTC",
+            "Wed, 32 Nov 2026 22:17:43 UTC",
+            "Wed, 1 Foo 2026 1:1:1 UTC",
+        ] {
             assert_eq!(date(wrong), None, "{wrong}");
         }
     }

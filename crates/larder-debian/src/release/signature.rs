@@ -59,7 +59,8 @@ fn read(bytes: &[u8], policy: &dyn Policy, time: SystemTime, helper: Helper<'_>)
 /// fields would take it for a part.
 fn check_frame(bytes: &[u8]) -> Result<(), ReleaseRefusal> {
     let malformed = |problem: &str| Err(ReleaseRefusal::Malformed { problem: problem.to_owned() });
-    let count = |marker: &[u8]| bytes.split(|byte| *byte == b'\n').filter(|line| line.trim_ascii_end() == marker).count();
+    let count =
+        |marker: &[u8]| bytes.split(|byte| *byte == b'\n').filter(|line| line.trim_ascii_end() == marker).count();
     match (count(BEGIN), count(SIGNATURE), count(END)) {
         (0, 0, 0) => return Err(ReleaseRefusal::NotSigned),
         (1, 1, 1) => {}
@@ -84,7 +85,8 @@ struct Helper<'a> {
 
 impl VerificationHelper for Helper<'_> {
     fn get_certs(&mut self, ids: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
-        let asked = |certificate: &&Cert| certificate.keys().any(|key| ids.iter().any(|id| id.aliases(key.key().key_handle())));
+        let asked =
+            |certificate: &&Cert| certificate.keys().any(|key| ids.iter().any(|id| id.aliases(key.key().key_handle())));
         Ok(self.keyring.certificates().iter().filter(asked).cloned().collect())
     }
 

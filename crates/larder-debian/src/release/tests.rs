@@ -51,7 +51,10 @@ fn a_wrong_key_is_named() {
     let other = Key::new();
     archive.resign("bookworm", &other, |text| text);
     let error = open(&archive).unwrap_err();
-    assert!(matches!(&error, ReleaseRefusal::WrongKey { signers, .. } if *signers == [other.fingerprint()]), "{error:?}");
+    assert!(
+        matches!(&error, ReleaseRefusal::WrongKey { signers, .. } if *signers == [other.fingerprint()]),
+        "{error:?}"
+    );
     assert!(error.to_string().contains(&archive.keyring().display().to_string()), "{error}");
 }
 
@@ -71,10 +74,14 @@ fn what_is_not_one_signed_text_is_refused() {
         ("text after", |text| text + "\nOrigin: Evil\n", "after the signature"),
         ("twice", |text| text.clone() + &text, "exactly one"),
         ("cut", |text| text[..text.len() - 60].to_owned(), "ends before"),
-        ("no signature inside", |text| {
-            let begin = text.find("-----BEGIN PGP SIGNATURE-----").unwrap();
-            format!("{}-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n", &text[..begin])
-        }, ""),
+        (
+            "no signature inside",
+            |text| {
+                let begin = text.find("-----BEGIN PGP SIGNATURE-----").unwrap();
+                format!("{}-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n", &text[..begin])
+            },
+            "",
+        ),
     ];
     for (name, change, problem) in cases {
         let error = spoil(&Archive::builder().build(), change).to_string();

@@ -43,7 +43,8 @@ fn source(stanza: Stanza, place: &str, line: usize) -> Result<Option<Source>, De
     }
     let field = |name: &str| stanza.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.as_str());
     let words = |name: &str| -> Vec<String> { field(name).split_whitespace().map(str::to_owned).collect() };
-    let disabled = matches!(field("enabled").to_ascii_lowercase().as_str(), "no" | "false" | "0" | "off" | "disable" | "without");
+    let disabled =
+        matches!(field("enabled").to_ascii_lowercase().as_str(), "no" | "false" | "0" | "off" | "disable" | "without");
     if disabled || !words("types").iter().any(|kind| kind == "deb") {
         return Ok(None);
     }

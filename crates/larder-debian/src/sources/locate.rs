@@ -9,8 +9,20 @@ use crate::error::DebianError;
 /// Names that Debian gives its suites. With them a source of Debian itself is told from a third party's whose suites
 /// carry a codename too.
 const DEBIAN_SUITES: &[&str] = &[
-    "stable", "oldstable", "oldoldstable", "testing", "unstable", "experimental", "sid", "stretch", "buster", "bullseye",
-    "bookworm", "trixie", "forky", "duke",
+    "stable",
+    "oldstable",
+    "oldoldstable",
+    "testing",
+    "unstable",
+    "experimental",
+    "sid",
+    "stretch",
+    "buster",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
 ];
 const DEBIAN_SUFFIXES: &[&str] = &["-updates", "-proposed-updates", "-backports", "-backports-sloppy"];
 
@@ -86,8 +98,7 @@ pub fn locate(config: &Config, suite: &str, part: Part) -> Result<Place, DebianE
 }
 
 fn usable(source: &Source, config: &Config) -> bool {
-    let architecture =
-        source.architectures.is_empty() || source.architectures.contains(&config.architecture);
+    let architecture = source.architectures.is_empty() || source.architectures.contains(&config.architecture);
     architecture
         && source.components.iter().any(|component| config.components.contains(component))
         && source.uris.iter().any(|uri| reachable(uri))
@@ -99,9 +110,7 @@ fn reachable(uri: &str) -> bool {
 
 fn among(sources: &[Source], config: &Config, suite: &str, part: Part) -> Option<Place> {
     let old_name = suite.strip_suffix("-security").map(|base| format!("{base}/updates"));
-    let names_it = |source: &&Source| {
-        source.suites.iter().any(|name| name == suite || Some(name) == old_name.as_ref())
-    };
+    let names_it = |source: &&Source| source.suites.iter().any(|name| name == suite || Some(name) == old_name.as_ref());
     let mut exact: Vec<&Source> = sources.iter().filter(names_it).collect();
     if !exact.is_empty() {
         keep_best(&mut exact, sources);
@@ -128,12 +137,8 @@ fn among(sources: &[Source], config: &Config, suite: &str, part: Part) -> Option
 fn belongs(name: &str, part: Part) -> bool {
     let known = |base: &str| DEBIAN_SUITES.contains(&base);
     match part {
-        Part::Main => {
-            known(name) || DEBIAN_SUFFIXES.iter().any(|suffix| name.strip_suffix(suffix).is_some_and(known))
-        }
-        Part::Security => {
-            name.strip_suffix("-security").or_else(|| name.strip_suffix("/updates")).is_some_and(known)
-        }
+        Part::Main => known(name) || DEBIAN_SUFFIXES.iter().any(|suffix| name.strip_suffix(suffix).is_some_and(known)),
+        Part::Security => name.strip_suffix("-security").or_else(|| name.strip_suffix("/updates")).is_some_and(known),
     }
 }
 

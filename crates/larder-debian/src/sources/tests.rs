@@ -54,7 +54,8 @@ fn the_one_line_form() {
     assert_eq!(sources[1].architectures, ["amd64"]);
     let keyring = PathBuf::from("/usr/share/keyrings/debian-archive-keyring.gpg");
     assert_eq!(sources[1].signed_by, Some(SignedBy::Files(vec![keyring])));
-    for wrong in ["deb", "deb http://x", "rpm http://x y z", "deb [arch=amd64 http://x y z", "deb [arch] http://x y z"] {
+    for wrong in ["deb", "deb http://x", "rpm http://x y z", "deb [arch=amd64 http://x y z", "deb [arch] http://x y z"]
+    {
         let error = list::parse(wrong, "sources.list").unwrap_err().to_string();
         assert!(error.starts_with("sources.list, line 1:"), "{error}");
     }
@@ -104,7 +105,10 @@ fn third_parties_are_not_taken_for_debian() {
     let apt = apt(&[
         ("sources.list", CLASSIC),
         ("sources.list.d/a.list", "deb [signed-by=/k/other.gpg] http://other.test/php bookworm main\n"),
-        ("sources.list.d/b.list", "deb http://cloud.test/apt cloud-bookworm main\ndeb http://d.test/linux bookworm stable\n"),
+        (
+            "sources.list.d/b.list",
+            "deb http://cloud.test/apt cloud-bookworm main\ndeb http://d.test/linux bookworm stable\n",
+        ),
     ]);
     assert_eq!(addresses(&locate(&config(&apt), "bookworm", Part::Main).unwrap()), ["http://mirror.test/debian"]);
     assert_eq!(addresses(&locate(&config(&apt), "trixie", Part::Main).unwrap()), ["http://mirror.test/debian"]);
@@ -120,7 +124,10 @@ fn a_machine_without_debian_says_so() {
 #[test]
 fn a_mirror_list_is_read() {
     let apt = apt(&[
-        ("sources.list.d/debian.sources", "Types: deb\nURIs: mirror+file:///etc/apt/mirrors.list\nSuites: bookworm\nComponents: main\n"),
+        (
+            "sources.list.d/debian.sources",
+            "Types: deb\nURIs: mirror+file:///etc/apt/mirrors.list\nSuites: bookworm\nComponents: main\n",
+        ),
         ("mirrors.list", "# ours\nhttp://a.test/debian/\tpriority:1\nhttp://b.test/debian\n"),
     ]);
     let place = locate(&config(&apt), "bookworm", Part::Main).unwrap();

@@ -257,7 +257,8 @@ impl Deb {
     #[must_use]
     pub fn stanza(&self) -> String {
         let installed: usize = self.members.iter().map(|member| member.content.len()).sum();
-        let mut text = format!("Package: {}\nVersion: {}\nArchitecture: {}\n", self.name, self.version, self.architecture);
+        let mut text =
+            format!("Package: {}\nVersion: {}\nArchitecture: {}\n", self.name, self.version, self.architecture);
         let given = |name: &str| self.fields.iter().any(|(field, _)| field == name);
         for (name, value) in [
             ("Maintainer", "Larder tests <tests@example.com>".to_owned()),
@@ -306,7 +307,8 @@ impl Deb {
             if self.parents && member.path.starts_with(b"./") {
                 for end in (2..member.path.len()).filter(|end| member.path[*end] == b'/') {
                     let parent = member.path[..end].to_vec();
-                    let said = self.members.iter().any(|other| other.path == parent && other.kind == EntryType::Directory);
+                    let said =
+                        self.members.iter().any(|other| other.path == parent && other.kind == EntryType::Directory);
                     if !known.contains(&parent) && !said {
                         append(&mut tar, &directory(&[parent.as_slice(), b"/"].concat(), member.mtime));
                         known.push(parent);
@@ -417,7 +419,9 @@ fn pax_record(key: &str, value: &[u8]) -> Vec<u8> {
 }
 
 fn ar_member(ar: &mut Vec<u8>, name: &str, content: &[u8]) {
-    ar.extend_from_slice(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len()).as_bytes());
+    ar.extend_from_slice(
+        format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len()).as_bytes(),
+    );
     ar.extend_from_slice(content);
     if content.len() % 2 == 1 {
         ar.push(b'\n');
@@ -471,7 +475,7 @@ mod tests {
             let path = folder.path().join("a.deb");
             std::fs::write(&path, sample(compression)).unwrap();
             let Ok(out) = std::process::Command::new("dpkg-deb").arg("-c").arg(&path).output() else {
-                println!("SKIPPED: dpkg-deb is not installed");
+                _ = std::io::stderr().write_all(b"SKIPPED a .deb beside dpkg-deb: it is not installed\n");
                 return;
             };
             let listing = String::from_utf8_lossy(&out.stdout).into_owned();

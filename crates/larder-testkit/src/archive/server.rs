@@ -211,7 +211,8 @@ impl Shared {
                 thread::sleep(*pause);
             }
         }
-        let range = headers.get("range").and_then(|value| value.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let range =
+            headers.get("range").and_then(|value| value.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
         let answer = self.prepare(path, headers, range, faults);
         lock(&self.requests).push(Request { path: path.to_owned(), range, status: answer.status });
         let mut head = format!(
