@@ -4,6 +4,7 @@
 //! the rule. The downloaded file is deleted as soon as its FileSet is safe.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -138,7 +139,14 @@ fn convert_one(host: &Host, from: &Name, file: &ArchiveFile, path: &Path) -> Res
         architecture: &file.architecture,
     };
     let what = || format!("{} {}", file.name, file.version);
-    let opened = File::open(path).map_err(|source| Error::Io { action: "open", path: path.to_owned(), source })?;
+    let opened = match File::open(path) {
+        // Another process wanted the same package, and was faster: it has converted the file and deleted it.
+        Err(error) if error.kind() == ErrorKind::NotFound => match known(host, &file.sha256)? {
+            Some(import) => return Ok(import),
+            None => return Err(Error::io("open", path)(error)),
+        },
+        opened => opened.map_err(Error::io("open", path))?,
+    };
     let ingest = host.store.begin()?;
     let converted = convert::read::<Error>(opened, &expected, &mut |content, size| {
         let (digest, _) = ingest.write_object(content, size)?;

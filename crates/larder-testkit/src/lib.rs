@@ -6,5 +6,5 @@ pub mod archive;
 pub mod env;
 pub mod skip;
 
-pub use env::{Output, TestEnv, Who};
+pub use env::{Output, TestEnv, Who, is_root};
 pub use skip::skip;

@@ -1,0 +1,80 @@
+//! Where scenarios happen: an environment with a store that outlives it.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use larder_testkit::{TestEnv, skip};
+
+const LARDER: &str = env!("CARGO_BIN_EXE_larder");
+
+/// An environment, and which port its servers may have.
+pub(crate) struct World {
+    pub(crate) env: TestEnv,
+    pub(crate) port: u16,
+}
+
+impl World {
+    /// Writes a recipe into the folder `name` and builds it.
+    pub(crate) fn build(&self, name: &str, recipe: &str) -> PathBuf {
+        self.env.write(Path::new(name).join("larder.toml"), recipe);
+        let built = self.env.larder(["build", "--quiet", name]).success();
+        assert!(built.stdout.starts_with("blake3:"), "{built:?}");
+        self.env.path(name)
+    }
+}
+
+/// Runs a scenario as root.
+pub(crate) fn as_root(name: &str, scenario: fn(&World)) {
+    if !larder_testkit::is_root() {
+        return skip(format!("{name} as root"), "this needs root");
+    }
+    run(name, TestEnv::new(LARDER), "root", 18_080, scenario);
+}
+
+/// Runs a scenario as an ordinary user.
+pub(crate) fn as_user(name: &str, scenario: fn(&World)) {
+    match TestEnv::for_user(LARDER) {
+        None => skip(format!("{name} as an ordinary user"), "there is no user larder-test; scripts/setup makes it"),
+        Some(env) => run(name, env, "user", 18_090, scenario),
+    }
+}
+
+fn run(name: &str, mut env: TestEnv, who: &str, port: u16, scenario: fn(&World)) {
+    if let Err(why) = mirror() {
+        return skip(format!("{name} ({who})"), why);
+    }
+    let store = store(&env, who);
+    env.set("LARDER_ROOT", &store);
+    scenario(&World { env, port });
+}
+
+/// The store of an identity, below the build folder; it belongs to whoever runs the program.
+fn store(env: &TestEnv, who: &str) -> PathBuf {
+    // A folder that another user's programs can reach: the build folder itself may be closed to them.
+    let owner = env.shell("id -u").success().stdout;
+    let store = PathBuf::from(format!("/var/tmp/larder-tests-{who}-{}", owner.trim()));
+    let made = env.shell(&format!("mkdir -p {}", store.display())).success();
+    assert_eq!(made.stderr, "");
+    store.join("store")
+}
+
+/// Whether the archive answers; asked once.
+fn mirror() -> &'static Result<(), String> {
+    static MIRROR: OnceLock<Result<(), String>> = OnceLock::new();
+    MIRROR.get_or_init(|| {
+        let env = TestEnv::new(LARDER);
+        env.write("r/larder.toml", RECIPE);
+        let output = env.larder(["build", "--quiet", "r"]);
+        if output.code == 0 { Ok(()) } else { Err(format!("no mirror of the Debian archive: {}", output.stderr.trim())) }
+    })
+}
+
+/// The smallest image that needs the archive.
+const RECIPE: &str = r#"
+[image]
+name = "example.com/probe"
+version = "1"
+from = "debian.org/bookworm"
+base = "none"
+packages = ["hostname"]
+"#;
