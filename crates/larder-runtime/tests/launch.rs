@@ -23,7 +23,7 @@ mod terminal;
 
 use place::{Place, User};
 
-/// A test, and why it may not run for a kind of user.
+/// A test and its name.
 type Test = (&'static str, fn(&Place));
 
 fn main() -> ExitCode {
@@ -44,7 +44,8 @@ fn main() -> ExitCode {
                 continue;
             }
         };
-        for (name, test) in &tests {
+        let single = if user == User::Single { process::SINGLE } else { &[] };
+        for (name, test) in tests.iter().chain(single) {
             let name = format!("{user:?}::{name}");
             if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
                 continue;

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use super::directory::Directory;
 
-const RECORD: &str = "cgroup";
+/// The file in a container's directory that names its cgroup. It goes last: without it nobody would find the leaf.
+pub(super) const RECORD: &str = "cgroup";
 
-/// The cgroup of a container; removed when dropped.
+/// The cgroup of a container. It is removed with the container's directory.
 pub(super) struct Leaf {
-    path: PathBuf,
     fd: File,
 }
 
@@ -23,10 +23,14 @@ impl Leaf {
         let parent = own_cgroup()?;
         let id = directory.path().file_name()?.to_str()?;
         let path = parent.join(format!("larder-{id}"));
-        fs::write(directory.path().join(RECORD), path.to_str()?).ok()?;
-        fs::create_dir(&path).ok()?;
+        let record = directory.path().join(RECORD);
+        fs::write(&record, path.to_str()?).ok()?;
+        if fs::create_dir(&path).is_err() {
+            let _ = fs::remove_file(&record);
+            return None;
+        }
         let fd = File::open(&path).ok()?;
-        Some(Self { path, fd })
+        Some(Self { fd })
     }
 
     /// The directory to be born in.
@@ -35,30 +39,29 @@ impl Leaf {
     }
 }
 
-impl Drop for Leaf {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.path);
+/// Removes the cgroup that a dead container's directory names, and then the record of it.
+pub(super) fn remove_recorded(directory: &Path) -> io::Result<()> {
+    let record = directory.join(RECORD);
+    let Ok(text) = fs::read_to_string(&record) else { return Ok(()) };
+    let path = PathBuf::from(text);
+    // Only what a leaf can be: the file may have been cut short by a crash, before there was a leaf.
+    let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("larder-"));
+    if ours && path.starts_with("/sys/fs/cgroup") {
+        remove_leaf(&path)?;
     }
+    fs::remove_file(&record)
 }
 
-/// Removes the cgroup that a dead container's directory names.
-pub(super) fn remove_recorded(directory: &Path) -> io::Result<()> {
-    let Ok(text) = fs::read_to_string(directory.join(RECORD)) else { return Ok(()) };
-    let path = PathBuf::from(text);
-    // Only what a leaf can be: the file may have been cut short by a crash.
-    let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("larder-"));
-    if !ours || !path.starts_with("/sys/fs/cgroup") {
-        return Ok(());
-    }
+fn remove_leaf(path: &Path) -> io::Result<()> {
     // An init lets go of its lock a moment before the kernel has ended the rest of its namespace.
-    let mut attempts_left = 200;
+    let mut attempts_left = 1000;
     loop {
-        match fs::remove_dir(&path) {
+        match fs::remove_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempts_left > 0 => {
                 attempts_left -= 1;
                 let _ = fs::write(path.join("cgroup.kill"), "1");
-                std::thread::sleep(Duration::from_millis(5));
+                std::thread::sleep(Duration::from_millis(1));
             }
             result => return result,
         }

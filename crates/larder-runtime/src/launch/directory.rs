@@ -95,7 +95,7 @@ fn make(path: &Path) -> Result<(), RuntimeError> {
     DirBuilder::new().mode(0o700).create(path).map_err(RuntimeError::io("create", path))
 }
 
-/// Removes everything in a container's directory except its lock.
+/// Removes everything in a container's directory except its lock and the record of its cgroup, which outlives our processes.
 pub(super) fn empty(path: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -103,7 +103,7 @@ pub(super) fn empty(path: &Path) -> io::Result<()> {
     };
     for entry in entries {
         let entry = entry?;
-        if entry.file_name() == "lock" {
+        if ["lock", cgroup::RECORD].iter().any(|kept| entry.file_name() == *kept) {
             continue;
         }
         if entry.file_type()?.is_dir() { remove_tree(&entry.path())? } else { fs::remove_file(entry.path())? }

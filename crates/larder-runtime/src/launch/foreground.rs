@@ -57,13 +57,13 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         user,
         map: map.kind(),
     };
+    let program = resolve_program(program)?;
     let directory = Directory::create(&job.container_dir)?;
     if let Some(Err(source)) = on_directory.map(|call| call()) {
         directory.remove();
         return Err(RuntimeError::Refused { source });
     }
     let leaf = Leaf::create(&directory);
-    let program = resolve_program(program)?;
     let result = (|| {
         let catcher = signal::Catcher::start().map_err(RuntimeError::start("catch signals"))?;
         let supervisor = Supervisor::start(&program, &job, &map, &directory, leaf.as_ref())?;
@@ -74,7 +74,6 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         Conversation { supervisor, catcher: &catcher, terminal, listing, outcome: Outcome::default() }.hold()
     })();
     // Usually the supervisor has emptied it; after a failure it is ours to do.
-    drop(leaf);
     directory.remove();
     result
 }
