@@ -35,6 +35,9 @@ pub use table::Table;
 /// which declarations can be kept.
 pub const TABLE_VERSION: u32 = 1;
 
+/// How many reasons a record holds.
+const MOST_REASONS: usize = 12;
+
 /// What a package's scripts come to: a FileSet of kind Files, to be written by the caller.
 #[derive(Debug, Clone)]
 pub struct Declared {
@@ -107,8 +110,12 @@ fn derive(converted: &Converted, table: &Table) -> Result<(ScriptTier, Effects),
     }
     let tier = match (reasons.is_empty(), effects.is_empty()) {
         (false, _) => {
+            let more = reasons.len().saturating_sub(MOST_REASONS);
+            reasons.truncate(MOST_REASONS);
+            if more > 0 {
+                reasons.push(format!("… and {more} more"));
+            }
             reasons.sort();
-            reasons.dedup();
             ScriptTier::Skipped(reasons)
         }
         (true, false) => ScriptTier::Declared,

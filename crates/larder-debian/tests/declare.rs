@@ -162,6 +162,10 @@ fn what_is_not_understood_is_named_by_line() {
         ("eval \"$(cat /proc/cmdline)\"", "postinst:3: eval …"),
         ("rm -rf /usr/bin/sample", "postinst:3: rm -rf /usr/bin/sample"),
         ("$TOOL --run; $(which tool) --run", "postinst:3: runs a command whose name isn't known here"),
+        ("set -- a b\nmkdir /$1/$(date)", "postinst:4: mkdir …"),
+        ("read line\nset -- $line\nmkdir \"$1\"", "postinst:5: mkdir …"),
+        ("IFS=:; X=a:b; mkdir /$X", "postinst:3: mkdir …"),
+        ("(x=a; exit 0); frobnicate $x", "postinst:3: frobnicate"),
         ("if true; then", "postinst:3: the syntax is not understood"),
         (". /etc/default/sample", "postinst:3: . /etc/default/sample"),
     ] {

@@ -181,7 +181,17 @@ impl Walk<'_> {
             return if matches!(name, ":" | "echo" | "printf" | "cd" | "trap") { Some(true) } else { None };
         }
         match name {
-            "true" | "set" => Some(true),
+            "true" => Some(true),
+            "set" => {
+                match words.iter().position(|w| w.as_deref() == Some("--")) {
+                    Some(at) => self.set_arguments(&words[at + 1..]),
+                    None if words.first().is_some_and(|w| !w.as_deref().unwrap_or("").starts_with(['-', '+'])) => {
+                        self.set_arguments(words);
+                    }
+                    None => {}
+                }
+                Some(true)
+            }
             "false" => Some(false),
             "[" => match words.split_last() {
                 Some((Some(end), inside)) if end == "]" => self.test(inside),

@@ -89,6 +89,8 @@ pub(super) enum Node {
         name: String,
         body: Box<Self>,
     },
+    /// `( … )`: what it sets is gone afterwards.
+    Subshell(Box<Self>),
     /// A group or subshell with redirections.
     Redirected {
         line: usize,

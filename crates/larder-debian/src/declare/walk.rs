@@ -8,7 +8,7 @@
 mod expand;
 mod test;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use larder_store::{Tree, TreePath};
@@ -60,6 +60,8 @@ pub(super) struct Walk<'a> {
     script: &'static str,
     functions: HashMap<String, Rc<Node>>,
     arguments: Vec<Value>,
+    /// False where even their number isn't known.
+    arguments_known: bool,
     /// How many undecided conditions enclose this command.
     undecided: usize,
     /// An undecided branch left the function or loop before this command.
@@ -73,13 +75,8 @@ pub(super) struct Walk<'a> {
 }
 
 /// Follows a script; effects are added, and what was not understood is returned.
-pub(super) fn follow(
-    subject: Subject<'_>,
-    script: &'static str,
-    text: &[u8],
-    effects: &mut Effects,
-) -> BTreeSet<String> {
-    let one = |reason: String| BTreeSet::from([reason]);
+pub(super) fn follow(subject: Subject<'_>, script: &'static str, text: &[u8], effects: &mut Effects) -> Vec<String> {
+    let one = |reason: String| vec![reason];
     let Ok(text) = std::str::from_utf8(text) else { return one(format!("{script} is not text")) };
     let interpreter = text.lines().next().unwrap_or_default();
     let words: Vec<&str> = interpreter.trim_start_matches("#!").split_whitespace().collect();
@@ -112,6 +109,7 @@ pub(super) fn follow(
         script,
         functions: HashMap::new(),
         arguments,
+        arguments_known: true,
         undecided: 0,
         perhaps_left: false,
         perhaps_ended: false,
@@ -121,7 +119,7 @@ pub(super) fn follow(
         line: 1,
     };
     walk.node(&node);
-    walk.reasons.into_iter().collect()
+    walk.reasons
 }
 
 impl Walk<'_> {
@@ -134,7 +132,7 @@ impl Walk<'_> {
     pub(super) fn refuse(&mut self, what: &str) {
         let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(72).collect();
         let reason = format!("{}:{}: {what}", self.script, self.line);
-        if self.reasons.len() < 64 {
+        if self.reasons.len() < 64 && !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
     }
@@ -166,7 +164,7 @@ impl Walk<'_> {
             Node::Or(left, right) => self.short_circuit(left, right, false),
             Node::Pipeline(parts) => {
                 for part in parts {
-                    self.node(part);
+                    self.apart(part);
                 }
                 (None, Flow::Next)
             }
@@ -211,12 +209,25 @@ impl Walk<'_> {
                 self.functions.insert(name.clone(), Rc::new((**body).clone()));
                 (Some(true), Flow::Next)
             }
+            Node::Subshell(body) => match self.apart(body) {
+                // A failure ends the script as well (`set -e`).
+                (status, Flow::Exit(Some(false))) => (status, Flow::Exit(Some(false))),
+                (status, _) => (status, Flow::Next),
+            },
             Node::Redirected { line, body, redirects } => {
                 self.line = *line;
                 self.check_redirects(redirects);
                 self.node(body)
             }
         }
+    }
+
+    /// Follows what runs in a process of its own: variables and arguments are as before afterwards.
+    pub(super) fn apart(&mut self, node: &Node) -> (Status, Flow) {
+        let before = (self.variables.clone(), self.arguments.clone(), self.arguments_known);
+        let ended = self.node(node);
+        (self.variables, self.arguments, self.arguments_known) = before;
+        ended
     }
 
     fn sequence(&mut self, nodes: &[Node]) -> (Status, Flow) {
@@ -281,7 +292,7 @@ impl Walk<'_> {
     fn for_loop(&mut self, variable: &str, words: Option<&[shell::Word]>, body: &Node) -> (Status, Flow) {
         let (values, complete) = match words {
             Some(words) => self.expand_all(words),
-            None => (self.arguments.clone(), true),
+            None => (self.arguments.clone(), self.arguments_known),
         };
         if !complete || values.iter().any(Option::is_none) {
             self.variables.insert(variable.to_owned(), None);
@@ -300,7 +311,7 @@ impl Walk<'_> {
 
     fn simple(&mut self, simple: &Simple) -> (Status, Flow) {
         self.line = simple.line;
-        let (mut words, _) = self.expand_all(&simple.words);
+        let (mut words, complete) = self.expand_all(&simple.words);
         self.line = simple.line;
         for (name, word) in &simple.assignments {
             let value = self.expand_one(word);
@@ -327,7 +338,7 @@ impl Walk<'_> {
             self.check_redirects(&simple.redirects);
         }
         if let Some(body) = self.functions.get(&name).cloned() {
-            return self.call(&body, words);
+            return self.call(&body, words, complete);
         }
         match name.as_str() {
             "exit" => (None, Flow::Exit(exit_status(&words))),
@@ -343,18 +354,19 @@ impl Walk<'_> {
         }
     }
 
-    fn call(&mut self, body: &Node, arguments: Vec<Value>) -> (Status, Flow) {
+    fn call(&mut self, body: &Node, arguments: Vec<Value>, complete: bool) -> (Status, Flow) {
         if self.calls >= CALLS {
             self.refuse("functions call each other too deeply to follow");
             return (None, Flow::Next);
         }
         self.calls += 1;
         let line = self.line;
-        let before = std::mem::replace(&mut self.arguments, arguments);
+        let before = (std::mem::replace(&mut self.arguments, arguments), self.arguments_known);
+        self.arguments_known = complete;
         let perhaps_left = self.perhaps_left;
         let (status, flow) = self.node(body);
         self.perhaps_left = perhaps_left;
-        self.arguments = before;
+        (self.arguments, self.arguments_known) = before;
         self.line = line;
         self.calls -= 1;
         match flow {
@@ -368,8 +380,17 @@ impl Walk<'_> {
     pub(super) fn drop_arguments(&mut self, count: Option<usize>) {
         match count {
             Some(count) if !self.is_undecided() => _ = self.arguments.drain(..count.min(self.arguments.len())),
-            _ => self.arguments.iter_mut().for_each(|argument| *argument = None),
+            _ => {
+                self.arguments.clear();
+                self.arguments_known = false;
+            }
         }
+    }
+
+    /// `set -- …`.
+    pub(super) fn set_arguments(&mut self, words: &[Value]) {
+        self.arguments_known = !self.is_undecided() && words.iter().all(Option::is_some);
+        self.arguments = if self.arguments_known { words.to_vec() } else { Vec::new() };
     }
 
     /// Output may go to the terminal, to nowhere and to temporary files.

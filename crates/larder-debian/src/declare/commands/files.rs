@@ -58,7 +58,11 @@ impl<'a> Parsed<'a> {
 
 impl Walk<'_> {
     pub(super) fn file_command(&mut self, name: &str, words: &[Value]) -> Status {
-        let is_temporary = |w: &Value| w.as_deref().is_some_and(|w| w.starts_with("/tmp/") || w.starts_with('-'));
+        // Temporary files, and rules for the host's kernel.
+        let elsewhere = ["/tmp/", "/etc/apparmor.d/"];
+        let is_elsewhere = |w: &str| elsewhere.iter().any(|folder| w.starts_with(folder)) || w == "/dev/null";
+        let is_temporary =
+            |w: &Value| w.as_deref().is_some_and(|w| is_elsewhere(w) || w.starts_with('-') || octal(w).is_some());
         let removes = matches!(name, "rm" | "rmdir" | "unlink");
         if !words.is_empty() && words.iter().all(|w| is_temporary(w) || removes && self.is_foreign(w)) {
             return Some(true);

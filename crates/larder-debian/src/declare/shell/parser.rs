@@ -148,7 +148,7 @@ impl Parser {
             if !self.accept(")") {
                 return Err(self.lost());
             }
-            body
+            Node::Subshell(Box::new(body))
         } else {
             match self.keyword() {
                 Some("if") => self.if_command()?,

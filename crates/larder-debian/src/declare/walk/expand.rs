@@ -1,6 +1,6 @@
 //! Expansion of words: parameters, fields, patterns.
 
-use super::{Flow, Value, Walk};
+use super::{Value, Walk};
 use crate::declare::effects::tree_path;
 use crate::declare::shell::{Node, Part, Word};
 
@@ -57,33 +57,36 @@ impl Walk<'_> {
                     for value in self.arguments.clone() {
                         fields.push(value);
                     }
+                    complete &= self.arguments_known;
                 }
-                Part::Parameter { quoted: false, .. } | Part::Command(_) => match self.part(part) {
-                    Some(value) => {
-                        let mut pieces = value.split_ascii_whitespace().peekable();
-                        if value.starts_with([' ', '\t', '\n']) && field.begun {
-                            self.finish(
-                                std::mem::replace(&mut field, Field { known: true, ..Field::default() }),
-                                fields,
-                            );
-                        }
-                        while let Some(piece) = pieces.next() {
-                            field.begun = true;
-                            field.text.push_str(piece);
-                            if pieces.peek().is_some() || value.ends_with([' ', '\t', '\n']) {
+                Part::Parameter { quoted: false, .. } | Part::Command(_) => {
+                    match self.part(part).filter(|_| self.splits_at_blanks()) {
+                        Some(value) => {
+                            let mut pieces = value.split_ascii_whitespace().peekable();
+                            if value.starts_with([' ', '\t', '\n']) && field.begun {
                                 self.finish(
                                     std::mem::replace(&mut field, Field { known: true, ..Field::default() }),
                                     fields,
                                 );
                             }
+                            while let Some(piece) = pieces.next() {
+                                field.begun = true;
+                                field.text.push_str(piece);
+                                if pieces.peek().is_some() || value.ends_with([' ', '\t', '\n']) {
+                                    self.finish(
+                                        std::mem::replace(&mut field, Field { known: true, ..Field::default() }),
+                                        fields,
+                                    );
+                                }
+                            }
+                        }
+                        None => {
+                            field.begun = true;
+                            field.known = false;
+                            complete = false;
                         }
                     }
-                    None => {
-                        field.begun = true;
-                        field.known = false;
-                        complete = false;
-                    }
-                },
+                }
                 Part::Parameter { .. } | Part::Opaque => {
                     field.begun = true;
                     match self.part(part) {
@@ -97,6 +100,11 @@ impl Walk<'_> {
             self.finish(field, fields);
         }
         complete
+    }
+
+    /// Whether fields are split as they are by default.
+    fn splits_at_blanks(&self) -> bool {
+        self.variables.get("IFS").is_none_or(|value| value.as_deref() == Some(" \t\n"))
     }
 
     /// A pattern that no path of the package matches stays as it is, as it does on a fresh system.
@@ -137,12 +145,16 @@ impl Walk<'_> {
     /// A parameter: not set, or set to a value that is known or not.
     fn parameter(&self, name: &str) -> Option<Value> {
         match name {
+            "@" | "*" | "#" if !self.arguments_known => Some(None),
             "@" | "*" => Some(self.arguments.iter().cloned().collect::<Option<Vec<_>>>().map(|all| all.join(" "))),
             "#" => Some(Some(self.arguments.len().to_string())),
             "?" | "$" | "!" | "-" => Some(None),
             "0" => Some(Some(format!("/var/lib/dpkg/info/{}.{}", self.subject.package, self.script))),
             _ => match name.parse::<usize>() {
-                Ok(number) => self.arguments.get(number - 1).cloned(),
+                Ok(number) => match self.arguments.get(number - 1) {
+                    Some(value) => Some(value.clone()),
+                    None => (!self.arguments_known).then_some(None),
+                },
                 Err(_) => match self.variables.get(name) {
                     Some(value) => Some(value.clone()),
                     None if matches!(name, "PATH" | "IFS" | "HOME" | "PWD" | "TERM" | "USER" | "RET") => Some(None),
@@ -175,6 +187,18 @@ impl Walk<'_> {
                 ["dpkg", "--print-architecture"] => return Some(self.subject.architecture.to_owned()),
                 ["mktemp" | "tempfile", ..] => return Some("/tmp/mktemp".to_owned()),
                 ["uname", "-s"] | ["uname"] => return Some("Linux".to_owned()),
+                ["dirname", path] if path.starts_with('/') => {
+                    return path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+                }
+                ["basename", path] if !path.contains('\0') => return path.rsplit('/').next().map(str::to_owned),
+                // An account that isn't there has no number and no line.
+                ["id", "-u" | "-g", name] | ["getent", "passwd" | "group", name] if !name.contains('\0') => {
+                    let asked = [Some("passwd".to_owned()), Some((*name).to_owned())];
+                    let asked = if words[1] == "group" { [Some("group".to_owned()), asked[1].clone()] } else { asked };
+                    if self.command("getent", &asked) == Some(false) {
+                        return Some(String::new());
+                    }
+                }
                 ["dpkg-realpath", path] if !path.contains('\0') => return Some((*path).to_owned()),
                 ["echo", rest @ ..] if rest.iter().all(|w| !w.contains('\0') && !w.starts_with('-')) => {
                     return Some(rest.join(" "));
@@ -183,11 +207,8 @@ impl Walk<'_> {
             }
         }
         self.undecided += 1;
-        let variables = self.variables.clone();
-        let (_, flow) = self.node(node);
-        self.variables = variables;
+        self.apart(node);
         self.undecided -= 1;
-        debug_assert!(matches!(flow, Flow::Next | Flow::Exit(_) | Flow::Return(_) | Flow::Break));
         None
     }
 
