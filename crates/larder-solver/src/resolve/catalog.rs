@@ -49,6 +49,7 @@ pub(crate) struct Package<'u> {
     requires: OnceCell<Vec<Clause<'u>>>,
     recommends: OnceCell<Vec<Clause<'u>>>,
     excludes: OnceCell<Vec<Clause<'u>>>,
+    provides: OnceCell<Vec<RawAtom<'u>>>,
 }
 
 /// What a name stands for.
@@ -128,6 +129,7 @@ impl<'u> Catalog<'u> {
             requires: OnceCell::new(),
             recommends: OnceCell::new(),
             excludes: OnceCell::new(),
+            provides: OnceCell::new(),
         });
         self.packages.borrow_mut().insert(id, Rc::clone(&package));
         package
@@ -165,6 +167,15 @@ impl<'u> Catalog<'u> {
                 clause
             };
             clauses.map(others).filter(|clause| clause.picks().next().is_some()).collect()
+        })
+    }
+
+    /// The atoms of `Provides`, parsed once because some packages provide hundreds of names; what has another relation than
+    /// `=` says nothing.
+    fn provides<'p>(&self, package: &'p Package<'u>) -> &'p [RawAtom<'u>] {
+        package.provides.get_or_init(|| {
+            let atoms = raw::clauses(package.info.provides).filter_map(|text| raw::atom(text).ok());
+            atoms.filter(|atom| atom.constraint.is_none_or(|(relation, _)| relation == Relation::Equal)).collect()
         })
     }
 
@@ -259,17 +270,13 @@ impl<'u> Catalog<'u> {
         entry.provided.get_or_init(|| {
             let mut found: Vec<(PackageInfo<'u>, Provided<'u>)> = Vec::new();
             for id in self.universe.providers(&entry.text) {
-                let info = self.universe.package(id);
-                if !self.fits(&info) {
+                let package = self.package(id);
+                if !self.fits(&package.info) {
                     continue;
                 }
-                let pick = Pick { id, name: self.name_id(info.name) };
-                for atom in raw::clauses(info.provides).filter_map(|text| raw::atom(text).ok()) {
-                    if atom.name != &*entry.text || atom.constraint.is_some_and(|(r, _)| r != Relation::Equal) {
-                        continue;
-                    }
+                for atom in self.provides(&package).iter().filter(|atom| atom.name == &*entry.text) {
                     let version = atom.constraint.map(|(_, version)| version);
-                    found.push((info, Provided { pick, version, qualifier: atom.qualifier }));
+                    found.push((package.info, Provided { pick: package.pick, version, qualifier: atom.qualifier }));
                 }
             }
             found.sort_by(|(a, p), (b, q)| {

@@ -61,20 +61,27 @@ fn hopeless(catalog: &Catalog<'_>, request: &Request<'_>, root: &RootClause) -> 
     Some(Reason::NoVersion { root: wanted.to_string(), versions })
 }
 
-/// A smallest set of roots without an answer: each is left out in turn, and stays out where that changes nothing.
+/// A smallest set of roots without an answer. Runs of roots are left out in turn, and stay out where that changes nothing:
+/// first long runs, because most roots have no part in it, then single roots.
 fn core(catalog: &Catalog<'_>, preferences: &Preferences, problem: &Problem) -> Vec<RootClause> {
     let mut sat = Sat::new(catalog, preferences, Choice::new());
     let mut core: Vec<RootClause> = problem.roots.clone();
-    let mut index = core.len();
-    while index > 0 {
-        index -= 1;
-        let others = core.iter().enumerate().filter(|(other, _)| *other != index);
-        let demands = others.map(|(_, root)| root.picks.as_slice());
-        if sat.solve(demands, &BTreeMap::new()).is_none() {
-            core.remove(index);
+    let mut run = core.len().div_ceil(2).max(1);
+    loop {
+        let mut end = core.len();
+        while end > 0 {
+            let start = end.saturating_sub(run);
+            let others = core[..start].iter().chain(&core[end..]);
+            if sat.solve(others.map(|root| root.picks.as_slice()), &BTreeMap::new()).is_none() {
+                core.drain(start..end);
+            }
+            end = start;
         }
+        if run == 1 {
+            return core;
+        }
+        run = run.div_ceil(2);
     }
-    core
 }
 
 /// A clause that has to be met.
