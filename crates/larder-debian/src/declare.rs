@@ -89,7 +89,7 @@ pub fn declare_by(converted: &Converted, table: &Table) -> Result<Declared, Debi
 fn derive(converted: &Converted, table: &Table) -> Result<(ScriptTier, Effects), DebianError> {
     let package = converted.record.name.short();
     let entry = table.entry(package, &converted.record.version);
-    let architecture = converted.control.get("Architecture").filter(|a| *a != "all").unwrap_or("amd64");
+    let architecture = converted.record.architecture.as_str();
     let subject = walk::Subject { package, architecture, tree: &converted.tree, texts: &converted.texts };
     let mut effects = Effects::default();
     let mut reasons = Vec::new();

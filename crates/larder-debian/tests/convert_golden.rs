@@ -4,8 +4,6 @@
 //! version, the test says so and does nothing. `LARDER_TEST_CACHE` names a folder to keep what was fetched between runs. After a
 //! deliberate change of the *table*, `LARDER_BLESS=1` rewrites the last two columns; the digests of `deb/1` never change.
 
-#![expect(clippy::print_stderr, reason = "a test says what it skips")]
-
 #[path = "convert/support.rs"]
 mod support;
 

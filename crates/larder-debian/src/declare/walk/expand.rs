@@ -184,7 +184,10 @@ impl Walk<'_> {
             let (words, _) = self.expand_all(&simple.words);
             let words: Vec<&str> = words.iter().map(|w| w.as_deref().unwrap_or("\0")).collect();
             match words.as_slice() {
-                ["dpkg", "--print-architecture"] => return Some(self.subject.architecture.to_owned()),
+                // A package for all architectures doesn't know the host's.
+                ["dpkg", "--print-architecture"] => {
+                    return Some(self.subject.architecture.to_owned()).filter(|name| name != "all");
+                }
                 ["mktemp" | "tempfile", ..] => return Some("/tmp/mktemp".to_owned()),
                 ["uname", "-s"] | ["uname"] => return Some("Linux".to_owned()),
                 ["dirname", path] if path.starts_with('/') => {
