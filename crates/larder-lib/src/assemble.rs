@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use larder_debian::progress::Progress;
 use larder_store::fileset::ImageMetadata;
-use larder_store::plan::{InstallPlan, Loaded};
+use larder_store::plan::{InstallPlan, Loaded, Overridden};
 use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSet, FileSetDigest, Name, TreeDigest};
 
@@ -70,13 +70,7 @@ pub fn assemble(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Resul
         let entry = RefEntry { version: version.to_owned(), fileset: digest, at: host.now, action: action.to_owned() };
         refs.set(RefKind::Image, name.as_str(), entry)?;
     }
-    Ok(Assembled {
-        digest,
-        changed,
-        overridden: overridden(&composition.plan),
-        findings,
-        record: image.record.clone(),
-    })
+    Ok(Assembled { digest, changed, overridden: overridden(&composition.plan), findings, record: image.record.clone() })
 }
 
 /// Verifies a composed image; what doesn't fail it is the result.
@@ -116,11 +110,14 @@ fn verified(host: &Host, composition: &Composition) -> Result<Vec<Finding>> {
     if fatal.is_empty() { Ok(findings) } else { Err(Error::Verification { findings: fatal }) }
 }
 
+/// What is news to the user: that a package's own declarations stand over its payload is not.
 fn overridden(plan: &InstallPlan) -> Vec<OverrideLine> {
-    let line = |o: &larder_store::plan::Overridden| OverrideLine {
+    let name = |source: usize| plan.sources[source].record.name.as_str();
+    let news = |o: &&Overridden| image::declared_package(&plan.sources[o.by].record.name) != Some(name(o.of));
+    let line = |o: &Overridden| OverrideLine {
         path: o.path.clone(),
         by: if o.by == plan.image { "the recipe".to_owned() } else { plan.sources[o.by].to_string() },
         of: plan.sources[o.of].to_string(),
     };
-    plan.overridden.iter().map(line).collect()
+    plan.overridden.iter().filter(news).map(line).collect()
 }

@@ -15,9 +15,7 @@ use larder_store::{FileSetDigest, Ingest, Name, Reference, Selector, Tree, TreeP
 use crate::assemble::{self, Assembled, Draft};
 use crate::image;
 use crate::images::{self, Found};
-use crate::lock::{
-    Change, Lock, LockedDeclarations, LockedDistribution, LockedOrigin, LockedPackage, LockedSuite,
-};
+use crate::lock::{Change, Lock, LockedDeclarations, LockedDistribution, LockedOrigin, LockedPackage, LockedSuite};
 use crate::obtain::{self, Obtained};
 use crate::recipe::Recipe;
 use crate::solve::{self, Wanted};
@@ -206,7 +204,8 @@ fn packages(
     options: &BuildOptions,
     progress: &dyn Progress,
 ) -> Result<(Lock, Vec<Obtained>)> {
-    let matching = old.filter(|lock| lock.architecture == host.debian.architecture).map(|lock| (lock, lock.check(recipe)));
+    let matching =
+        old.filter(|lock| lock.architecture == host.debian.architecture).map(|lock| (lock, lock.check(recipe)));
     match matching {
         Some((lock, Ok(()))) if options.update == Update::None => return from_lock(host, lock, progress),
         Some((_, Err(mismatch))) if options.locked => {

@@ -253,6 +253,14 @@ impl Error {
         }
     }
 
+    /// The lines of a recipe that are meant, marked; empty for other errors.
+    pub fn excerpt(&self) -> String {
+        match self {
+            Self::Recipe(error) => error.excerpt(),
+            _ => String::new(),
+        }
+    }
+
     /// What to do next, one sentence each; none where the message says it all.
     pub fn hints(&self) -> Vec<String> {
         let did_you_mean = |nearest: &[String]| match nearest {
@@ -263,17 +271,19 @@ impl Error {
             Self::UnknownDistribution { .. } => {
                 Some("Debian's suites are known, such as debian.org/bookworm or debian.org/trixie".to_owned())
             }
-            Self::NotInImage { nearest, .. } => did_you_mean(nearest)
-                .or_else(|| Some("`larder inspect IMAGE` lists what is in an image".to_owned())),
+            Self::NotInImage { nearest, .. } => {
+                did_you_mean(nearest).or_else(|| Some("`larder inspect IMAGE` lists what is in an image".to_owned()))
+            }
             Self::NoImage { nearest, .. } => {
                 did_you_mean(nearest).or_else(|| Some("`larder images` lists those that are here".to_owned()))
             }
             Self::NoRecord { present, .. } => Some(format!("it has {}", present.join(", "))),
             Self::NoLock { .. } => Some("build once without --locked, and keep the lock".to_owned()),
             Self::LockMismatch { .. } => Some("build without --locked to write the lock anew".to_owned()),
-            Self::LockDigest { .. } => {
-                Some("the lock was changed by hand, or by another version of larder: build without the lock to compare".to_owned())
-            }
+            Self::LockDigest { .. } => Some(
+                "the lock was changed by hand, or by another version of larder: build without the lock to compare"
+                    .to_owned(),
+            ),
             Self::UnknownRule { .. } => Some("use the larder that wrote the lock, or a newer one".to_owned()),
             Self::NothingToRun { .. } => {
                 Some("say it after two dashes: larder run IMAGE -- COMMAND, or set `run` in the recipe".to_owned())
@@ -292,7 +302,9 @@ fn indent(text: &str) -> String {
 
 fn mismatch_lines(mismatch: &Mismatch) -> String {
     let added = mismatch.added.iter().map(|line| format!("\n  the recipe has, and the lock hasn't: {line}"));
-    added.chain(mismatch.removed.iter().map(|line| format!("\n  the lock has, and the recipe hasn't: {line}"))).collect()
+    added
+        .chain(mismatch.removed.iter().map(|line| format!("\n  the lock has, and the recipe hasn't: {line}")))
+        .collect()
 }
 
 fn finding_lines(findings: &[Finding]) -> String {

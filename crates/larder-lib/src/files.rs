@@ -49,12 +49,7 @@ pub enum FileKind {
 ///
 /// # Errors
 /// No such image, no such path in it, or an image that can't be composed.
-pub fn files(
-    host: &Host,
-    reference: &Reference,
-    path: Option<&str>,
-    progress: &dyn Progress,
-) -> Result<Vec<FileLine>> {
+pub fn files(host: &Host, reference: &Reference, path: Option<&str>, progress: &dyn Progress) -> Result<Vec<FileLine>> {
     let images::Found { digest, record } = images::find(&host.store, reference)?;
     let tree = host.store.tree(&record.tree)?;
     let image = Arc::new(Loaded { digest, record, tree });
@@ -68,9 +63,7 @@ pub fn files(
     let inside = |at: &TreePath| wanted.is_none_or(|w| at.as_bytes() == w.as_bytes() || at.is_below(w.as_bytes()));
     let lines: Vec<_> = shown.into_iter().filter(|(at, _)| inside(at)).map(|(at, shown)| line(at, shown)).collect();
     match wanted {
-        Some(path) if lines.is_empty() => {
-            Err(Error::NoPath { image: image.to_string(), path: format!("/{path}") })
-        }
+        Some(path) if lines.is_empty() => Err(Error::NoPath { image: image.to_string(), path: format!("/{path}") }),
         _ => Ok(lines),
     }
 }

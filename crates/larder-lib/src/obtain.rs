@@ -6,16 +6,15 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use larder_debian::convert::{self, Expected};
 use larder_debian::declare;
 use larder_debian::distribution::ArchiveFile;
 use larder_debian::fetch;
-use larder_debian::progress::Progress;
-use larder_store::refs::{RefEntry, RefKind};
+use larder_debian::progress::{Progress, TaskId};
 use larder_store::fileset::InstallRules;
+use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSet, FileSetDigest, Name, Sha256Digest, Tree};
 
 use crate::image::PackageImport;
@@ -43,8 +42,7 @@ pub fn obtain(host: &Host, from: &Name, files: &[ArchiveFile], progress: &dyn Pr
     }
     let missing: Vec<usize> = (0..files.len()).filter(|&i| obtained[i].is_none()).collect();
     let wanted: Vec<ArchiveFile> = missing.iter().map(|&i| files[i].clone()).collect();
-    let paths = fetch::fetch_all(&host.debian, &wanted, progress)?;
-    for (index, import) in missing.into_iter().zip(convert_all(host, from, &wanted, &paths, progress)?) {
+    for (index, import) in missing.into_iter().zip(fetch_and_convert(host, from, &wanted, progress)?) {
         obtained[index] = Some(Obtained { import, file: files[index].clone(), fetched: true });
     }
     Ok(obtained.into_iter().flatten().collect())
@@ -55,8 +53,7 @@ pub fn obtain(host: &Host, from: &Name, files: &[ArchiveFile], progress: &dyn Pr
 /// # Errors
 /// As [`obtain`].
 pub fn obtain_again(host: &Host, from: &Name, files: &[ArchiveFile], progress: &dyn Progress) -> Result<()> {
-    let paths = fetch::fetch_all(&host.debian, files, progress)?;
-    convert_all(host, from, files, &paths, progress).map(drop)
+    fetch_and_convert(host, from, files, progress).map(drop)
 }
 
 /// The package that was made from a file before, if the store still has it whole.
@@ -96,48 +93,55 @@ fn is_needed(declarations: &FileSet) -> bool {
     !(silent && declarations.tree == Tree::default().digest())
 }
 
-fn convert_all(
+/// Fetches files and converts each as soon as it is there. The result is in the order of `files`.
+fn fetch_and_convert(
     host: &Host,
     from: &Name,
     files: &[ArchiveFile],
-    paths: &[std::path::PathBuf],
     progress: &dyn Progress,
 ) -> Result<Vec<PackageImport>> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
+    let what = if files.len() == 1 { "package" } else { "packages" };
     let total = files.iter().map(|file| file.size).sum();
-    let task = progress.start(&format!("convert {} packages", files.len()), Some(total));
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<(usize, Result<PackageImport>)>> = Mutex::default();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let (Some(file), Some(path)) = (files.get(index), paths.get(index)) else { return };
-                let result = convert_one(host, from, file, path);
-                progress.advance(task, file.size);
-                if result.is_err() {
-                    next.store(files.len(), Ordering::Relaxed);
-                }
-                results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, result));
-            });
-        }
+    let task = progress.start(&format!("fetch and convert {} {what}", files.len()), Some(total));
+    let imports: Mutex<Vec<Option<PackageImport>>> = Mutex::new(vec![None; files.len()]);
+    let result = fetch::fetch_each::<Error>(&host.debian, files, &Whole { progress, task }, &|number, path| {
+        let import = convert_one(host, from, &files[number], path)?;
+        imports.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(import);
+        Ok(())
     });
     progress.finish(task);
-    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+    result?;
+    Ok(imports.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect())
+}
+
+/// Many downloads as one task: nobody wants to read a line for each of a hundred packages.
+struct Whole<'a> {
+    progress: &'a dyn Progress,
+    task: TaskId,
+}
+
+impl Progress for Whole<'_> {
+    fn start(&self, _what: &str, _total: Option<u64>) -> TaskId {
+        self.task
+    }
+
+    fn advance(&self, task: TaskId, bytes: u64) {
+        self.progress.advance(task, bytes);
+    }
+
+    fn finish(&self, _task: TaskId) {}
+
+    fn note(&self, text: &str) {
+        self.progress.note(text);
+    }
 }
 
 fn convert_one(host: &Host, from: &Name, file: &ArchiveFile, path: &Path) -> Result<PackageImport> {
-    let expected = Expected {
-        sha256: file.sha256,
-        package: &file.name,
-        version: &file.version,
-        architecture: &file.architecture,
-    };
+    let expected =
+        Expected { sha256: file.sha256, package: &file.name, version: &file.version, architecture: &file.architecture };
     let what = || format!("{} {}", file.name, file.version);
     let opened = match File::open(path) {
         // Another process wanted the same package, and was faster: it has converted the file and deleted it.

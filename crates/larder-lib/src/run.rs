@@ -16,9 +16,7 @@ use larder_runtime::launch::{self, BindMount, Ended, Launch, Net, SpecOptions};
 use larder_runtime::view::{ViewRequest, ViewTree};
 use larder_solver::{Base, Root, Update};
 use larder_store::plan::Loaded;
-use larder_store::{
-    Content, FileSetDigest, Lease, Name, Reference, Root as Needed, Roots, Selector, Tree,
-};
+use larder_store::{Content, FileSetDigest, Lease, Name, Reference, Root as Needed, Roots, Selector, Tree};
 use oci_spec::runtime::Spec;
 
 use crate::assemble::{self, Draft};
@@ -182,8 +180,7 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
     let lease = host.store.lease()?;
     let ready = ready(host, image, progress)?;
     let listing = || compose::compose(host, &load(host, image.digest)?, progress)?.listing();
-    let place =
-        Place { key: ready.composed, image: image.digest, read_only: &ready.read_only, listing: &listing };
+    let place = Place { key: ready.composed, image: image.digest, read_only: &ready.read_only, listing: &listing };
     let user = options.user.clone().or(metadata.user);
     launch(host, &place, spec, user, options.packages, lease)
 }
@@ -272,8 +269,10 @@ fn load(host: &Host, digest: FileSetDigest) -> Result<Arc<Loaded>> {
 pub(crate) fn new_id() -> Result<String> {
     let path = Path::new("/dev/urandom");
     let mut bytes = [0; 6];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|source| Error::Io { action: "read", path: path.to_owned(), source })?;
+    File::open(path).and_then(|mut file| file.read_exact(&mut bytes)).map_err(|source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

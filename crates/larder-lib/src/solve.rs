@@ -72,12 +72,7 @@ fn suite(from: &Name) -> Result<&str> {
 ///
 /// # Errors
 /// A name that no bridge serves, and whatever keeps the archive from being read.
-pub fn distribution(
-    host: &Host,
-    from: &Name,
-    refresh: Refresh,
-    progress: &dyn Progress,
-) -> Result<Distribution> {
+pub fn distribution(host: &Host, from: &Name, refresh: Refresh, progress: &dyn Progress) -> Result<Distribution> {
     Ok(Distribution::open(&host.debian, suite(from)?, refresh, progress)?)
 }
 

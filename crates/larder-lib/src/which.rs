@@ -4,8 +4,8 @@ use larder_solver::Root;
 use larder_store::refs::RefKind;
 use larder_store::{FileSetDigest, Name, Store};
 
-use crate::image::declared_package;
 use crate::Result;
+use crate::image::declared_package;
 
 /// How far back to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

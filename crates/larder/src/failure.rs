@@ -19,6 +19,7 @@ const USAGE: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct Failure {
     error: anyhow::Error,
+    excerpt: String,
     hints: Vec<String>,
     code: u8,
 }
@@ -26,12 +27,17 @@ pub(crate) struct Failure {
 impl Failure {
     /// A mistake on the command line that clap can't see.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { error: anyhow::anyhow!(message.into()), hints: vec!["`larder --help` lists what can be done".into()], code: USAGE }
+        Self {
+            error: anyhow::anyhow!(message.into()),
+            excerpt: String::new(),
+            hints: vec!["`larder --help` lists what can be done".into()],
+            code: USAGE,
+        }
     }
 
     /// Something that failed for a reason that the message states.
     pub(crate) fn plain(message: impl Into<String>) -> Self {
-        Self { error: anyhow::anyhow!(message.into()), hints: Vec::new(), code: FAILED }
+        Self { error: anyhow::anyhow!(message.into()), excerpt: String::new(), hints: Vec::new(), code: FAILED }
     }
 
     /// Adds a next step.
@@ -49,14 +55,14 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let hints = error.hints();
-        Self { error: error.into(), hints, code: FAILED }
+        let (excerpt, hints) = (error.excerpt(), error.hints());
+        Self { error: error.into(), excerpt, hints, code: FAILED }
     }
 }
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self { error: error.into(), hints: Vec::new(), code: FAILED }
+        Self { error: error.into(), excerpt: String::new(), hints: Vec::new(), code: FAILED }
     }
 }
 
@@ -69,6 +75,9 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut text = format!("{RED}{BOLD}error:{RESET} {}", failure.error);
+    if !failure.excerpt.is_empty() {
+        let _ = write!(text, "\n{}", failure.excerpt);
+    }
     for cause in causes(failure.error.as_ref()) {
         let _ = write!(text, "\n  because: {cause}");
     }

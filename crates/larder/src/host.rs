@@ -72,5 +72,6 @@ impl Context {
 }
 
 fn parse(file: &Path, text: &str) -> Result<Settings, Failure> {
-    Settings::parse(file, text).map_err(|error| Failure::plain(error.to_string()).hint("docs/configuration.md lists the keys"))
+    Settings::parse(file, text)
+        .map_err(|error| Failure::plain(error.to_string()).hint("docs/configuration.md lists the keys"))
 }

@@ -49,7 +49,10 @@ impl Progress for Reporter {
             Mode::Lines => Self::say(what),
             Mode::Bars { all, bars } => {
                 let (bar, style) = match total {
-                    Some(total) => (ProgressBar::new(total), "{msg:40!} {bar:24} {bytes:>10} of {total_bytes:<10} {binary_bytes_per_sec}"),
+                    Some(total) => (
+                        ProgressBar::new(total),
+                        "{msg:40!} {bar:24} {bytes:>10} of {total_bytes:<10} {binary_bytes_per_sec}",
+                    ),
                     None => (ProgressBar::new_spinner(), "{msg} {spinner}"),
                 };
                 let bar = all.add(bar);

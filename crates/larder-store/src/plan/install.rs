@@ -236,7 +236,8 @@ impl<'a> Layout<'a> {
     /// A package's own declarations (the table's, or its scripts') stand over its payload.
     fn may_replace(&self, new: usize, old: usize) -> bool {
         let (new_name, old_name) = (package_name(&self.sources[new]), package_name(&self.sources[old]));
-        let declared = new_name == old_name && is_declaration(&self.sources[new]) && !is_declaration(&self.sources[old]);
+        let declared =
+            new_name == old_name && is_declaration(&self.sources[new]) && !is_declaration(&self.sources[old]);
         declared || self.replaces.get(&new).is_some_and(|names| names.contains(old_name))
     }
 

@@ -44,7 +44,13 @@ fn tree(files: &[(&str, &str)]) -> Tree {
 }
 
 impl Shelf {
-    fn add(&mut self, name: &str, files: &[(&str, &str)], imports: &[(&str, FileSetDigest)], metadata: Metadata) -> Arc<Loaded> {
+    fn add(
+        &mut self,
+        name: &str,
+        files: &[(&str, &str)],
+        imports: &[(&str, FileSetDigest)],
+        metadata: Metadata,
+    ) -> Arc<Loaded> {
         let imports = imports.iter().map(|(at, fileset)| Import {
             path: path(at),
             name: self.0[fileset].record.name.clone(),
@@ -107,15 +113,32 @@ fn a_diamond_is_kept_once_and_order_means_nothing() {
     assert_eq!(
         paths,
         [
-            "deep", "deep/er", "deep/er/own", "deep/er/own/shared", "deep/er/own/shared/lib",
-            "deep/er/own/shared/lib/base", "deep/er/r", "parts", "parts/l", "parts/m", "parts/shared",
-            "parts/shared/lib", "parts/shared/lib/base", "top",
+            "deep",
+            "deep/er",
+            "deep/er/own",
+            "deep/er/own/shared",
+            "deep/er/own/shared/lib",
+            "deep/er/own/shared/lib/base",
+            "deep/er/r",
+            "parts",
+            "parts/l",
+            "parts/m",
+            "parts/shared",
+            "parts/shared/lib",
+            "parts/shared/lib/base",
+            "top",
         ]
     );
     let names: Vec<_> = expanded.sources.iter().map(ToString::to_string).collect();
     assert_eq!(
         names,
-        ["example.com/base@1", "example.com/left@1", "example.com/middle@1", "example.com/right@1", "example.com/top@1"]
+        [
+            "example.com/base@1",
+            "example.com/left@1",
+            "example.com/middle@1",
+            "example.com/right@1",
+            "example.com/top@1"
+        ]
     );
     let mut shelf = Shelf::default();
     let shuffled = diamond(&mut shelf, true);
@@ -164,8 +187,13 @@ fn packages_are_visible_whole_and_installed_in_the_root() {
     let below: Vec<_> = plan.package_entries().expect("paths").into_keys().map(|p| p.to_string()).collect();
     assert_eq!(
         below,
-        ["packages", "packages/debian.org", "packages/debian.org/tool@1", "packages/debian.org/tool@1/usr",
-         "packages/debian.org/tool@1/usr/tool"]
+        [
+            "packages",
+            "packages/debian.org",
+            "packages/debian.org/tool@1",
+            "packages/debian.org/tool@1/usr",
+            "packages/debian.org/tool@1/usr/tool"
+        ]
     );
 }
 

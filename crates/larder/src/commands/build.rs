@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use larder_lib::build::{self, BuildOptions, BuildReport};
 use larder_lib::Name;
+use larder_lib::build::{self, BuildOptions, BuildReport};
 use larder_lib::contents::tier_word;
 use larder_lib::lock::Change;
 use serde_json::{Value, json};
@@ -37,7 +37,8 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
     let progress = Reporter::new(context.quiet);
-    let report = build::build(&host, &args.recipe, &BuildOptions { locked: args.locked, ..BuildOptions::default() }, &progress)?;
+    let report =
+        build::build(&host, &args.recipe, &BuildOptions { locked: args.locked, ..BuildOptions::default() }, &progress)?;
     if context.json {
         json::print("larder/build/v1", report_json(&report))?;
     } else {
@@ -75,7 +76,10 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
         ui::line(format_args!("{YELLOW}skipped:{RESET} {}: {}{more}", package.name, reasons[0]))?;
     }
     for overridden in &report.overridden {
-        ui::line(format_args!("{YELLOW}override:{RESET} /{} of {} instead of {}'s", overridden.path, overridden.by, overridden.of))?;
+        ui::line(format_args!(
+            "{YELLOW}override:{RESET} /{} of {} instead of {}'s",
+            overridden.path, overridden.by, overridden.of
+        ))?;
     }
     for finding in report.findings.iter().filter(|_| verbose) {
         ui::line(format_args!("{YELLOW}finding:{RESET} {finding}"))?;

@@ -11,7 +11,9 @@ use crate::{json, ui};
 
 /// Arguments of `larder df`.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  larder df\n\nALONE is what removing that record would free: what nothing else needs.")]
+#[command(
+    after_help = "Example:\n  larder df\n\nALONE is what removing that record would free: what nothing else needs."
+)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(context: &Context, _args: &Args) -> Result<ExitCode, Failure> {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::cli::Context;
 use crate::failure::{DONE, Failure};
-use crate::ui::{self, GREEN, RED, RESET, YELLOW};
 use crate::json;
+use crate::ui::{self, GREEN, RED, RESET, YELLOW};
 
 /// Arguments of `larder diff`.
 #[derive(clap::Args)]

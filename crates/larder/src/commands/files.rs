@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use larder_lib::files::{self, FileKind};
 use larder_lib::Reference;
+use larder_lib::files::{self, FileKind};
 use larder_lib::progress::Silent;
 use serde_json::json;
 

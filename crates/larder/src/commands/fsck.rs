@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::cli::Context;
 use crate::failure::{DONE, Failure};
+use crate::json;
 use crate::progress::Reporter;
 use crate::ui::{self, GREEN, RED, RESET};
-use crate::json;
 
 /// Arguments of `larder fsck`.
 #[derive(clap::Args)]
@@ -87,7 +87,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     ui::line(format_args!("checked {} FileSets, {} objects{hashed}", checked.filesets, checked.objects))?;
     match (left, args.repair) {
         (0, _) => ui::line(format_args!("{GREEN}nothing wrong{RESET}"))?,
-        (_, false) => ui::line(format_args!("{RED}{}{RESET}; `larder fsck --repair` fetches again what it can", ui::count(left, "problem")))?,
+        (_, false) => ui::line(format_args!(
+            "{RED}{}{RESET}; `larder fsck --repair` fetches again what it can",
+            ui::count(left, "problem")
+        ))?,
         (_, true) => ui::line(format_args!("{RED}{} left{RESET}", ui::count(left, "problem")))?,
     }
     code

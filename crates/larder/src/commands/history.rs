@@ -28,7 +28,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
                 "action": entry.action, "current": index == history.current,
             })
         });
-        json::print("larder/history/v1", json!({"name": args.image.name.as_str(), "items": items.collect::<Vec<_>>()}))?;
+        json::print(
+            "larder/history/v1",
+            json!({"name": args.image.name.as_str(), "items": items.collect::<Vec<_>>()}),
+        )?;
         return DONE;
     }
     let mut listing = ui::Listing::new(["", "VERSION", "DIGEST", "WHEN (UTC)", "BY"]);

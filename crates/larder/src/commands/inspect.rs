@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use larder_lib::Reference;
 use larder_lib::contents::tier_word;
 use larder_lib::inspect::{self, Inspection};
-use larder_lib::Reference;
 use serde_json::{Value, json};
 
 use crate::cli::Context;

@@ -40,7 +40,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     if context.json {
         json::print("larder/remove/v1", json!({"name": name.as_str(), "records": dropped}))?;
     } else {
-        ui::line(format_args!("dropped {} of {name}; `larder gc` frees what only they needed", ui::count(dropped, "record")))?;
+        ui::line(format_args!(
+            "dropped {} of {name}; `larder gc` frees what only they needed",
+            ui::count(dropped, "record")
+        ))?;
     }
     DONE
 }

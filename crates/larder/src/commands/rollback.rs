@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::cli::Context;
 use crate::failure::{DONE, Failure};
-use crate::ui::{self, BOLD, GREEN, RESET};
 use crate::json;
+use crate::ui::{self, BOLD, GREEN, RESET};
 
 /// Arguments of `larder rollback`.
 #[derive(clap::Args)]

@@ -117,7 +117,8 @@ fn options(context: &Context, args: &Args) -> Result<RunOptions, Failure> {
 
 fn mount(text: &str) -> Result<Mount, Failure> {
     let wrong = |why: &str| {
-        Failure::usage(format!("--mount {text}: {why}")).hint("write SOURCE:TARGET or SOURCE:TARGET:ro, such as ./data:/data:ro")
+        Failure::usage(format!("--mount {text}: {why}"))
+            .hint("write SOURCE:TARGET or SOURCE:TARGET:ro, such as ./data:/data:ro")
     };
     let (pair, read_only) = match text.strip_suffix(":ro") {
         Some(pair) => (pair, true),
