@@ -71,7 +71,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
             Root::View(request) => Some(request),
             Root::Directory(_) => None,
         };
-        Conversation { supervisor, catcher: &catcher, terminal, listing, outcome: Outcome::default() }.hold()
+        Conversation { supervisor, catcher, terminal, listing, outcome: Outcome::default() }.hold()
     })();
     // Usually the supervisor has emptied it; after a failure it is ours to do.
     directory.remove();
@@ -223,7 +223,7 @@ struct Outcome {
 /// Everything that goes on until the supervisor closes its end.
 struct Conversation<'a> {
     supervisor: Supervisor,
-    catcher: &'a signal::Catcher,
+    catcher: signal::Catcher,
     terminal: bool,
     listing: Option<ViewRequest<'a>>,
     outcome: Outcome,
@@ -238,7 +238,7 @@ impl Conversation<'_> {
                 for number in self.catcher.take() {
                     match &terminal {
                         Some(terminal) if number == libc::SIGWINCH => terminal.follow_size(),
-                        // Until there is a workload the signal waits in the supervisor's queue.
+                        // Until there is a workload it waits in the supervisor's queue.
                         _ => signal::send(self.supervisor.pid, number),
                     }
                 }
@@ -253,7 +253,12 @@ impl Conversation<'_> {
                     }
                 }
                 Some(Message::View(kind)) => self.outcome.view = Some(kind),
-                Some(Message::WantTree) => self.give_tree(),
+                Some(Message::WantTree) => {
+                    // Listing may take long, and is the caller's own work: its signals are the caller's too.
+                    self.catcher.pause();
+                    self.give_tree();
+                    self.catcher.resume();
+                }
                 Some(Message::Ended(status)) => self.outcome.status = Some(status),
                 Some(Message::Failed(failure)) => {
                     // The first reason is the cause; one that this side knows better stands.

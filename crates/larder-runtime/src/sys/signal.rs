@@ -118,7 +118,7 @@ extern "C" fn note(signal: c_int) {
 /// There is one at a time in a process: the caller holds a lock.
 pub(crate) struct Catcher {
     read: OwnedFd,
-    _write: OwnedFd,
+    write: OwnedFd,
     previous: Vec<(c_int, libc::sigaction)>,
 }
 
@@ -127,8 +127,23 @@ impl Catcher {
     pub(crate) fn start() -> io::Result<Self> {
         use rustix::pipe::{PipeFlags, pipe_with};
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        PIPE.store(write.as_raw_fd(), Ordering::Relaxed);
-        let mut previous = Vec::new();
+        let mut catcher = Self { read, write, previous: Vec::new() };
+        catcher.resume();
+        Ok(catcher)
+    }
+
+    /// Puts the earlier handlers back for a while.
+    pub(crate) fn pause(&mut self) {
+        for (signal, old) in self.previous.drain(..) {
+            // SAFETY: the action came from the kernel.
+            unsafe { libc::sigaction(signal, &raw const old, std::ptr::null_mut()) };
+        }
+        PIPE.store(-1, Ordering::Relaxed);
+    }
+
+    /// Catches again.
+    pub(crate) fn resume(&mut self) {
+        PIPE.store(self.write.as_raw_fd(), Ordering::Relaxed);
         for &signal in FORWARDED {
             // SAFETY: all-zero is a valid action; the handler only makes async-signal-safe calls.
             unsafe {
@@ -144,11 +159,10 @@ impl Catcher {
                     // What `nohup` and its like ignore stays ignored.
                     libc::sigaction(signal, &raw const old, std::ptr::null_mut());
                 } else {
-                    previous.push((signal, old));
+                    self.previous.push((signal, old));
                 }
             }
         }
-        Ok(Self { read, _write: write, previous })
     }
 
     /// The descriptor to poll.
@@ -168,11 +182,7 @@ impl Catcher {
 
 impl Drop for Catcher {
     fn drop(&mut self) {
-        for (signal, old) in &self.previous {
-            // SAFETY: the action came from the kernel.
-            unsafe { libc::sigaction(*signal, old, std::ptr::null_mut()) };
-        }
-        PIPE.store(-1, Ordering::Relaxed);
+        self.pause();
     }
 }
 

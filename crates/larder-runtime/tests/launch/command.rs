@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use larder_runtime::launch::{self, BindMount, Launch, Net, Root, SpecOptions, specification};
+use larder_runtime::launch::{self, BindMount, Launch, Net, Root, SpecOptions, UserMap, specification};
 use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewRequest, ViewTree};
 
 /// The first argument that makes this binary a launcher.
@@ -27,6 +27,7 @@ struct Options {
     writable: bool,
     read_only_root: bool,
     show_view: bool,
+    single: bool,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
@@ -58,6 +59,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
             "--writable" => options.writable = true,
             "--read-only-root" => options.read_only_root = true,
             "--terminal" => options.spec.terminal = true,
+            "--single" => options.single = true,
             "--show-view" => options.show_view = true,
             "--" => options.spec.args = arguments.by_ref().collect(),
             other => panic!("unknown option {other}"),
@@ -87,7 +89,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     if options.read_only_root {
         spec.root_mut().as_mut().expect("a root").set_readonly(Some(true));
     }
-    let map = launch::user_map();
+    let map = if options.single { UserMap::Single } else { launch::user_map() };
     let (objects, views) = (options.store.join("objects"), options.store.join("views"));
     let list = || Ok(list(&options.files, &objects));
     let root = match &options.directory {

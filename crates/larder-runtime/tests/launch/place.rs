@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use larder_runtime::launch::{UserMap, user_map};
 use tempfile::TempDir;
 
 use crate::command::WORD;
@@ -56,8 +57,11 @@ pub(crate) struct Ended {
 impl Place {
     pub(crate) fn new(user: User) -> Result<Self, String> {
         let root = rustix::process::geteuid().is_root();
-        if !root && user != User::Single {
-            return Err("this needs root (it becomes that user itself)".to_owned());
+        if !root && user == User::Root {
+            return Err("this needs root".to_owned());
+        }
+        if !root && user == User::Range && !matches!(user_map(), UserMap::Range { .. }) {
+            return Err("this needs root (it makes itself such a user), or a user with a line in /etc/subuid".to_owned());
         }
         if user == User::Range && !Path::new("/usr/bin/newuidmap").exists() {
             return Err("newuidmap is missing: install the package \"uidmap\"".to_owned());
@@ -109,7 +113,7 @@ impl Place {
 
     /// User files that only the processes of this test see.
     fn write_user_files(&self) {
-        if self.user != User::Range {
+        if self.user != User::Range || !rustix::process::geteuid().is_root() {
             return;
         }
         let uid = self.user.uid();
@@ -162,6 +166,10 @@ impl Place {
         let mut command = self.command(&[]);
         command.arg("--containers").arg(self.containers());
         command.arg("--store").arg(self.path("store")).arg("--files").arg(self.path("files"));
+        if self.user == User::Single && !rustix::process::geteuid().is_root() {
+            // The caller may have a range.
+            command.arg("--single");
+        }
         command.args(options).arg("--").args(program);
         command
     }
