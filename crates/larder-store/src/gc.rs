@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Content, StoreError};
 use crate::needs::{self, Needs};
 use crate::refs::RefKind;
-use crate::store::{Found, GC_LOCK, Hold, Lock, Root, Store, digests, list, read_roots, remove_file, temporary};
+use crate::store::{Found, GC_LOCK, Hold, Lock, Root, Store, digests, list, read_roots, remove_file};
 use crate::{FileSet, FileSetDigest, ObjectDigest, TreeDigest};
 
 /// How to collect.
@@ -242,15 +243,27 @@ impl<'s> Sweep<'s> {
                 continue;
             }
             if !self.dry_run {
-                // First out of sight in one step: half of a view must never be taken for a whole one.
-                let aside = temporary(&self.store.tmp_dir());
-                fs::rename(&path, &aside).map_err(StoreError::io("move away", &path))?;
-                remove_any(&aside)?;
+                self.remove_view(&key, &path)?;
             }
             report.views.push(key);
         }
         report.views.sort_unstable();
         Ok(())
+    }
+
+    /// Removes a cached view: first out of sight in one step, because half of one must never be taken for a whole. Stubs may belong to users that only a user namespace can act for: what can't be removed from
+    /// here is left under a name by which the next view maker, which is inside one, knows it for rubbish.
+    fn remove_view(&self, key: &str, path: &Path) -> Result<(), StoreError> {
+        let rubbish = self.store.views_dir().join(format!(".new-gc-{key}"));
+        match fs::rename(path, &rubbish) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed.map_err(StoreError::io("move away", path))?,
+        }
+        match fs::remove_dir_all(&rubbish) {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            Err(e) => Err(StoreError::io("remove", rubbish)(e)),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Whether a container uses a view, or it is of a FileSet that stays (its key begins with that one's digest), or what
