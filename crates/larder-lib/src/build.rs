@@ -106,12 +106,12 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     let lock_file = recipe.lock_file();
     let old = Lock::load(&lock_file)?;
     let _lease = host.store.lease()?;
-    let (lock, obtained) = packages(host, &recipe, old.as_ref(), options, progress)?;
-
+    // First of all, so that a file that isn't there is said before anything is fetched.
     let ingest = host.store.begin()?;
     let tree = own_tree(&recipe, &ingest)?;
     let tree_digest = ingest.write_tree(&tree)?;
     ingest.commit()?;
+    let (lock, obtained) = packages(host, &recipe, old.as_ref(), options, progress)?;
 
     let imports: Vec<_> = obtained.iter().map(|o| o.import.clone()).collect();
     let draft = Draft {

@@ -19,6 +19,8 @@ use crate::lock::{LockError, Mismatch};
 use crate::recipe::RecipeError;
 use crate::verify::{Finding, VerifyError};
 
+mod hints;
+
 /// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -90,7 +92,7 @@ pub enum Error {
         name: Name,
     },
     /// The solver has no answer.
-    #[error("these packages of {from} can't be installed together:\n{}", indent(&failure.explain()))]
+    #[error("can't choose packages from {from}:\n{}", indent(&failure.explain()))]
     Unsolvable {
         /// The distribution.
         from: Name,
@@ -204,6 +206,8 @@ pub enum Error {
     NoTarget {
         /// What was given.
         target: String,
+        /// Images whose last word is like it.
+        nearest: Vec<String>,
     },
     /// A path that isn't in the image.
     #[error("{image} has no {path}")]
@@ -277,7 +281,21 @@ impl Error {
             Self::NoImage { nearest, .. } => {
                 did_you_mean(nearest).or_else(|| Some("`larder images` lists those that are here".to_owned()))
             }
-            Self::NoRecord { present, .. } => Some(format!("it has {}", present.join(", "))),
+            Self::NoRecord { name, present, .. } => {
+                Some(format!("it has {}; `larder history {name}` lists its records", present.join(", ")))
+            }
+            Self::NoTarget { nearest, .. } => did_you_mean(nearest)
+                .or_else(|| Some("`larder images` lists the images that are here".to_owned())),
+            Self::NoPath { image, .. } => Some(format!("`larder files {image}` lists what is there")),
+            Self::NoDistribution { .. } => Some("say `from` in its recipe, and build it".to_owned()),
+            Self::Verification { .. } => Some(
+                "add the package that has what is missing, or put a file of your own there with [files]".to_owned(),
+            ),
+            Self::Plan(PlanError::Conflict { .. }) => {
+                Some("leave one of the two out, or put a file of your own there with [files]".to_owned())
+            }
+            Self::Debian(error) => return hints::debian(error).into_iter().collect(),
+            Self::Store(error) => return hints::store(error).into_iter().collect(),
             Self::NoLock { .. } => Some("build once without --locked, and keep the lock".to_owned()),
             Self::LockMismatch { .. } => Some("build without --locked to write the lock anew".to_owned()),
             Self::LockDigest { .. } => Some(
@@ -289,7 +307,9 @@ impl Error {
                 Some("say it after two dashes: larder run IMAGE -- COMMAND, or set `run` in the recipe".to_owned())
             }
             Self::Recipe(error) => error.help(),
-            Self::Package { source, .. } => return source.hints(),
+            Self::Package { source, .. } => {
+                return source.hints().into_iter().chain([hints::REFUSED_PACKAGE.to_owned()]).collect();
+            }
             _ => None,
         };
         hint.into_iter().collect()

@@ -17,7 +17,7 @@ pub fn history(store: &Store, name: &Name) -> Result<RefRecord> {
     }
 }
 
-/// Makes a name stand for its earlier record, or, where the reference selects one, for that.
+/// Makes a name stand for its earlier record, or, where the reference selects one, for that, even if it is a later one.
 ///
 /// # Errors
 /// No such image, no earlier record, or no such record.
@@ -27,11 +27,7 @@ pub fn rollback(store: &Store, reference: &Reference) -> Result<RefEntry> {
         return Ok(store.refs().rollback(RefKind::Image, reference.name.as_str())?);
     }
     let wanted = select(&history, &reference.selector).ok_or_else(|| no_record(reference, &history))?.fileset;
-    let mut entry = history.current_entry().clone();
-    while entry.fileset != wanted {
-        entry = store.refs().rollback(RefKind::Image, reference.name.as_str())?;
-    }
-    Ok(entry)
+    Ok(store.refs().select(RefKind::Image, reference.name.as_str(), &wanted)?)
 }
 
 /// Drops a name with its whole history. What only it needed goes with the next garbage collection.

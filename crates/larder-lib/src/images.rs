@@ -81,6 +81,18 @@ pub fn try_find(store: &Store, reference: &Reference) -> Result<Option<Found>> {
     Ok(Some(Found { digest: entry.fileset, record: store.fileset(&entry.fileset)? }))
 }
 
+/// The names of images that a word without a domain may have meant.
+///
+/// # Errors
+/// References that can't be read.
+pub fn nearest(store: &Store, word: &str) -> Result<Vec<String>> {
+    let names = store.refs().names(RefKind::Image)?;
+    let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    let words: Vec<String> = names.iter().map(|name| last(name)).collect();
+    let near = larder_solver::nearest_names(&last(word), words.iter().map(String::as_str));
+    Ok(names.into_iter().filter(|name| last(name) == word || near.contains(&last(name))).collect())
+}
+
 /// All records that a name has had, the oldest first.
 ///
 /// # Errors

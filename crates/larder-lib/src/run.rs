@@ -48,7 +48,7 @@ impl Target {
     ///
     /// # Errors
     /// It is neither.
-    pub fn parse(text: &str) -> Result<Self> {
+    pub fn parse(host: &Host, text: &str) -> Result<Self> {
         let path = Path::new(text);
         if path.join(FILE_NAME).is_file() || (path.is_file() && path.extension().is_some_and(|e| e == "toml")) {
             return Ok(Self::Recipe(path.to_owned()));
@@ -56,7 +56,7 @@ impl Target {
         match text.parse::<Reference>() {
             Ok(reference) => Ok(Self::Image(reference)),
             Err(_) if path.exists() => Ok(Self::Recipe(path.to_owned())),
-            Err(_) => Err(Error::NoTarget { target: text.to_owned() }),
+            Err(_) => Err(Error::NoTarget { target: text.to_owned(), nearest: images::nearest(&host.store, text)? }),
         }
     }
 }

@@ -3,7 +3,12 @@
 //! This binary is its own harness because it has to be the launcher and the supervisor too. Arguments are parts of test
 //! names; a test that cannot run here says so by name.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test harness that reports by itself")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test harness that reports by itself"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

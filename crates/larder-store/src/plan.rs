@@ -111,6 +111,14 @@ pub enum PlanError<E: std::error::Error + 'static> {
         /// Whose that ancestor is.
         other: String,
     },
+    /// A file of a package, or of an image itself, where packages are mounted.
+    #[error("/{path} of {owner} can't be there: /packages is where packages are shown")]
+    Reserved {
+        /// Where.
+        path: TreePath,
+        /// Whose it is.
+        owner: String,
+    },
     /// An import's path and an entry's path are too long or deep together.
     #[error("a path of {owner} is too long at its mount path")]
     Path {

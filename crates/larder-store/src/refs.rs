@@ -189,6 +189,23 @@ impl<'s> Refs<'s> {
         Ok(record.current_entry().clone())
     }
 
+    /// Makes a name stand for the newest entry in its history that has this FileSet, and returns that.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRef`]; [`StoreError::NoEarlier`] for a FileSet that the history doesn't have; I/O.
+    pub fn select(&self, kind: RefKind, name: &str, fileset: &FileSetDigest) -> Result<RefEntry, StoreError> {
+        let record = self.change_existing(kind, name, |mut record| {
+            match record.entries.iter().rposition(|entry| entry.fileset == *fileset) {
+                None => Err(StoreError::NoEarlier { name: name.to_owned() }),
+                Some(index) => {
+                    record.current = index;
+                    Ok(record)
+                }
+            }
+        })?;
+        Ok(record.current_entry().clone())
+    }
+
     /// Drops all but the newest `keep` entries, and never the current one. What only they needed goes with the next
     /// garbage collection. Returns how many were dropped.
     ///

@@ -21,8 +21,9 @@ Examples:
   larder run debian.org/redis-server -- redis-server --version
   larder inspect example.com/web            what is in it, without opening it
 
-An IMAGE is NAME[@VERSION|@blake3:DIGEST]. Exit codes: 0 done, 1 failed, 2 usage; `larder run` gives the
-container's own, 125 when it can't be started, 126 or 127 when its command can't be run or isn't there.")]
+An IMAGE is NAME[@VERSION|@blake3:DIGEST]. Exit codes: 0 done, 1 failed, 2 usage; `larder run`
+gives the container's own, 125 when it can't be started, 126 or 127 when its command can't be run
+or isn't there.")]
 pub(crate) struct Cli {
     /// The store's folder [default: /var/lib/larder for root, $XDG_DATA_HOME/larder for others]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
@@ -68,7 +69,7 @@ pub(crate) enum Command {
     History(c::history::Args),
     /// Go back to an image's earlier record
     Rollback(c::rollback::Args),
-    /// Drop an image's name, or one record of it
+    /// Drop an image's name, or the records before its current one
     Remove(c::remove::Args),
     /// Remove what no image, container or lock needs
     Gc(c::gc::Args),

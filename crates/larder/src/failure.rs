@@ -27,12 +27,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// A mistake on the command line that clap can't see.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            error: anyhow::anyhow!(message.into()),
-            excerpt: String::new(),
-            hints: vec!["`larder --help` lists what can be done".into()],
-            code: USAGE,
-        }
+        Self { code: USAGE, ..Self::plain(message) }
     }
 
     /// Something that failed for a reason that the message states.

@@ -105,7 +105,8 @@ fn remedy(what: &str, errno: i32) -> &'static str {
     if what.starts_with("become user") && errno == libc::EINVAL {
         return "the container has no such id: the range that /etc/subuid and /etc/subgid give to the caller ends before it";
     }
-    let mounting = ["mount", "bind", "attach", "make the mounts private", "change to"].iter().any(|word| what.starts_with(word));
+    let mounting =
+        ["mount", "bind", "attach", "make the mounts private", "change to"].iter().any(|word| what.starts_with(word));
     match errno {
         libc::EPERM if mounting => "mounts are forbidden here; inside another container, start that one privileged",
         _ => "",

@@ -113,8 +113,8 @@ impl Supervisor {
     ) -> Result<Self, RuntimeError> {
         let file = job.seal()?;
         let (channel, theirs) = pair().map_err(RuntimeError::start("make a socket"))?;
-        let (gate_read, gate_write) =
-            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| RuntimeError::start("make a pipe")(e.into()))?;
+        let (gate_read, gate_write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|e| RuntimeError::start("make a pipe")(e.into()))?;
         let text = |text: &[u8]| {
             CString::new(text).map_err(|_| RuntimeError::Specification("the program's path has a NUL byte".to_owned()))
         };
@@ -198,10 +198,9 @@ pub(super) fn try_namespaces(root: bool) -> Result<(), RuntimeError> {
 
 fn refused(source: io::Error, map: &UserMap) -> RuntimeError {
     let (what, remedy) = match (map, source.raw_os_error()) {
-        (UserMap::Host, Some(libc::EPERM)) => (
-            "make namespaces",
-            "this root lacks CAP_SYS_ADMIN; inside another container, start that one privileged",
-        ),
+        (UserMap::Host, Some(libc::EPERM)) => {
+            ("make namespaces", "this root lacks CAP_SYS_ADMIN; inside another container, start that one privileged")
+        }
         (_, Some(libc::EPERM)) => (
             "make a user namespace",
             "the system forbids it to ordinary users: see the sysctls kernel.unprivileged_userns_clone and \
@@ -280,10 +279,8 @@ impl Conversation<'_> {
 
     /// Waits until the supervisor or a signal wants something, copying terminal input and output meanwhile.
     fn wait(&self, terminal: Option<&mut Terminal>) -> Result<(bool, bool), RuntimeError> {
-        let mut fds = vec![
-            PollFd::new(&self.supervisor.channel, PollFlags::IN),
-            PollFd::new(self.catcher.fd(), PollFlags::IN),
-        ];
+        let mut fds =
+            vec![PollFd::new(&self.supervisor.channel, PollFlags::IN), PollFd::new(self.catcher.fd(), PollFlags::IN)];
         if let Some(terminal) = &terminal {
             terminal.poll_for(&mut fds);
         }
@@ -301,9 +298,11 @@ impl Conversation<'_> {
     fn give_tree(&mut self) {
         let channel = self.supervisor.channel();
         let Some(request) = &self.listing else { return channel.answer(&Answer::NoTree) };
-        let file: Result<OwnedFd, RuntimeError> = (request.tree)().map_err(RuntimeError::ViewListing).and_then(|tree| {
-            sealed("larder-tree", &wire::encode(&tree)).map_err(RuntimeError::start("hand the listing to the supervisor"))
-        });
+        let file: Result<OwnedFd, RuntimeError> =
+            (request.tree)().map_err(RuntimeError::ViewListing).and_then(|tree| {
+                sealed("larder-tree", &wire::encode(&tree))
+                    .map_err(RuntimeError::start("hand the listing to the supervisor"))
+            });
         match file {
             Ok(fd) => channel.answer(&Answer::Tree(fd)),
             Err(error) => {

@@ -112,7 +112,8 @@ fn read(root: &RootDir, path: &str) -> String {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www:/var/www:/usr/sbin/nologin\nbroken\n12:x:77:77::/x:/y\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www:/var/www:/usr/sbin/nologin\nbroken\n12:x:77:77::/x:/y\n";
     const GROUP: &str = "root:x:0:\nwww-data:x:33:\nssl-cert:x:110:postgres,www-data\n";
 
     fn look_up(asked: &str) -> Result<(u32, u32, Vec<u32>), String> {

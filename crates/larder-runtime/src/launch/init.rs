@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use oci_spec::runtime::{Box as ConsoleSize, LinuxNamespaceType};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, open};
-use rustix::process::umask;
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::umask;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -59,7 +59,11 @@ fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, 
         return Err(RuntimeError::Specification("there is no process".to_owned()));
     };
     let identity = Identity::resolve(&inside, job.user.as_deref(), process.user())?;
-    let terminal = if process.terminal().unwrap_or(false) { Some(Pty::open(&inside, &identity, process.console_size())?) } else { None };
+    let terminal = if process.terminal().unwrap_or(false) {
+        Some(Pty::open(&inside, &identity, process.console_size())?)
+    } else {
+        None
+    };
     let filter = Filter::for_spec(&job.spec)?;
     let workload = Workload {
         process,
@@ -101,7 +105,10 @@ fn start_workload(workload: &Workload<'_>) -> Result<libc::pid_t, RuntimeError> 
             }
             signal::wait_for(pid);
             let failure = serde_json::from_slice::<Failure>(&words);
-            Err(failure.map_or_else(|_| RuntimeError::Supervisor("the workload did not start".to_owned()), Failure::into_error))
+            Err(failure.map_or_else(
+                |_| RuntimeError::Supervisor("the workload did not start".to_owned()),
+                Failure::into_error,
+            ))
         }
     }
 }

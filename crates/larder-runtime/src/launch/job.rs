@@ -25,7 +25,11 @@ pub(super) struct Job {
 /// Where the root comes from.
 #[derive(Serialize, Deserialize)]
 pub(super) enum JobRoot {
-    View { key: String, objects: PathBuf, views: PathBuf },
+    View {
+        key: String,
+        objects: PathBuf,
+        views: PathBuf,
+    },
     Directory(PathBuf),
     /// No container: the directory of a dead one is removed, inside the user namespace whose users own it.
     Remove,
@@ -50,7 +54,8 @@ impl Job {
     /// Reads it back.
     pub(super) fn read(fd: OwnedFd) -> Result<Self, RuntimeError> {
         let bytes = contents(fd).map_err(RuntimeError::start("read the job"))?;
-        serde_json::from_slice(&bytes).map_err(|error| RuntimeError::Supervisor(format!("cannot read the job: {error}")))
+        serde_json::from_slice(&bytes)
+            .map_err(|error| RuntimeError::Supervisor(format!("cannot read the job: {error}")))
     }
 }
 

@@ -89,7 +89,11 @@ fn mount_one(root: &RootDir, mount: &Mount, options: &Options, map: MapKind) -> 
     let (made, place) = if options.bind || kind == "bind" {
         let source = mount.source().as_deref().unwrap_or(Path::new(""));
         let made = bind(source, options)?;
-        let place = if is_directory(&made).map_err(RuntimeError::io("look at", source))? { Target::Directory } else { Target::File };
+        let place = if is_directory(&made).map_err(RuntimeError::io("look at", source))? {
+            Target::Directory
+        } else {
+            Target::File
+        };
         (made, place)
     } else {
         let gid = if map == MapKind::Single { Gid::Leave } else { Gid::Set };
@@ -155,7 +159,11 @@ fn file_system(kind: &str, options: &Options, gid: Gid, target: &Path) -> Result
     match made {
         // The network namespace is the host's, and with it the right to see /sys.
         Err(RuntimeError::Mount { source, .. }) if name == "sysfs" && source.raw_os_error() == Some(libc::EPERM) => {
-            let sys = Options { recursive: true, attributes: options.attributes | libc::MOUNT_ATTR_RDONLY, ..Options::default() };
+            let sys = Options {
+                recursive: true,
+                attributes: options.attributes | libc::MOUNT_ATTR_RDONLY,
+                ..Options::default()
+            };
             bind(Path::new("/sys"), &sys)
         }
         // Without a range of ids no group but the user's own exists.
@@ -183,7 +191,8 @@ fn populate_dev(root: &RootDir) -> Result<(), RuntimeError> {
         }
     }
     for &(name, target) in LINKS {
-        symlinkat(target, &dev, name).map_err(|error| RuntimeError::start(format!("make /dev/{name}"))(error.into()))?;
+        symlinkat(target, &dev, name)
+            .map_err(|error| RuntimeError::start(format!("make /dev/{name}"))(error.into()))?;
     }
     for name in ["pts", "shm", "mqueue"] {
         let _ = mkdirat(&dev, name, Mode::from_raw_mode(0o755));
@@ -239,7 +248,10 @@ pub(super) fn mask(root: &RootDir, paths: &[String]) -> Result<(), RuntimeError>
                     let context = Context::open("tmpfs")?;
                     context.string("mode", "755")?;
                     context.string("size", "0")?;
-                    let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+                    let attributes = libc::MOUNT_ATTR_RDONLY
+                        | libc::MOUNT_ATTR_NOSUID
+                        | libc::MOUNT_ATTR_NODEV
+                        | libc::MOUNT_ATTR_NOEXEC;
                     let made = context.mount(MountAttrFlags::from_bits_retain(attributes as u32))?;
                     attach_at(&made, place).map_err(failed())?;
                     empty = Some(made);

@@ -79,7 +79,9 @@ fn range() -> Result<UserMap, String> {
         let text = fs::read_to_string(file).unwrap_or_default();
         own_range(&text, uid, name.as_deref()).ok_or_else(|| {
             let who = name.clone().unwrap_or_else(|| uid.to_string());
-            format!("{file} has no range for {who}: add a line such as \"{who}:100000:65536\" that no other line overlaps")
+            format!(
+                "{file} has no range for {who}: add a line such as \"{who}:100000:65536\" that no other line overlaps"
+            )
         })
     };
     Ok(UserMap::Range {

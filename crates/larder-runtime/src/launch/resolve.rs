@@ -65,7 +65,8 @@ impl RootDir {
 
 /// The parent and the last part of a path, both without `..`.
 pub(super) fn split(path: &Path) -> io::Result<(PathBuf, &OsStr)> {
-    let plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::RootDir | Component::CurDir));
+    let plain =
+        path.components().all(|part| matches!(part, Component::Normal(_) | Component::RootDir | Component::CurDir));
     match (plain, path.parent(), path.file_name()) {
         (true, Some(parent), Some(name)) => Ok((parent.to_owned(), name)),
         _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),

@@ -28,14 +28,16 @@ impl Filter {
         if own.is_some_and(is_none) {
             return Ok(Self(Vec::new()));
         }
-        build().map(Self).map_err(|error| RuntimeError::Supervisor(format!("cannot build the system call filter: {error}")))
+        build()
+            .map(Self)
+            .map_err(|error| RuntimeError::Supervisor(format!("cannot build the system call filter: {error}")))
     }
 
     /// Puts the filters on this process, for good.
     pub(super) fn install(&self) -> Result<(), RuntimeError> {
-        self.0.iter().try_for_each(|program| {
-            install(program).map_err(RuntimeError::start("install the system call filter"))
-        })
+        self.0
+            .iter()
+            .try_for_each(|program| install(program).map_err(RuntimeError::start("install the system call filter")))
     }
 }
 
@@ -71,10 +73,7 @@ fn refused_by_argument() -> Result<Vec<(i64, Vec<SeccompRule>)>, BackendError> {
         .map(|&family| rule(one(0, SeccompCmpOp::Eq, family)?))
         .collect::<Result<Vec<_>, _>>()?;
     let personality = SeccompRule::new(
-        table::PERSONALITIES
-            .iter()
-            .map(|&known| one(0, SeccompCmpOp::Ne, known))
-            .collect::<Result<Vec<_>, _>>()?,
+        table::PERSONALITIES.iter().map(|&known| one(0, SeccompCmpOp::Ne, known)).collect::<Result<Vec<_>, _>>()?,
     )?;
     let into_input = rule(one(1, SeccompCmpOp::Eq, libc::TIOCSTI)?)?;
     Ok(vec![

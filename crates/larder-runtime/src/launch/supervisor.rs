@@ -105,7 +105,8 @@ fn namespaces(spec: &Spec) -> Result<u64, RuntimeError> {
 
 fn make_directory(path: &Path) -> Result<(), RuntimeError> {
     DirBuilder::new().mode(0o755).create(path).map_err(RuntimeError::io("create", path))?;
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).map_err(RuntimeError::io("change the mode of", path))
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755))
+        .map_err(RuntimeError::io("change the mode of", path))
 }
 
 fn make_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
@@ -143,7 +144,11 @@ fn make_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
 }
 
 /// Makes the view the way that usually works for this kind of user, and looks for another only when that is refused.
-fn mount_view(request: &ViewRequest<'_>, upper: Option<Upper<'_>>, map: MapKind) -> Result<(ViewKindName, OwnedFd), RuntimeError> {
+fn mount_view(
+    request: &ViewRequest<'_>,
+    upper: Option<Upper<'_>>,
+    map: MapKind,
+) -> Result<(ViewKindName, OwnedFd), RuntimeError> {
     let usual = if map == MapKind::Host { ViewKindName::Erofs } else { ViewKindName::Stubs };
     let attempt = |way: &dyn View| -> Result<OwnedFd, RuntimeError> { way.mount(&way.prepare(request)?, upper) };
     if let Some(way) = view::by_name(usual) {
@@ -162,7 +167,9 @@ impl Channel {
     fn await_tree(&self) -> Result<view::ViewTree, RuntimeError> {
         self.send(&Message::WantTree);
         match self.await_answer().map_err(RuntimeError::start("ask for the listing of the view"))? {
-            Answer::Tree(fd) => wire::decode(&contents(fd).map_err(RuntimeError::start("read the listing of the view"))?),
+            Answer::Tree(fd) => {
+                wire::decode(&contents(fd).map_err(RuntimeError::start("read the listing of the view"))?)
+            }
             Answer::NoTree => Err(RuntimeError::Supervisor("the launcher could not list the view".to_owned())),
         }
     }

@@ -108,7 +108,15 @@ mod tests {
 
     #[test]
     fn a_listing_survives_the_way() {
-        let entry = |path: &[u8], kind, xattrs| ViewEntry { path: path.to_vec(), kind, mode: 0o755, uid: 1, gid: 2, mtime: 3, xattrs };
+        let entry = |path: &[u8], kind, xattrs| ViewEntry {
+            path: path.to_vec(),
+            kind,
+            mode: 0o755,
+            uid: 1,
+            gid: 2,
+            mtime: 3,
+            xattrs,
+        };
         let tree = ViewTree::new(
             RootAttributes { mode: 0o755, uid: 0, gid: 0, mtime: 9 },
             vec![

@@ -133,7 +133,9 @@ impl Workload<'_> {
         let candidates: Vec<String> = if program.contains('/') {
             vec![program.clone()]
         } else {
-            path.split(':').map(|directory| if directory.is_empty() { program.clone() } else { format!("{directory}/{program}") }).collect()
+            path.split(':')
+                .map(|directory| if directory.is_empty() { program.clone() } else { format!("{directory}/{program}") })
+                .collect()
         };
         let mut reason = None;
         for candidate in candidates {

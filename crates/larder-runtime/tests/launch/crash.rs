@@ -31,7 +31,12 @@ fn random_kills(place: &Place) {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let id = format!("{prefix}-{round}");
         let mut command = place.container(&["--env", &option, "--id", &id], &["sh", "-c", TREE]);
-        command.env("MARKER", &marker).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        command
+            .env("MARKER", &marker)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
         let mut child = command.spawn().unwrap();
         sleep(Duration::from_micros((random >> 33) % 60_000));
         let ours = descendants(child.id());
@@ -55,7 +60,12 @@ fn random_kills(place: &Place) {
     assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), before);
     collect_until(place, &[]);
     let cgroups = fs::read_dir("/sys/fs/cgroup/unified").or_else(|_| fs::read_dir("/sys/fs/cgroup"));
-    let leaves = cgroups.map_or(0, |entries| entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&format!("larder-{prefix}"))).count());
+    let leaves = cgroups.map_or(0, |entries| {
+        entries
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&format!("larder-{prefix}")))
+            .count()
+    });
     assert_eq!(leaves, 0, "cgroups are left");
 }
 
@@ -87,7 +97,8 @@ fn descendants(root: u32) -> Vec<u32> {
 
 fn collect_leaves_the_living(place: &Place) {
     let (mut living, _out) = place.start(&["--id", "living"], "chown 33 /var; echo ready; sleep 60");
-    let (mut dead, _out) = place.start(&["--id", "dead"], "mkdir /tmp/x; chown 33:33 /tmp/x /var/www; echo ready; sleep 60");
+    let (mut dead, _out) =
+        place.start(&["--id", "dead"], "mkdir /tmp/x; chown 33:33 /tmp/x /var/www; echo ready; sleep 60");
     dead.kill().unwrap();
     dead.wait().unwrap();
     collect_until(place, &["living"]);

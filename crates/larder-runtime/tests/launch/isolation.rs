@@ -31,7 +31,14 @@ fn capabilities(place: &Place) {
 }
 
 fn refused(place: &Place) {
-    for attempt in ["mount -t tmpfs x /tmp", "unshare -U true", "unshare -m true", "umount /proc", "mknod /tmp/d b 8 0", "hostname x"] {
+    for attempt in [
+        "mount -t tmpfs x /tmp",
+        "unshare -U true",
+        "unshare -m true",
+        "umount /proc",
+        "mknod /tmp/d b 8 0",
+        "hostname x",
+    ] {
         let ended = place.run(&[], &["sh", "-c", attempt]);
         let said = ["not permitted", "permission denied"].iter().any(|words| ended.err.contains(words));
         assert!(ended.code != 0 && said, "{attempt}: {ended:?}");
@@ -49,7 +56,14 @@ fn masked(place: &Place) {
 }
 
 fn our_processes(place: &Place) {
-    for attempt in ["readlink /proc/1/exe", "readlink /proc/1/fd/0", "cat /proc/1/fd/0", "cat /proc/1/environ", "ls /proc/1/root/", "cat /proc/1/mem"] {
+    for attempt in [
+        "readlink /proc/1/exe",
+        "readlink /proc/1/fd/0",
+        "cat /proc/1/fd/0",
+        "cat /proc/1/environ",
+        "ls /proc/1/root/",
+        "cat /proc/1/mem",
+    ] {
         assert_ne!(place.run(&[], &["sh", "-c", attempt]).code, 0, "{attempt}");
     }
     // The program that the launcher would have executed itself as.
@@ -60,7 +74,10 @@ fn our_processes(place: &Place) {
 
 fn packages(place: &Place) {
     let read_only = ["--read-only", "packages", "--read-only", "usr", "--read-only", "not/there"];
-    assert_eq!(place.sh(&read_only, "cat /packages/example.com/tool@1/file /usr/share/data; echo x >/etc/new; cat /etc/new"), "packaged\ndata\nx\n");
+    assert_eq!(
+        place.sh(&read_only, "cat /packages/example.com/tool@1/file /usr/share/data; echo x >/etc/new; cat /etc/new"),
+        "packaged\ndata\nx\n"
+    );
     for attempt in ["echo x >/packages/new", "echo x >/usr/share/data", "mkdir /usr/x", "ln -s a /packages/b"] {
         let ended = place.run(&read_only, &["sh", "-c", attempt]);
         assert!(ended.code != 0 && ended.err.contains("Read-only file system"), "{attempt}: {ended:?}");
@@ -69,7 +86,10 @@ fn packages(place: &Place) {
     assert_eq!(place.sh(&writable, "echo x >/usr/share/data; cat /usr/share/data"), "x\n");
     assert_eq!(place.sh(&[], "cat /usr/share/data"), "data\n", "the next container has none of it");
     let mount = format!("{}:/usr/share/host", place.path("outside").display());
-    assert_eq!(place.sh(&[&read_only[..], &["--mount", &mount]].concat(), "echo x >/usr/share/host/f; cat /usr/share/host/f"), "x\n");
+    assert_eq!(
+        place.sh(&[&read_only[..], &["--mount", &mount]].concat(), "echo x >/usr/share/host/f; cat /usr/share/host/f"),
+        "x\n"
+    );
 }
 
 fn read_only_root(place: &Place) {
@@ -87,7 +107,10 @@ fn mounts(place: &Place) {
     let directory = format!("{}:/new/mount/point", outside.display());
     let file = format!("{}:/new/file:ro", outside.join("file").display());
     let options = ["--mount", &directory, "--mount", &file];
-    assert_eq!(place.sh(&options, "cat /new/mount/point/file /new/file; echo written >/new/mount/point/back"), "from outside\nfrom outside\n");
+    assert_eq!(
+        place.sh(&options, "cat /new/mount/point/file /new/file; echo written >/new/mount/point/back"),
+        "from outside\nfrom outside\n"
+    );
     assert_eq!(fs::read_to_string(outside.join("back")).unwrap(), "written\n");
     let ended = place.run(&options, &["sh", "-c", "echo x >/new/file"]);
     assert!(ended.err.contains("Read-only file system"), "{}", ended.err);
@@ -114,7 +137,10 @@ fn escape(place: &Place) {
 }
 
 fn network(place: &Place) {
-    assert_eq!(place.sh(&[], "ls /sys/class/net; cat /sys/class/net/lo/operstate; ifconfig lo | grep -c UP"), "lo\nunknown\n1\n");
+    assert_eq!(
+        place.sh(&[], "ls /sys/class/net; cat /sys/class/net/lo/operstate; ifconfig lo | grep -c UP"),
+        "lo\nunknown\n1\n"
+    );
     let host = fs::read_to_string("/proc/net/dev").unwrap().lines().count();
     assert_eq!(place.sh(&["--net-host"], "cat /proc/net/dev | wc -l").trim(), host.to_string());
     assert_eq!(place.sh(&[], "cat /proc/sys/net/ipv4/ip_unprivileged_port_start"), "0\n");
@@ -123,7 +149,10 @@ fn network(place: &Place) {
 fn devices(place: &Place) {
     let out = place.sh(&[], "head -c 4 /dev/urandom | wc -c; head -c 4 /dev/zero | wc -c; echo x >/dev/null; echo y >/dev/shm/z; cat /dev/shm/z; echo v | cat /dev/fd/0; ls /dev/pts");
     assert_eq!(out, "4\n4\ny\nv\nptmx\n");
-    assert_eq!(place.sh(&["--user", "www-data"], "echo x >/dev/null; echo x >/dev/shm/f; head -c 1 /dev/random | wc -c"), "1\n");
+    assert_eq!(
+        place.sh(&["--user", "www-data"], "echo x >/dev/null; echo x >/dev/shm/f; head -c 1 /dev/random | wc -c"),
+        "1\n"
+    );
     if place.user != User::Root {
         let ended = place.run(&[], &["mknod", "/tmp/null", "c", "1", "3"]);
         assert_ne!(ended.code, 0);

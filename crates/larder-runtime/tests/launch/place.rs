@@ -13,8 +13,9 @@ use crate::command::WORD;
 
 /// Programs of the image, all of them busybox.
 const PROGRAMS: &[&str] = &[
-    "cat", "chown", "cut", "dd", "echo", "env", "grep", "head", "hostname", "id", "ifconfig", "kill", "ln", "ls", "mkdir", "mknod", "mount", "nproc",
-    "ps", "pwd", "readlink", "setsid", "sh", "sleep", "stat", "stty", "touch", "tr", "true", "tty", "umount", "unshare", "wc",
+    "cat", "chown", "cut", "dd", "echo", "env", "grep", "head", "hostname", "id", "ifconfig", "kill", "ln", "ls",
+    "mkdir", "mknod", "mount", "nproc", "ps", "pwd", "readlink", "setsid", "sh", "sleep", "stat", "stty", "touch",
+    "tr", "true", "tty", "umount", "unshare", "wc",
 ];
 
 /// A kind of caller.
@@ -61,7 +62,9 @@ impl Place {
             return Err("this needs root".to_owned());
         }
         if !root && user == User::Range && !matches!(user_map(), UserMap::Range { .. }) {
-            return Err("this needs root (it makes itself such a user), or a user with a line in /etc/subuid".to_owned());
+            return Err(
+                "this needs root (it makes itself such a user), or a user with a line in /etc/subuid".to_owned()
+            );
         }
         if user == User::Range && !Path::new("/usr/bin/newuidmap").exists() {
             return Err("newuidmap is missing: install the package \"uidmap\"".to_owned());
@@ -136,7 +139,8 @@ impl Place {
 
     /// What is in the directory of containers, hidden files aside.
     pub(crate) fn left(&self) -> Vec<String> {
-        let names = fs::read_dir(self.containers()).expect("a directory").map(|entry| entry.expect("an entry").file_name());
+        let names =
+            fs::read_dir(self.containers()).expect("a directory").map(|entry| entry.expect("an entry").file_name());
         names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name != ".lock").collect()
     }
 
@@ -196,7 +200,11 @@ impl Place {
     }
 
     /// Starts a shell script, and waits until it has written a first line.
-    pub(crate) fn start(&self, options: &[&str], script: &str) -> (Child, std::io::BufReader<std::process::ChildStdout>) {
+    pub(crate) fn start(
+        &self,
+        options: &[&str],
+        script: &str,
+    ) -> (Child, std::io::BufReader<std::process::ChildStdout>) {
         use std::io::BufRead;
         let mut command = self.container(options, &["sh", "-c", script]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("a launcher");

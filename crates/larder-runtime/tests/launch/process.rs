@@ -100,7 +100,8 @@ fn signals(place: &Place) {
 
 fn early_signal(place: &Place) {
     for delay in [0, 1, 2, 4, 8, 16] {
-        let mut child = place.container(&[], &["sleep", "20"]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            place.container(&[], &["sleep", "20"]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         sleep(Duration::from_millis(delay));
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         let status = child.wait().unwrap();
@@ -111,15 +112,15 @@ fn early_signal(place: &Place) {
 }
 
 fn environment(place: &Place) {
-    let out = place.sh(&["--env", "A=b c", "--env", "PATH=/bin", "--workdir", "/usr/share"], "echo \"$A\"; echo $PATH; pwd; echo $HOME");
+    let out = place.sh(
+        &["--env", "A=b c", "--env", "PATH=/bin", "--workdir", "/usr/share"],
+        "echo \"$A\"; echo $PATH; pwd; echo $HOME",
+    );
     assert_eq!(out, "b c\n/bin\n/usr/share\n/root\n");
     let out = place.run(&["--env", "ONLY=1"], &["env"]).out;
     let mut lines: Vec<&str> = out.lines().collect();
     lines.sort_unstable();
-    assert_eq!(
-        lines,
-        ["HOME=/root", "ONLY=1", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
-    );
+    assert_eq!(lines, ["HOME=/root", "ONLY=1", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]);
     assert_eq!(place.sh(&["--user", "www-data"], "echo $HOME"), "/var/www\n");
     assert_eq!(place.sh(&["--hostname", "box"], "hostname"), "box\n");
 }
@@ -150,7 +151,10 @@ fn stragglers(place: &Place) {
     let marker = format!("straggler-{:?}", place.user);
     let option = format!("MARKER={marker}");
     let output = place
-        .container(&["--env", &option], &["sh", "-c", "trap '' TERM HUP; sleep 600 >/dev/null 2>&1 & sleep 600 >/dev/null 2>&1 & exit 3"])
+        .container(
+            &["--env", &option],
+            &["sh", "-c", "trap '' TERM HUP; sleep 600 >/dev/null 2>&1 & sleep 600 >/dev/null 2>&1 & exit 3"],
+        )
         .output()
         .unwrap();
     assert_eq!(ended(output).code, 3);

@@ -75,7 +75,8 @@ impl Screen {
 }
 
 fn echo(place: &Place) {
-    let script = "tty; stty size; ls -l /dev/console | cut -c1; read line; echo \"got $line\"; read size; stty size; exit 5";
+    let script =
+        "tty; stty size; ls -l /dev/console | cut -c1; read line; echo \"got $line\"; read size; stty size; exit 5";
     let mut screen = Screen::open(place, &[], script);
     screen.expect("31 97\r\nc\r\n");
     assert!(screen.seen.contains("/dev/pts/0"), "{}", screen.seen);
@@ -110,7 +111,8 @@ fn restored(place: &Place) {
         assert_eq!(tcgetattr(&screen.terminal).unwrap().local_modes, before);
     }
     // The interrupt character is the container's business.
-    let mut screen = Screen::open(place, &[], "trap 'echo caught; exit 4' INT; echo up; while true; do sleep 0.05; done");
+    let mut screen =
+        Screen::open(place, &[], "trap 'echo caught; exit 4' INT; echo up; while true; do sleep 0.05; done");
     screen.expect("up");
     screen.master.write_all(&[3]).unwrap();
     let (code, seen) = screen.end();

@@ -24,10 +24,11 @@ pub(crate) fn search(
     problem: &Problem,
     hint: Choice,
 ) -> Option<Choice> {
-    let mut sat = Sat::new(catalog, preferences, hint);
+    let mut sat = Sat::new(catalog, preferences, hint.clone());
     let demands: Vec<&[Pick]> = problem.roots.iter().map(|root| root.picks.as_slice()).collect();
     let first = sat.solve(demands.iter().copied(), &BTreeMap::new())?;
     let choice = prefer_versions(&mut sat, preferences, problem, &demands, catalog, first);
+    let choice = keep_proposed(catalog, problem, &hint, choice);
     if problem.recommends {
         Some(add_recommended(catalog, preferences, problem, &demands, choice))
     } else {
@@ -75,6 +76,35 @@ fn prefer_versions(
             None => {
                 refused.insert(wish.name);
             }
+        }
+    }
+}
+
+/// Adds what was proposed and still fits, so that two alternatives that apt would both install both stay (the SAT solver
+/// takes one). What nothing in the answer mentions goes again.
+fn keep_proposed(catalog: &Catalog<'_>, problem: &Problem, proposal: &Choice, choice: Choice) -> Choice {
+    let mut wider = choice.clone();
+    for (name, id) in proposal {
+        wider.entry(*name).or_insert(*id);
+    }
+    loop {
+        let mut misfits: Vec<NameId> = Vec::new();
+        for (name, id) in &wider {
+            let package = catalog.package(*id);
+            if catalog.requires(&package).iter().any(|clause| !clause.picks().any(|pick| has(&wider, pick))) {
+                misfits.push(*name);
+            }
+            for pick in catalog.excludes(&package).iter().flat_map(|clause| clause.picks()) {
+                if has(&wider, pick) {
+                    misfits.extend([*name, pick.name].into_iter().filter(|name| !choice.contains_key(name)));
+                }
+            }
+        }
+        if misfits.is_empty() {
+            return check::needed(catalog, problem, &wider);
+        }
+        for name in misfits {
+            wider.remove(&name);
         }
     }
 }

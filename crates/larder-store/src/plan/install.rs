@@ -98,7 +98,7 @@ fn index(sources: &[Arc<Loaded>]) -> HashMap<FileSetDigest, usize> {
 ///
 /// # Errors
 /// A FileSet that can't be loaded; two owners of one path with different content where neither declares that it replaces
-/// the other and no diversion says so; a path below something that isn't a directory.
+/// the other and no diversion says so; a path below something that isn't a directory; files in `packages`.
 pub fn install<C: Catalog>(catalog: &C, image: &Arc<Loaded>) -> Result<InstallPlan, PlanError<C::Error>> {
     let mut mounted = (**image).clone();
     mounted.record.imports.retain(|import| !import.path.is_below(PACKAGES));
@@ -137,7 +137,7 @@ pub fn install<C: Catalog>(catalog: &C, image: &Arc<Loaded>) -> Result<InstallPl
     }
     let own_index: Vec<usize> = own.sources.iter().map(|l| index[&l.digest]).collect();
     for (_, planned) in own.entries {
-        layout.add_own_entry(Planned { source: own_index[planned.source], ..planned });
+        layout.add_own_entry(Planned { source: own_index[planned.source], ..planned })?;
     }
     let Layout { mut entries, overridden, .. } = layout;
     settle_parents(&mut entries, &sources)?;
@@ -193,6 +193,7 @@ impl<'a> Layout<'a> {
             planned.moved_from.get_or_insert_with(|| path.clone());
             planned.entry.path = (*to).clone();
         }
+        self.refuse_reserved(&planned)?;
         let path = planned.entry.path.clone();
         let Some(there) = self.entries.get_mut(&path) else {
             self.entries.insert(path, planned);
@@ -241,7 +242,8 @@ impl<'a> Layout<'a> {
         declared || self.replaces.get(&new).is_some_and(|names| names.contains(old_name))
     }
 
-    fn add_own_entry(&mut self, planned: Planned) {
+    fn add_own_entry<E: std::error::Error + 'static>(&mut self, planned: Planned) -> Result<(), PlanError<E>> {
+        self.refuse_reserved(&planned)?;
         let path = planned.entry.path.clone();
         match self.entries.get_mut(&path) {
             Some(there) if there.entry.entry == Entry::Directory && planned.entry.entry == Entry::Directory => {
@@ -257,6 +259,18 @@ impl<'a> Layout<'a> {
                 self.entries.insert(path, planned);
             }
         }
+        Ok(())
+    }
+
+    /// Nothing but imports comes to stand where packages are shown: a package could otherwise put a file into another's
+    /// folder there.
+    fn refuse_reserved<E: std::error::Error + 'static>(&self, planned: &Planned) -> Result<(), PlanError<E>> {
+        let path = &planned.entry.path;
+        let is_folder = path.as_bytes() == PACKAGES && planned.entry.entry == Entry::Directory;
+        if !path.is_below(PACKAGES) && (path.as_bytes() != PACKAGES || is_folder) {
+            return Ok(());
+        }
+        Err(PlanError::Reserved { path: path.clone(), owner: self.sources[planned.source].to_string() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `larder completions`
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap_complete::Shell;
@@ -15,6 +16,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    clap_complete::generate(args.shell, &mut crate::cli::definition(), "larder", &mut std::io::stdout());
+    // Made whole first: the generator panics where its writer fails, and a reader may close the pipe.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut crate::cli::definition(), "larder", &mut script);
+    std::io::stdout().write_all(&script)?;
     DONE
 }

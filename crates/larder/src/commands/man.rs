@@ -14,6 +14,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    clap_mangen::generate_to(crate::cli::definition(), &args.folder)?;
+    let failed = |error| Failure::plain(format!("can't write man pages to {}: {error}", args.folder.display()));
+    std::fs::create_dir_all(&args.folder).map_err(failed)?;
+    clap_mangen::generate_to(crate::cli::definition(), &args.folder).map_err(failed)?;
     DONE
 }

@@ -26,7 +26,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     if args.image.selector != Selector::Latest {
-        return Err(Failure::usage("remove takes a name alone: a record goes with its name, or with --earlier"));
+        return Err(Failure::usage(format!("remove takes a name alone, not {}", args.image))
+            .hint("a record goes with its name, or with --earlier when it is not the current one"));
     }
     let host = context.host()?;
     let name = &args.image.name;

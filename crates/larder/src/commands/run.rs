@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host().map_err(not_started)?;
     let options = options(context, args)?;
     let progress = Reporter::new(context.quiet);
-    let target = Target::parse(&args.target).map_err(|error| not_started(error.into()))?;
+    let target = Target::parse(&host, &args.target).map_err(|error| not_started(error.into()))?;
     let image = run::image(&host, &target, &progress).map_err(|error| not_started(error.into()))?;
     match run::start(&host, &image, &options, &progress) {
         Ok(ended) => Ok(ExitCode::from(ended.exit.code())),
@@ -91,7 +91,10 @@ fn options(context: &Context, args: &Args) -> Result<RunOptions, Failure> {
     }
     for variable in &args.env {
         match variable.split_once('=') {
-            Some(("", _)) => return Err(Failure::usage(format!("--env {variable}: the name is missing"))),
+            Some(("", _)) => {
+                return Err(Failure::usage(format!("--env {variable}: the name is missing"))
+                    .hint("write NAME=VALUE, or NAME alone for the caller's value"));
+            }
             Some((name, value)) => drop(env.insert(name.to_owned(), value.to_owned())),
             None => {
                 if let Some(value) = crate::environment::variable(variable) {
@@ -127,6 +130,9 @@ fn mount(text: &str) -> Result<Mount, Failure> {
     let (source, target) = pair.split_once(':').ok_or_else(|| wrong("there is no colon between source and target"))?;
     if !target.starts_with('/') || target == "/" {
         return Err(wrong("the target isn't an absolute path below the root"));
+    }
+    if let Some((_, option)) = target.split_once(':') {
+        return Err(wrong(&format!("after the target stands ro or rw, not {option:?}")));
     }
     let source = std::fs::canonicalize(source).map_err(|error| wrong(&format!("{source}: {error}")))?;
     Ok(Mount { source, target: PathBuf::from(target), read_only })

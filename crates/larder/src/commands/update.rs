@@ -16,9 +16,9 @@ use crate::progress::Reporter;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  larder update examples/web openssl      the recipe's lock changes in openssl, and what constraints force
+  larder update examples/web openssl      openssl and what constraints force, nothing else
   larder update examples/web              everything
-  larder update example.com/web openssl   the image alone: a new record from the old, no recipe needed")]
+  larder update example.com/web openssl   the image alone: a new record, no recipe needed")]
 pub(crate) struct Args {
     /// A folder with a recipe, or an image
     target: String,
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
     let progress = Reporter::new(context.quiet);
-    let report = match Target::parse(&args.target)? {
+    let report = match Target::parse(&host, &args.target)? {
         Target::Recipe(path) => {
             let options = BuildOptions { update: update::freed(&args.packages), ..BuildOptions::default() };
             build::build(&host, &path, &options, &progress)?

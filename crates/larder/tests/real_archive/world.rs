@@ -65,7 +65,11 @@ fn mirror() -> &'static Result<(), String> {
         let env = TestEnv::new(LARDER);
         env.write("r/larder.toml", RECIPE);
         let output = env.larder(["build", "--quiet", "r"]);
-        if output.code == 0 { Ok(()) } else { Err(format!("no mirror of the Debian archive: {}", output.stderr.trim())) }
+        if output.code == 0 {
+            Ok(())
+        } else {
+            Err(format!("no mirror of the Debian archive: {}", output.stderr.trim()))
+        }
     })
 }
 

@@ -1,0 +1,21 @@
+//! What a user types, and what `larder` answers: each test is a session on a machine of its own, with a small Debian
+//! archive on the loopback address. No test needs the internet.
+
+mod cli {
+    mod archive;
+    mod ask;
+    mod build;
+    mod crash;
+    mod help;
+    mod history;
+    mod hostile;
+    mod keep;
+    mod recipe;
+    mod redact;
+    mod run;
+    mod same;
+    mod site;
+    mod store;
+    mod update;
+    mod usage;
+}

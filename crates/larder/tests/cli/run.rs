@@ -1,0 +1,173 @@
+//! `larder run`: a container is a process. The workload is a static busybox in a package of its own.
+
+use std::fs;
+use std::path::Path;
+
+use insta::assert_snapshot;
+use larder_testkit::archive::{Archive, ArchiveBuilder};
+use larder_testkit::skip;
+
+use super::site::{Site, deb};
+
+const TOOLS: [&str; 14] =
+    ["sh", "cat", "tr", "echo", "env", "id", "ls", "sleep", "touch", "true", "false", "pwd", "hostname", "kill"];
+
+/// An archive whose Essential package is a shell with its tools; says why not where the machine has none.
+fn tools() -> Option<ArchiveBuilder> {
+    let Ok(program) = fs::read("/usr/bin/busybox").or_else(|_| fs::read("/bin/busybox")) else {
+        skip("containers on the command line", "there is no busybox; scripts/setup installs busybox-static");
+        return None;
+    };
+    let mut package = deb("toolbox", "1.36").essential().program("usr/bin/busybox", program);
+    for tool in TOOLS {
+        package = package.symlink(&format!("usr/bin/{tool}"), "busybox");
+    }
+    let base = deb("base-files", "12.4").essential().directory_with("tmp", 0o1777, "root", "root").directory("root");
+    Some(
+        Archive::builder()
+            .package(package)
+            .package(base)
+            .package(deb("hello", "2.0").program("usr/bin/hello", "#!/bin/sh\necho hello, $1\n")),
+    )
+}
+
+/// A machine where containers work; says why not where they don't.
+fn machine(user: bool) -> Option<Site> {
+    let site = if user { Site::for_user_with(tools()?)? } else { Site::with(tools()?) };
+    site.recipe(
+        "box",
+        &["hello"],
+        "run = [\"hello\", \"world\"]\nenv = { COLOUR = \"red\" }\nlabels = { x = \"y\" }\n",
+    );
+    site.ok("build box");
+    let output = site.run("run -q box -- true");
+    if output.code != 0 {
+        let reason = output.stderr.replace('\n', " ");
+        assert!(
+            ["forbid", "not permitted", "namespace", "denied"].iter().any(|word| reason.contains(word)),
+            "{reason}"
+        );
+        skip("containers on the command line", reason);
+        return None;
+    }
+    Some(site)
+}
+
+#[test]
+fn a_container_is_a_process() {
+    let Some(site) = machine(false) else { return };
+    assert_snapshot!(site.session(&["run box", "run example.com/box", "run example.com/box -- hello you", "run box -- false", "run box -- nothing"]), @r#"
+    $ larder run box
+    hello, world
+    $ larder run example.com/box
+    hello, world
+    $ larder run example.com/box -- hello you
+    hello, you
+    $ larder run box -- false
+    [exit code 1]
+    $ larder run box -- nothing
+    2> error: the container has no program "nothing"
+    [exit code 127]
+    "#);
+    let output = site.env.larder_with(["run", "box", "--", "tr", "a-z", "A-Z"], b"hello\n").success();
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("HELLO\n", ""));
+    let output = site.env.larder(["run", "box", "--", "sh", "-c", "echo out; echo err >&2; exit 7"]).failure(7);
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("out\n", "err\n"));
+    assert_eq!(site.env.larder(["run", "box", "--", "sh", "-c", "kill -TERM $$"]).code, 143);
+    let left: Vec<_> = fs::read_dir(site.env.store().join("containers")).expect("containers").collect();
+    assert!(left.is_empty(), "a container that has ended leaves nothing behind: {left:?}");
+}
+
+#[test]
+fn options_reach_the_container() {
+    let Some(mut site) = machine(false) else { return };
+    site.env.set("FROM_OUTSIDE", "yes");
+    site.env.write("data/file", "from the host\n");
+    let out = |arguments: &[&str]| site.env.larder([&["run", "-q"], arguments].concat()).success().stdout;
+    assert_eq!(out(&["--env", "COLOUR=blue", "box", "--", "sh", "-c", "echo $COLOUR"]), "blue\n");
+    assert_eq!(
+        out(&["-e", "FROM_OUTSIDE", "-e", "NOT_SET", "box", "--", "sh", "-c", "echo $FROM_OUTSIDE ${NOT_SET-unset}"]),
+        "yes unset\n"
+    );
+    assert_eq!(out(&["box", "--", "sh", "-c", "echo ${FROM_OUTSIDE-unset} $COLOUR"]), "unset red\n");
+    assert_eq!(out(&["--workdir", "/usr/bin", "box", "--", "pwd"]), "/usr/bin\n");
+    assert_eq!(out(&["--user", "1234:5678", "box", "--", "id", "-u"]), "1234\n");
+    assert_eq!(out(&["--mount", "data:/data:ro", "box", "--", "cat", "/data/file"]), "from the host\n");
+    let output = site.env.larder(["run", "--mount", "data:/data:ro", "box", "--", "touch", "/data/new"]).failure(1);
+    assert!(output.stderr.contains("Read-only file system"), "{output:?}");
+    _ = site.env.larder(["run", "--mount", "data:/data", "box", "--", "touch", "/data/new"]).success();
+    assert!(Path::new(&site.env.path("data/new")).exists());
+    let output = site.env.larder(["run", "box", "--", "touch", "/usr/bin/new"]).failure(1);
+    assert!(output.stderr.contains("Read-only file system"), "{output:?}");
+    _ = site.env.larder(["run", "--writable", "box", "--", "touch", "/usr/bin/new"]).success();
+    _ = site.env.larder(["run", "box", "--", "ls", "/packages/debian.org/hello@2.0/usr/bin/hello"]).success();
+}
+
+#[test]
+fn what_cannot_be_run_says_why() {
+    let Some(site) = machine(false) else { return };
+    site.recipe("empty", &[], "");
+    site.env.write("box2/larder.toml", "[image]\nname = \"example.com/box2\"\nversion = \"1\"\nfrom = \"debian.org/bookworm\"\n[files]\n\"/plain\" = \"larder.toml\"\n");
+    assert_snapshot!(site.session(&[
+        "run -q empty",
+        "run -q box2 -- /plain",
+        "run -q box2 -- /nowhere/at/all",
+        "run -q --user nobody-here box",
+        "run -q --workdir /nowhere box",
+    ]), @r#"
+    $ larder run -q empty
+    2> error: example.com/empty@1.0 doesn't say what to run
+    2>   hint: say it after two dashes: larder run IMAGE -- COMMAND, or set `run` in the recipe
+    [exit code 125]
+    $ larder run -q box2 -- /plain
+    2> error: cannot execute "/plain" in the container
+    2>   because: Permission denied (os error 13)
+    [exit code 126]
+    $ larder run -q box2 -- /nowhere/at/all
+    2> error: the container has no program "/nowhere/at/all"
+    [exit code 127]
+    $ larder run -q --user nobody-here box
+    2> error: the container has no user "nobody-here"
+    [exit code 125]
+    $ larder run -q --workdir /nowhere box
+    2> error: cannot enter the working directory /nowhere of the container
+    2>   because: No such file or directory (os error 2)
+    [exit code 125]
+    "#);
+}
+
+#[test]
+fn a_package_is_run_without_a_recipe() {
+    let Some(site) = machine(false) else { return };
+    assert_snapshot!(site.session(&["run -q debian.org/hello", "run debian.org/hello -- hello you", "images"]), @r"
+    $ larder run -q debian.org/hello
+    hello,
+    $ larder run debian.org/hello -- hello you
+    hello, you
+    $ larder images
+    NAME              VERSION  DIGEST        PACKAGES  CREATED (UTC)
+    debian.org/hello  2.0      <1>                  3  YYYY-MM-DD hh:mm
+    example.com/box   1.0      <2>                  3  YYYY-MM-DD hh:mm
+    ");
+}
+
+#[test]
+fn an_ordinary_user_runs_containers() {
+    let Some(site) = machine(true) else { return };
+    assert_snapshot!(site.session(&["run box"]), @r"
+    $ larder run box
+    hello, world
+    ");
+    assert_eq!(site.env.larder(["run", "box", "--", "sh", "-c", "exit 7"]).code, 7);
+}
+
+#[test]
+fn a_recipe_is_built_when_it_changed_and_only_then() {
+    let Some(site) = machine(false) else { return };
+    _ = site.server.take_requests();
+    assert_eq!(site.stdout("run box"), "hello, world\n");
+    assert!(site.server.take_requests().is_empty());
+    site.recipe("box", &["hello"], "run = [\"hello\", \"there\"]\n");
+    assert_eq!(site.stdout("run -q box"), "hello, there\n");
+    assert_eq!(site.stdout("history --json example.com/box").matches("\"digest\"").count(), 2);
+}
