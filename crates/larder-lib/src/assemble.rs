@@ -7,9 +7,8 @@ use larder_debian::progress::Progress;
 use larder_store::fileset::ImageMetadata;
 use larder_store::plan::{InstallPlan, Loaded, Overridden};
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{FileSet, FileSetDigest, Name, TreeDigest};
+use larder_store::{FileSet, FileSetDigest, Name, TreeDigest, TreePath};
 
-use crate::build::OverrideLine;
 use crate::compose::{self, Composition};
 use crate::image::{self, PackageImport};
 use crate::verify::{self, Finding, Input, Owner, RootEntry, Severity};
@@ -46,6 +45,17 @@ pub struct Assembled {
     pub overridden: Vec<OverrideLine>,
     /// What verification found that doesn't fail a build.
     pub findings: Vec<Finding>,
+}
+
+/// A path with more than one claimant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverrideLine {
+    /// Where.
+    pub path: TreePath,
+    /// Whose file is seen.
+    pub by: String,
+    /// Whose is hidden.
+    pub of: String,
 }
 
 /// Makes the image, verifies it, and only then gives it its name.

@@ -10,8 +10,9 @@ use larder_debian::distribution::ArchiveFile;
 use larder_debian::progress::Progress;
 use larder_solver::Update;
 use larder_store::fileset::ScriptTier;
-use larder_store::{FileSetDigest, Ingest, Name, Reference, Selector, Tree, TreePath};
+use larder_store::{FileSetDigest, Ingest, Name, Reference, Selector, Tree};
 
+pub use crate::assemble::OverrideLine;
 use crate::assemble::{self, Assembled, Draft};
 use crate::image;
 use crate::images::{self, Found};
@@ -82,17 +83,6 @@ impl BuiltPackage {
             ScriptTier::None | ScriptTier::Declared => &[],
         }
     }
-}
-
-/// A path with more than one claimant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OverrideLine {
-    /// Where.
-    pub path: TreePath,
-    /// Whose file is seen.
-    pub by: String,
-    /// Whose is hidden.
-    pub of: String,
 }
 
 /// Builds the recipe at `path` (its folder, or the file itself).

@@ -15,15 +15,17 @@ use larder_debian::compose::ComposedEntry;
 use larder_debian::compose::python::{self, Batch, Work};
 use larder_debian::progress::Progress;
 use larder_runtime::launch::{self, BindMount, Exit, SpecOptions};
+use larder_runtime::view::ViewTree;
 use larder_store::fileset::FilesMetadata;
+use larder_store::plan::InstallPlan;
 use larder_store::refs::{RefEntry, RefKind};
 use larder_store::tree::Attributes;
 use larder_store::{Entry, FileSet, FileSetDigest, Import, Metadata, Name, TreeBuilder, TreePath};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio;
 
-use crate::compose::{Composition, StoreContents};
-use crate::run::{self, PackagePaths, Place};
+use crate::catalog::StoreContents;
+use crate::container::{self, PackagePaths, Place};
 use crate::{Error, Host, Result, view};
 
 pub use larder_debian::compose::python::COMPOSER;
@@ -32,6 +34,16 @@ pub use larder_debian::compose::python::COMPOSER;
 const BYTECODE: &str = "host.internal/bytecode";
 /// Where the container finds the folder for its output.
 const OUTPUT: &str = "/run/larder-bytecode";
+
+/// An image with everything but bytecode.
+pub(crate) struct Interim<'a> {
+    /// What stands where.
+    pub(crate) plan: &'a InstallPlan,
+    /// What the other composers made: the key of its view.
+    pub(crate) key: FileSetDigest,
+    /// Makes the listing of its view.
+    pub(crate) listing: &'a dyn Fn() -> Result<ViewTree>,
+}
 
 /// What was compiled, for one image.
 #[derive(Debug, Default)]
@@ -42,13 +54,13 @@ pub(crate) struct Bytecode {
     pub(crate) imports: Vec<Import>,
 }
 
-/// Compiles what isn't kept yet, and places all of it. `composition` is what the container is made from.
+/// Compiles what isn't kept yet, and places all of it. `image` is what the container is made from.
 ///
 /// # Errors
 /// An interpreter that fails, or a store that can't be written.
-pub(crate) fn compose(host: &Host, composition: &Composition, progress: &dyn Progress) -> Result<Bytecode> {
+pub(crate) fn compose(host: &Host, image: &Interim<'_>, progress: &dyn Progress) -> Result<Bytecode> {
     let mut bytecode = Bytecode::default();
-    for work in python::work(&composition.plan) {
+    for work in python::work(image.plan) {
         let missing: Vec<&Batch> = {
             let mut missing = Vec::new();
             for batch in &work.batches {
@@ -58,7 +70,7 @@ pub(crate) fn compose(host: &Host, composition: &Composition, progress: &dyn Pro
             }
             missing
         };
-        if !missing.is_empty() && !compile(host, composition, &work, &missing, progress)? {
+        if !missing.is_empty() && !compile(host, image, &work, &missing, progress)? {
             return Ok(Bytecode::default());
         }
         for batch in &work.batches {
@@ -67,7 +79,7 @@ pub(crate) fn compose(host: &Host, composition: &Composition, progress: &dyn Pro
             let tree = host.store.tree(&record.tree)?;
             let files = tree.entries().iter().filter(|entry| entry.entry != Entry::Directory);
             let results: BTreeMap<_, _> = files.map(|entry| (entry.path.clone(), entry.entry.clone())).collect();
-            bytecode.files.extend(python::place(&composition.plan, &work, batch, &results));
+            bytecode.files.extend(python::place(image.plan, &work, batch, &results));
             let path = TreePath::new(format!("bytecode/{}", batch.key)).map_err(|source| Error::ViewPath { source })?;
             bytecode.imports.push(Import { path, name: record.name, version: record.version, fileset: digest });
         }
@@ -89,13 +101,7 @@ fn kept(host: &Host, batch: &Batch) -> Result<Option<FileSetDigest>> {
 }
 
 /// Compiles some batches in one container, and keeps the results. `false` where no container can be started here.
-fn compile(
-    host: &Host,
-    composition: &Composition,
-    work: &Work,
-    batches: &[&Batch],
-    progress: &dyn Progress,
-) -> Result<bool> {
+fn compile(host: &Host, image: &Interim<'_>, work: &Work, batches: &[&Batch], progress: &dyn Progress) -> Result<bool> {
     let able = launch::probe();
     if !able.namespaces {
         let why = able.obstacle.unwrap_or_default();
@@ -103,12 +109,12 @@ fn compile(
         return Ok(false);
     }
     let task = progress.start(&format!("compile the Python files of {} packages", batches.len()), None);
-    let result = compile_in_container(host, composition, work, batches);
+    let result = compile_in_container(host, image, work, batches);
     progress.finish(task);
     result.map(|()| true)
 }
 
-fn compile_in_container(host: &Host, composition: &Composition, work: &Work, batches: &[&Batch]) -> Result<()> {
+fn compile_in_container(host: &Host, image: &Interim<'_>, work: &Work, batches: &[&Batch]) -> Result<()> {
     let folder = Folder::new(host.store.root().join("tmp"))?;
     let output = folder.0.join("output");
     fs::create_dir(&output).map_err(Error::io("create", &output))?;
@@ -119,11 +125,12 @@ fn compile_in_container(host: &Host, composition: &Composition, work: &Work, bat
         mounts: vec![BindMount { source: output.clone(), target: OUTPUT.into(), read_only: false }],
         ..SpecOptions::default()
     })?;
-    let read_only = view::read_only_paths(&composition.plan);
-    let image = composition.plan.sources[composition.plan.image].digest;
-    let place = Place { key: composition.composed, image, read_only: &read_only, listing: &|| composition.listing() };
+    let read_only = view::read_only_paths(image.plan);
+    let digest = image.plan.sources[image.plan.image].digest;
+    let place = Place { key: image.key, image: digest, read_only: &read_only, listing: image.listing };
     let streams = Streams::new(&folder.0, &Work::input(batches, "", OUTPUT))?;
-    let ended = run::launch(host, &place, spec, Some("0:0".to_owned()), PackagePaths::ReadOnly, host.store.lease()?);
+    let ended =
+        container::launch(host, &place, spec, Some("0:0".to_owned()), PackagePaths::ReadOnly, host.store.lease()?);
     let said = streams.restore();
     match ended?.exit {
         Exit::Code(0) => {}
@@ -178,7 +185,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(parent: PathBuf) -> Result<Self> {
-        let path = parent.join(format!("bytecode-{}", run::new_id()?));
+        let path = parent.join(format!("bytecode-{}", container::new_id()?));
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         Ok(Self(path))
     }

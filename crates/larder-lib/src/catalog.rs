@@ -1,10 +1,12 @@
-//! FileSets loaded from the store, each once.
+//! The store as plans and composers see it: FileSets loaded once each, contents read and written.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use larder_debian::compose::{ContentError, Contents};
 use larder_store::plan::{Catalog, Loaded};
-use larder_store::{FileSetDigest, Store, StoreError};
+use larder_store::{FileSetDigest, Ingest, ObjectDigest, Store, StoreError};
 
 /// The store as a catalogue that remembers what it has loaded.
 pub(crate) struct StoreCatalog<'a> {
@@ -32,5 +34,25 @@ impl Catalog for StoreCatalog<'_> {
         let loaded = Arc::new(Loaded { digest: *digest, record, tree });
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest, Arc::clone(&loaded));
         Ok(loaded)
+    }
+}
+
+/// The store as composers see it.
+pub(crate) struct StoreContents<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) ingest: &'a Ingest<'a>,
+}
+
+impl Contents for StoreContents<'_> {
+    fn open(&self, digest: &ObjectDigest) -> Result<File, ContentError> {
+        self.store.open_object(digest).map_err(ContentError::from)
+    }
+
+    fn read(&self, digest: &ObjectDigest, limit: u64) -> Result<Vec<u8>, ContentError> {
+        self.store.read_object(digest, limit).map_err(ContentError::from)
+    }
+
+    fn write(&self, content: &[u8]) -> Result<ObjectDigest, ContentError> {
+        self.ingest.write_bytes(content).map_err(ContentError::from)
     }
 }

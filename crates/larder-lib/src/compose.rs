@@ -4,22 +4,21 @@
 //! its own ([`COMPOSED`]), under the plan's digest; that FileSet's digest is the key of the view. A start that finds both
 //! loads neither plan nor tree.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use larder_debian::compose::{self as composers, ComposeInput, ComposedEntry, ContentError, Contents, Ids};
+use larder_debian::compose::{self as composers, ComposeInput, ComposedEntry, Ids};
 use larder_debian::progress::Progress;
 use larder_runtime::view::ViewTree;
 use larder_store::fileset::FilesMetadata;
 use larder_store::plan::{self, InstallPlan, Loaded, PlanDigest};
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{
-    Content, FileSet, FileSetDigest, Import, Ingest, Metadata, Name, ObjectDigest, Root, Store, TreeBuilder,
-};
+use larder_store::{Content, FileSet, FileSetDigest, Import, Ingest, Metadata, Name, Root, Store, TreeBuilder};
 
-use crate::catalog::StoreCatalog;
-use crate::{Error, Host, Result, bytecode, view};
+use crate::bytecode::{self, Interim};
+use crate::catalog::{StoreCatalog, StoreContents};
+use crate::{Error, Host, Result, view};
 
 /// The name of every FileSet that composers made; its version is the digest of the plan.
 pub const COMPOSED: &str = "host.internal/composed";
@@ -95,7 +94,11 @@ pub fn compose(host: &Host, image: &Arc<Loaded>, progress: &dyn Progress) -> Res
     ingest.commit()?;
 
     if versions.contains_key(bytecode::COMPOSER) {
-        let bytecode = bytecode::compose(host, &composition, progress)?;
+        let bytecode = {
+            let listing = || composition.listing();
+            let interim = Interim { plan: &composition.plan, key: composition.composed, listing: &listing };
+            bytecode::compose(host, &interim, progress)?
+        };
         if !bytecode.files.is_empty() {
             composition.files.extend(bytecode.files);
             composition.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -155,24 +158,4 @@ fn keep(host: &Host, composition: &Composition) -> Result<()> {
         refs.set(RefKind::Composed, &key, entry)?;
     }
     Ok(())
-}
-
-/// The store as composers see it.
-pub(crate) struct StoreContents<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) ingest: &'a Ingest<'a>,
-}
-
-impl Contents for StoreContents<'_> {
-    fn open(&self, digest: &ObjectDigest) -> Result<File, ContentError> {
-        self.store.open_object(digest).map_err(ContentError::from)
-    }
-
-    fn read(&self, digest: &ObjectDigest, limit: u64) -> Result<Vec<u8>, ContentError> {
-        self.store.read_object(digest, limit).map_err(ContentError::from)
-    }
-
-    fn write(&self, content: &[u8]) -> Result<ObjectDigest, ContentError> {
-        self.ingest.write_bytes(content).map_err(ContentError::from)
-    }
 }

@@ -14,6 +14,7 @@ pub mod bytecode;
 mod catalog;
 pub mod compose;
 pub mod config;
+mod container;
 pub mod contents;
 pub mod diff;
 mod error;
