@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use larder_store::fileset::ScriptTier;
+use larder_store::index::Filter;
 use larder_store::refs::RefKind;
-use larder_store::{FileSet, FileSetDigest, Kind, Name, Store};
+use larder_store::{FileSetDigest, Kind, Name, Store};
 
 use crate::Result;
 use crate::image::declared_package;
@@ -49,25 +50,20 @@ pub fn list(store: &Store) -> Result<Vec<PackageLine>> {
         }
     }
     let mut lines = Vec::new();
-    for digest in store.filesets()? {
-        let record = store.fileset(&digest)?;
-        if record.kind() != Kind::Package {
-            continue;
-        }
-        let images = holders.get(&digest).map_or(0, BTreeSet::len);
-        let declarations = match declared.get(&(record.name.to_string(), digest)) {
-            Some(declarations) => Some(store.fileset(declarations)?),
-            None => None,
+    for package in store.index()?.filesets(Filter { kind: Some(Kind::Package), ..Filter::default() })? {
+        let images = holders.get(&package.digest).map_or(0, BTreeSet::len);
+        let tier = match declared.get(&(package.name.to_string(), package.digest)) {
+            Some(declarations) => store.fileset(declarations)?.install().map(|rules| rules.script.clone()),
+            None => Some(ScriptTier::None),
         };
-        let rules = declarations.as_ref().and_then(FileSet::install).or_else(|| record.install());
         lines.push(PackageLine {
-            digest,
-            bytes: store.tree(&record.tree)?.content_bytes(),
+            digest: package.digest,
+            bytes: package.bytes,
             images,
-            tier: rules.filter(|_| images > 0).map(|rules| rules.script.clone()),
-            name: record.name,
-            version: record.version,
-            architecture: record.architecture,
+            tier: tier.filter(|_| images > 0),
+            name: package.name,
+            version: package.version,
+            architecture: package.architecture,
         });
     }
     lines.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| larder_solver::compare(&a.version, &b.version)));
