@@ -25,6 +25,9 @@ use crate::{Error, Host, Result, container, image, obtain};
 pub use crate::container::{PackagePaths, collect};
 pub use larder_runtime::launch::{BindMount as Mount, Exit, Net as Network};
 
+/// Where name servers are listed, on the host and in containers.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
 /// To be called first in `main`: where this process was started as a supervisor, does that work and never returns.
 pub fn supervise() {
     launch::entry();
@@ -164,6 +167,8 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
     }
     let mut env = metadata.env;
     env.extend(options.env.clone());
+    let mut mounts = options.mounts.clone();
+    mounts.extend(resolver(host, image, options)?);
     let spec = launch::specification(SpecOptions {
         args,
         env: env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
@@ -171,7 +176,7 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         terminal: options.terminal,
         hostname: Some(image.record.name.short().to_owned()),
         net: options.net,
-        mounts: options.mounts.clone(),
+        mounts,
     })?;
     let lease = host.store.lease()?;
     let ready = ready(host, image, progress)?;
@@ -180,6 +185,17 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         container::Place { key: ready.composed, image: image.digest, read_only: &ready.read_only, listing: &listing };
     let user = options.user.clone().or(metadata.user);
     container::launch(host, &place, spec, user, options.packages, lease)
+}
+
+/// With the host's network a container asks the host's name servers, unless the image or the caller says otherwise.
+fn resolver(host: &Host, image: &Found, options: &RunOptions) -> Result<Option<BindMount>> {
+    let (source, target) = (PathBuf::from(RESOLV_CONF), PathBuf::from(RESOLV_CONF));
+    let said = options.mounts.iter().any(|mount| target.starts_with(&mount.target));
+    if options.net != Net::Host || said || !source.is_file() {
+        return Ok(None);
+    }
+    let own = host.store.tree(&image.record.tree)?.get(&RESOLV_CONF.as_bytes()[1..]).is_some();
+    Ok((!own).then_some(BindMount { source, target, read_only: true }))
 }
 
 fn ready(host: &Host, image: &Found, progress: &dyn Progress) -> Result<Ready> {
