@@ -158,7 +158,7 @@ pub enum DebianError {
     },
 
     /// The mirror could not be reached or kept failing.
-    #[error("cannot fetch {url}: {problem} (tried {attempts} times, {received} of {} bytes received)", total.map_or("unknown".to_owned(), |t| t.to_string()))]
+    #[error("cannot fetch {url}: {problem} ({})", tries(*attempts, *received, *total))]
     Unreachable {
         /// The address.
         url: String,
@@ -205,6 +205,15 @@ pub enum DebianError {
         /// What is wrong.
         problem: String,
     },
+}
+
+fn tries(attempts: u32, received: u64, total: Option<u64>) -> String {
+    let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
+    match (received, total) {
+        (0, _) => format!("tried {times}"),
+        (_, None) => format!("tried {times}, {received} bytes received"),
+        (_, Some(total)) => format!("tried {times}, {received} of {total} bytes received"),
+    }
 }
 
 fn looked_at(tried: &[String]) -> String {

@@ -99,9 +99,10 @@ fn settings(image: &FileSet) -> BTreeMap<String, String> {
     let mut set = |key: &str, value: String| drop(settings.insert(key.to_owned(), value));
     set("base", metadata.base.clone());
     set("recommends", metadata.recommends.to_string());
-    set("packages", metadata.packages.join(", "));
-    set("run", metadata.run.join(" "));
+    let list = |words: &[String], between: &str| Some(words.join(between)).filter(|_| !words.is_empty());
     for (key, value) in [
+        ("packages", list(&metadata.packages, ", ")),
+        ("run", list(&metadata.run, " ")),
         ("from", metadata.from.as_ref().map(ToString::to_string)),
         ("user", metadata.user.clone()),
         ("workdir", metadata.workdir.clone()),

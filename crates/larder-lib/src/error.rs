@@ -284,8 +284,9 @@ impl Error {
             Self::NoRecord { name, present, .. } => {
                 Some(format!("it has {}; `larder history {name}` lists its records", present.join(", ")))
             }
-            Self::NoTarget { nearest, .. } => did_you_mean(nearest)
-                .or_else(|| Some("`larder images` lists the images that are here".to_owned())),
+            Self::NoTarget { nearest, .. } => {
+                did_you_mean(nearest).or_else(|| Some("`larder images` lists the images that are here".to_owned()))
+            }
             Self::NoPath { image, .. } => Some(format!("`larder files {image}` lists what is there")),
             Self::NoDistribution { .. } => Some("say `from` in its recipe, and build it".to_owned()),
             Self::Verification { .. } => Some(

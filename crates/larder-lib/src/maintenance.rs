@@ -1,8 +1,9 @@
 //! Keeping the store: what can go, what is broken, and mending it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use larder_debian::DebianError;
 use larder_debian::distribution::ArchiveFile;
 use larder_debian::progress::Progress;
 use larder_store::fsck::FsckOptions;
@@ -10,7 +11,7 @@ use larder_store::gc::{GcOptions, GcReport};
 use larder_store::usage::Usage;
 use larder_store::{FileSetDigest, Name, Store};
 
-use crate::{Host, Result, obtain, provenance, solve};
+use crate::{Error, Host, Result, obtain, provenance, solve};
 
 pub use larder_store::fsck::FsckReport;
 
@@ -43,37 +44,56 @@ pub fn fsck(store: &Store, deep: bool, progress: Option<&(dyn Fn(u64, u64) + Syn
 pub struct Repair {
     /// Packages that were fetched and converted again, as `name version`.
     pub packages: Vec<String>,
-    /// What can't be fetched: FileSets that no archive has, such as an image's own files; as `name version`.
-    pub lost: Vec<String>,
+    /// What can't be fetched, as `name version`, and why: FileSets that no archive has, such as an image's own files, and
+    /// packages that the mirror doesn't have any more.
+    pub lost: Vec<(String, String)>,
 }
 
 /// Fetches again what a check found missing or damaged.
 ///
 /// # Errors
-/// A package that can't be fetched or converted, or a store that can't be written.
+/// A mirror that can't be reached, a package that can't be converted, or a store that can't be written.
 pub fn repair(host: &Host, report: &FsckReport, progress: &dyn Progress) -> Result<Repair> {
-    let mut affected: BTreeMap<FileSetDigest, (String, String)> = BTreeMap::new();
-    for problem in &report.problems {
-        if let Some(content) = problem.kind.content() {
-            host.store.discard_damaged(&content)?;
-            affected.extend(problem.filesets.clone());
-        }
-    }
     let mut repair = Repair::default();
-    let mut files: BTreeMap<Name, Vec<ArchiveFile>> = BTreeMap::new();
-    for (digest, (name, version)) in affected {
-        match provenance::read(&host.store, &digest)? {
-            Some((distribution, file)) => {
-                repair.packages.push(format!("{name} {version}"));
-                files.entry(distribution).or_default().push(file);
+    let mut fetchable: BTreeMap<FileSetDigest, (Name, String, ArchiveFile)> = BTreeMap::new();
+    let mut lost = BTreeSet::new();
+    for problem in &report.problems {
+        let Some(content) = problem.kind.content() else { continue };
+        host.store.discard_damaged(&content)?;
+        let mut others = Vec::new();
+        let mut is_packages = false;
+        for (digest, (name, version)) in &problem.filesets {
+            match provenance::read(&host.store, digest)? {
+                Some((distribution, file)) => {
+                    is_packages = true;
+                    fetchable.insert(*digest, (distribution, format!("{name} {version}"), file));
+                }
+                // What composers made is made again with the next view.
+                None if name.starts_with("host.internal/") => {}
+                None => others.push(format!("{name} {version}")),
             }
-            None if name.starts_with("host.internal/") => {}
-            None => repair.lost.push(format!("{name} {version}")),
         }
+        // An image that imports a package needs the package's files too, and gets them back with it.
+        lost.extend(others.into_iter().filter(|_| !is_packages));
     }
-    for (distribution, mut files) in files {
+    repair.lost = lost.into_iter().map(|name| (name, "build it again from its recipe".to_owned())).collect();
+    let mut files: BTreeMap<Name, Vec<(String, ArchiveFile)>> = BTreeMap::new();
+    for (distribution, name, file) in fetchable.into_values() {
+        files.entry(distribution).or_default().push((name, file));
+    }
+    for (distribution, named) in files {
+        let (names, mut files): (Vec<String>, Vec<ArchiveFile>) = named.into_iter().unzip();
         solve::locate(host, &distribution, &mut files)?;
-        obtain::obtain_again(host, &distribution, &files, progress)?;
+        for (name, file) in names.into_iter().zip(files) {
+            // One at a time: a package that the mirror has dropped must not keep the others from being mended.
+            match obtain::obtain_again(host, &distribution, &[file], progress) {
+                Ok(()) => repair.packages.push(name),
+                Err(Error::Debian(error @ (DebianError::Missing { .. } | DebianError::WrongSize { .. }))) => {
+                    repair.lost.push((name, error.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
     // Images that import a mended package are whole again; only what still lacks something is lost.
     let after = fsck(&host.store, false, None)?;
@@ -83,6 +103,6 @@ pub fn repair(host: &Host, report: &FsckReport, progress: &dyn Progress) -> Resu
         .flat_map(|problem| problem.filesets.values())
         .map(|(name, version)| format!("{name} {version}"))
         .collect();
-    repair.lost.retain(|lost| lacking.contains(lost));
+    repair.lost.retain(|(lost, _)| lacking.contains(lost));
     Ok(repair)
 }

@@ -1,5 +1,7 @@
 //! Which images hold a package: the question to ask on the day of an advisory.
 
+use std::collections::BTreeSet;
+
 use larder_solver::Root;
 use larder_store::refs::RefKind;
 use larder_store::{FileSetDigest, Name, Store};
@@ -31,6 +33,25 @@ pub struct Holder {
     pub version: String,
     /// The package.
     pub digest: FileSetDigest,
+}
+
+/// The names of packages in images that a name that none has may have meant; `None` where a package has the name.
+///
+/// # Errors
+/// A store that can't be read.
+pub fn nearest(store: &Store, package: &str) -> Result<Option<Vec<String>>> {
+    let mut names = BTreeSet::new();
+    for (_, history) in store.refs().list(RefKind::Image)? {
+        for entry in history.entries {
+            let imports = store.fileset(&entry.fileset)?.imports;
+            names.extend(imports.into_iter().map(|import| import.name).filter(|name| declared_package(name).is_none()));
+        }
+    }
+    let short = package.rsplit('/').next().unwrap_or(package);
+    if names.iter().any(|name| name.as_str() == package || name.short() == package) {
+        return Ok(None);
+    }
+    Ok(Some(larder_solver::nearest_names(short, names.iter().map(Name::short))))
 }
 
 /// Finds the images that hold a package, by short or full name, in a range of versions (`>=3.0, <4`).

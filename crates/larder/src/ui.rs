@@ -26,6 +26,11 @@ pub(crate) fn line(text: impl Display) -> io::Result<()> {
     writeln!(anstream::stdout().lock(), "{text}")
 }
 
+/// Writes a note to stderr, beside what goes to stdout. A closed stderr leaves nobody to tell.
+pub(crate) fn note(text: impl Display) {
+    let _ = writeln!(anstream::stderr().lock(), "{YELLOW}note:{RESET} {text}");
+}
+
 /// A table without lines: a header and rows, in columns as wide as needed.
 pub(crate) struct Listing {
     table: Table,

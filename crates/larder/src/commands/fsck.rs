@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use larder_lib::maintenance;
+use larder_lib::maintenance::{self, FsckReport};
 use larder_lib::progress::Progress;
 use serde_json::json;
 
@@ -35,6 +35,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
     let reporter = Reporter::new(context.quiet);
     let report = check(&host, args.deep, &reporter)?;
+    if !context.json {
+        print_problems(&report)?;
+    }
     let repair = match args.repair && !report.problems.is_empty() {
         true => Some(maintenance::repair(&host, &report, &reporter)?),
         false => None,
@@ -63,23 +66,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
                 "hashed_bytes": checked.hashed_bytes, "refs": checked.refs, "statements": checked.statements,
                 "problems": problems.collect::<Vec<_>>(), "left": left,
                 "repaired": repair.as_ref().map(|repair| repair.packages.clone()),
-                "lost": repair.as_ref().map(|repair| repair.lost.clone()),
+                "lost": repair.as_ref().map(|repair| repair.lost.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()),
             }),
         )?;
         return code;
-    }
-    for problem in &report.problems {
-        ui::line(format_args!("{RED}{}{RESET}\n  at {}", problem.kind, problem.path.display()))?;
-        for (name, version) in problem.filesets.values() {
-            ui::line(format_args!("  needed by {name} {version}"))?;
-        }
     }
     if let Some(repair) = &repair {
         for package in &repair.packages {
             ui::line(format_args!("{GREEN}fetched again:{RESET} {package}"))?;
         }
-        for lost in &repair.lost {
-            ui::line(format_args!("{RED}can't be fetched:{RESET} {lost} (build it again from its recipe)"))?;
+        for (lost, reason) in &repair.lost {
+            ui::line(format_args!("{RED}can't be fetched:{RESET} {lost} ({reason})"))?;
         }
     }
     let checked = report.checked;
@@ -96,11 +93,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     code
 }
 
-fn check(
-    host: &larder_lib::Host,
-    deep: bool,
-    reporter: &Reporter,
-) -> Result<larder_lib::maintenance::FsckReport, Failure> {
+fn print_problems(report: &FsckReport) -> std::io::Result<()> {
+    for problem in &report.problems {
+        ui::line(format_args!("{RED}{}{RESET}\n  at {}", problem.kind, problem.path.display()))?;
+        for (name, version) in problem.filesets.values() {
+            ui::line(format_args!("  needed by {name} {version}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn check(host: &larder_lib::Host, deep: bool, reporter: &Reporter) -> Result<FsckReport, Failure> {
     if !deep {
         return Ok(maintenance::fsck(&host.store, false, None)?);
     }

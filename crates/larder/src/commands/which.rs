@@ -30,6 +30,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
     let scope = if args.all { which::Scope::History } else { which::Scope::Current };
     let holders = which::which(&host.store, &args.package, args.range.as_deref(), scope)?;
+    if holders.is_empty()
+        && !context.quiet
+        && let Some(nearest) = which::nearest(&host.store, &args.package)?
+    {
+        // Nothing found is an answer that somebody may rely on; a misspelled name is not.
+        let mean = if nearest.is_empty() { String::new() } else { format!("; did you mean {}?", nearest.join(" or ")) };
+        ui::note(format_args!("no image has ever had a package {}{mean}", args.package));
+    }
     if context.json {
         let items = holders.iter().map(|holder| {
             json!({

@@ -33,6 +33,7 @@ fn a_key_that_is_not_trusted() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: the release file http://mirror/debian/dists/bookworm/InRelease is refused: it is signed by <KEY>, which is not in the keyring $DIR/other.gpg
+    2>   hint: the package debian-archive-keyring has the archive's keys; [debian] keyrings in the configuration names others
     [exit code 1]
     ");
 }
@@ -52,6 +53,7 @@ fn no_keyring_or_one_that_holds_no_key() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: the keyring $DIR/empty.gpg cannot be used: unexpected EOF
+    2>   hint: the package debian-archive-keyring has the archive's keys; [debian] keyrings in the configuration names others
     [exit code 1]
     ");
 }
@@ -63,6 +65,7 @@ fn a_key_that_has_expired() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: the release file http://mirror/debian/dists/bookworm/InRelease is refused: the key <KEY> that signed it has expired
+    2>   hint: the package debian-archive-keyring has the archive's keys; [debian] keyrings in the configuration names others
     [exit code 1]
     ");
 }
@@ -87,6 +90,7 @@ fn a_state_whose_time_is_over() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: the release file http://mirror/debian/dists/bookworm/InRelease is refused: it was valid until <date> and it is <date> now; the mirror is stale or this machine's clock is wrong
+    2>   hint: try again later, or name another mirror in LARDER_DEBIAN_MIRROR or, in the configuration, [debian] mirror
     [exit code 1]
     ");
 }
@@ -100,6 +104,7 @@ fn a_state_older_than_one_seen_before() {
     assert_snapshot!(site.session(&["update --quiet web"]), @r"
     $ larder update --quiet web
     2> error: the release file http://mirror/debian/dists/bookworm/InRelease is refused: it is dated <date>, but one of <date> was seen before; the mirror is behind or replays an old state
+    2>   hint: try again later, or name another mirror in LARDER_DEBIAN_MIRROR or, in the configuration, [debian] mirror
     [exit code 1]
     ");
     assert_eq!(std::fs::read(site.env.path("web/larder.lock")).expect("a lock"), before);
@@ -116,12 +121,14 @@ fn a_release_file_that_was_altered() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: the release file http://mirror/debian/dists/bookworm/InRelease is refused: its text was altered after <KEY> signed it
+    2>   hint: try again later, or name another mirror in LARDER_DEBIAN_MIRROR or, in the configuration, [debian] mirror
     [exit code 1]
     ");
     std::fs::write(&path, "Origin: Debian\n").expect("written");
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: the release file http://mirror/debian/dists/bookworm/InRelease is refused: it is not signed
+    2>   hint: try again later, or name another mirror in LARDER_DEBIAN_MIRROR or, in the configuration, [debian] mirror
     [exit code 1]
     ");
     std::fs::write(&path, text).expect("written");
@@ -135,6 +142,7 @@ fn an_index_that_was_altered() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: http://mirror/debian/dists/bookworm/main/binary-amd64/Packages.xz is not what the signed index lists: expected 908 bytes with sha256:<1>, received 908 bytes with sha256:<2>
+    2>   hint: nothing of it was kept: try again later, or name another mirror in LARDER_DEBIAN_MIRROR or, in the configuration, [debian] mirror
     [exit code 1]
     ");
     site.server.heal();
@@ -148,6 +156,7 @@ fn a_deb_that_was_altered_or_cut() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: http://mirror/debian/pool/main/greeter/greeter_1.0_amd64.deb is not what the signed index lists: expected 6336 bytes with sha256:<1>, received 6336 bytes with sha256:<2>
+    2>   hint: nothing of it was kept: try again later, or name another mirror in LARDER_DEBIAN_MIRROR or, in the configuration, [debian] mirror
     [exit code 1]
     ");
     site.server.heal();
@@ -155,6 +164,7 @@ fn a_deb_that_was_altered_or_cut() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: http://mirror/debian/pool/main/greeter/greeter_1.0_amd64.deb has another size than the signed index lists: expected 6336 bytes, the mirror offers 2000
+    2>   hint: nothing of it was kept: try again later, or name another mirror in LARDER_DEBIAN_MIRROR or, in the configuration, [debian] mirror
     [exit code 1]
     ");
     site.server.heal();
@@ -162,6 +172,7 @@ fn a_deb_that_was_altered_or_cut() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: http://mirror/debian/pool/main/greeter/greeter_1.0_amd64.deb does not exist on the mirror (status 404)
+    2>   hint: mirrors drop replaced versions: `larder update` takes those that are there now
     [exit code 1]
     ");
     site.server.heal();
@@ -203,7 +214,8 @@ fn a_mirror_that_is_gone() {
     site.server.stop();
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
-    2> error: cannot fetch http://mirror/debian/dists/bookworm/InRelease: Connection refused (os error 111) (tried 5 times, 0 of unknown bytes received)
+    2> error: cannot fetch http://mirror/debian/dists/bookworm/InRelease: Connection refused (os error 111) (tried 5 times)
+    2>   hint: what has come so far is kept: try again later, or name another mirror in LARDER_DEBIAN_MIRROR or, in the configuration, [debian] mirror
     [exit code 1]
     ");
 }
@@ -215,11 +227,12 @@ fn a_mirror_that_has_no_such_suite() {
         "web/larder.toml",
         "[image]\nname = \"example.com/web\"\nversion = \"1\"\nfrom = \"debian.org/trixie\"\npackages = [\"greeter\"]\n",
     );
-    assert_snapshot!(refused(&site), @r"
+    assert_snapshot!(refused(&site), @r#"
     $ larder build --quiet web
     2> error: the mirror http://mirror/debian has no suite trixie (http://mirror/debian/dists/trixie/InRelease does not exist)
+    2>   hint: check the spelling of `from = "debian.org/trixie"`: bookworm and trixie are suites, for example
     [exit code 1]
-    ");
+    "#);
 }
 
 #[test]
@@ -229,6 +242,7 @@ fn offline_says_what_is_missing() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: http://mirror/debian/dists/bookworm/InRelease is not in the cache, and the network is not to be used
+    2>   hint: unset LARDER_OFFLINE to fetch it
     [exit code 1]
     ");
     site.env.unset("LARDER_OFFLINE");
@@ -241,6 +255,7 @@ fn offline_says_what_is_missing() {
     assert_snapshot!(site.session(&["build -q more"]), @r"
     $ larder build -q more
     2> error: http://mirror/debian/pool/main/nano/nano_7.2_amd64.deb is not in the cache, and the network is not to be used
+    2>   hint: unset LARDER_OFFLINE to fetch it
     [exit code 1]
     ");
 }
@@ -252,6 +267,7 @@ fn an_address_that_is_none() {
     assert_snapshot!(refused(&site), @r"
     $ larder build --quiet web
     2> error: mirror.example.com/debian/dists/bookworm/InRelease is no address of a mirror: it begins with none of http://, https:// and file:
+    2>   hint: write it as http://HOST/debian, https://HOST/debian or file:///FOLDER/debian
     [exit code 1]
     ");
 }

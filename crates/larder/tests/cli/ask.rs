@@ -59,6 +59,7 @@ fn listings_of_an_empty_store() {
     $ larder packages
     NAME  VERSION  DIGEST  SIZE  IMAGES  SCRIPTS
     $ larder which sh
+    2> note: no image has ever had a package sh
     IMAGE  DIGEST  PACKAGE  VERSION
     $ larder df
     IMAGE     DIGEST  SIZE  ALONE
@@ -92,11 +93,11 @@ fn inspect_shows_what_an_image_is() {
     own files:    0 (0 B)
     packages:     5 (1.0 KiB)
       PACKAGE                VERSION   SIZE  SCRIPTS   DIGEST
-      debian.org/base-files  12.4     212 B  declared  <2>         
-      debian.org/greeter     1.0      223 B  none      <3>         
-      debian.org/httpd       1.4      214 B  declared  <4>         
-      debian.org/libgreet    1.0      201 B  none      <5>         
-      debian.org/shell       5.2      210 B  none      <6>         
+      debian.org/base-files  12.4     212 B  declared  <2>
+      debian.org/greeter     1.0      223 B  none      <3>
+      debian.org/httpd       1.4      214 B  declared  <4>
+      debian.org/libgreet    1.0      201 B  none      <5>
+      debian.org/shell       5.2      210 B  none      <6>
     $ larder inspect example.com/shop
     image:        example.com/shop@1.0
     digest:       blake3:<7>
@@ -108,10 +109,10 @@ fn inspect_shows_what_an_image_is() {
     privileged:   /usr/bin/su of debian.org/tool@0.1: set-user-id root
     packages:     5 (1.0 KiB)
       PACKAGE                VERSION   SIZE  SCRIPTS   DIGEST
-      debian.org/base-files  12.4     212 B  declared  <2>         
-      debian.org/greeter     1.0      223 B  none      <3>         
-      debian.org/libgreet    1.0      201 B  none      <5>         
-      debian.org/shell       5.2      210 B  none      <6>         
+      debian.org/base-files  12.4     212 B  declared  <2>
+      debian.org/greeter     1.0      223 B  none      <3>
+      debian.org/libgreet    1.0      201 B  none      <5>
+      debian.org/shell       5.2      210 B  none      <6>
       debian.org/tool        0.1      194 B  none      <8>
     ");
 }
@@ -157,6 +158,7 @@ fn which_finds_the_images_of_a_package() {
         "which greeter",
         "which greeter >=1.1",
         "which debian.org/greeter <<2",
+        "which gretter",
         "which nothing",
         "which greeter >>",
     ]), @r#"
@@ -170,7 +172,11 @@ fn which_finds_the_images_of_a_package() {
     IMAGE                 DIGEST        PACKAGE             VERSION
     example.com/shop@1.0  <1>           debian.org/greeter  1.0
     example.com/web@1.0   <2>           debian.org/greeter  1.0
+    $ larder which gretter
+    2> note: no image has ever had a package gretter; did you mean greeter?
+    IMAGE  DIGEST  PACKAGE  VERSION
     $ larder which nothing
+    2> note: no image has ever had a package nothing
     IMAGE  DIGEST  PACKAGE  VERSION
     $ larder which greeter >>
     2> error: "greeter >>" is not a package: a constraint has no version (write "name", "name =1.2-3" or "name >=1.2, <2")
@@ -291,9 +297,11 @@ fn files_say_whose_they_are() {
     -0755         root:root         19 /usr/bin/sh  (debian.org/shell@5.2)
     $ larder files example.com/web /nowhere
     2> error: example.com/web@1.0 has no /nowhere
+    2>   hint: `larder files example.com/web@1.0` lists what is there
     [exit code 1]
     $ larder files example.com/web ../etc
     2> error: example.com/web@1.0 has no /../etc
+    2>   hint: `larder files example.com/web@1.0` lists what is there
     [exit code 1]
     ");
 }
@@ -314,7 +322,7 @@ fn diff_compares_two_images() {
     - env.A b c
     + labels.team shop
     ~ packages greeter, httpd -> tool
-    ~ run sh -c echo 'a b' -> 
+    - run sh -c echo 'a b'
     - user httpd
     $ larder diff example.com/web example.com/web@1.0
     no difference
@@ -348,7 +356,7 @@ fn an_image_that_is_not_there_is_named_with_its_nearest() {
     [exit code 2]
     $ larder inspect example.com/web@2.0
     2> error: example.com/web has no record of version 2.0
-    2>   hint: it has 1.0
+    2>   hint: it has 1.0; `larder history example.com/web` lists its records
     [exit code 1]
     $ larder inspect example.com/web@blake3:12
     2> error: invalid value 'example.com/web@blake3:12' for '<IMAGE>': "example.com/web@blake3:12" is not a reference: after @ stands a version, or blake3: and 64 lower-case hexadecimal digits

@@ -49,6 +49,7 @@ fn the_earlier_record_is_still_there() {
     *  1.0      blake3:<3>  YYYY-MM-DD hh:mm  build
     $ larder rollback example.com/web
     2> error: example.com/web has no earlier entry to go back to
+    2>   hint: `larder history example.com/web` lists its records
     [exit code 1]
     ");
 }
@@ -60,6 +61,7 @@ fn a_record_is_chosen_by_digest_or_version() {
         &format!("rollback example.com/web@{}", digests[0]),
         "inspect example.com/web@1.0",
         "rollback example.com/web@1.1",
+        "history example.com/web",
         "rollback example.com/web@2.0",
         &format!("inspect example.com/web@blake3:{}", "0".repeat(64)),
     ]), @r"
@@ -75,20 +77,25 @@ fn a_record_is_chosen_by_digest_or_version() {
     own files:    0 (0 B)
     packages:     4 (846 B)
       PACKAGE                VERSION   SIZE  SCRIPTS   DIGEST
-      debian.org/base-files  12.4     212 B  declared  <2>         
-      debian.org/greeter     1.0      223 B  none      <3>         
-      debian.org/libgreet    1.0      201 B  none      <4>         
-      debian.org/shell       5.2      210 B  none      <5>         
+      debian.org/base-files  12.4     212 B  declared  <2>
+      debian.org/greeter     1.0      223 B  none      <3>
+      debian.org/libgreet    1.0      201 B  none      <4>
+      debian.org/shell       5.2      210 B  none      <5>
     $ larder rollback example.com/web@1.1
-    2> error: example.com/web has no earlier entry to go back to
-    [exit code 1]
+    now example.com/web@1.1
+    blake3:<6>
+    $ larder history example.com/web
+       VERSION  DIGEST                                                                   WHEN (UTC)        BY
+    *  1.1      blake3:<6>  YYYY-MM-DD hh:mm  build
+       1.0      blake3:<7>  YYYY-MM-DD hh:mm  build
+       1.0      blake3:<1>  YYYY-MM-DD hh:mm  build
     $ larder rollback example.com/web@2.0
     2> error: example.com/web has no record of version 2.0
-    2>   hint: it has 1.0, 1.1
+    2>   hint: it has 1.0, 1.1; `larder history example.com/web` lists its records
     [exit code 1]
-    $ larder inspect example.com/web@blake3:<6>
-    2> error: example.com/web has no record blake3:<6>
-    2>   hint: it has 1.0, 1.1
+    $ larder inspect example.com/web@blake3:<8>
+    2> error: example.com/web has no record blake3:<8>
+    2>   hint: it has 1.0, 1.1; `larder history example.com/web` lists its records
     [exit code 1]
     ");
 }
@@ -123,8 +130,8 @@ fn what_is_removed_is_gone_and_the_rest_stays() {
     $ larder gc
     removed 0 FileSets and 0 objects (0 B), 30 objects left
     $ larder remove example.com/web@1.1
-    2> error: remove takes a name alone: a record goes with its name, or with --earlier
-    2>   hint: `larder --help` lists what can be done
+    2> error: remove takes a name alone, not example.com/web@1.1
+    2>   hint: a record goes with its name, or with --earlier when it is not the current one
     [exit code 2]
     $ larder remove example.com/web
     dropped 1 record of example.com/web; `larder gc` frees what only they needed

@@ -29,13 +29,15 @@ fn paths_that_lead_outside() {
     assert_snapshot!(build(evil().without_parents().raw(b"./../escaped", EntryType::Regular, None, b"x")), @r#"
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
-    2>   because: ".." can't be a path in a tree: it has a `.` or `..` component
+    2>   because: "../escaped" can't be a path in a tree: it has a `.` or `..` component
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     "#);
     assert_snapshot!(build(evil().without_parents().raw(b"./usr/../../../escaped", EntryType::Regular, None, b"x")), @r#"
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
-    2>   because: "usr/.." can't be a path in a tree: it has a `.` or `..` component
+    2>   because: "usr/../../../escaped" can't be a path in a tree: it has a `.` or `..` component
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     "#);
 }
@@ -46,18 +48,21 @@ fn device_nodes() {
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
     2>   because: "./usr/null": a package may not hold devices, fifos or sockets
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     "#);
     assert_snapshot!(build(evil().raw(b"./usr/disk", EntryType::Block, None, b"")), @r#"
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
     2>   because: "./usr/disk": a package may not hold devices, fifos or sockets
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     "#);
     assert_snapshot!(build(evil().raw(b"./usr/pipe", EntryType::Fifo, None, b"")), @r#"
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
     2>   because: "./usr/pipe": a package may not hold devices, fifos or sockets
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     "#);
 }
@@ -68,12 +73,14 @@ fn absurd_sizes() {
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
     2>   because: a file's size exceeds the limit of 17179869184
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     ");
     assert_snapshot!(build(evil().file("usr/share/x", "x").claim_size(100_000)), @r"
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
     2>   because: it is cut short
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     ");
 }
@@ -84,6 +91,7 @@ fn names_that_are_there_twice() {
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
     2>   because: usr/share/x stands twice in the tree
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     ");
 }
@@ -93,7 +101,8 @@ fn links_as_parents() {
     assert_snapshot!(build(evil().without_parents().directory("usr").symlink("usr/x", "/").file("usr/x/escaped", "x")), @r"
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
-    2>   because: usr/share/x stands twice in the tree
+    2>   because: usr/x/escaped stands below something that is not a directory
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     ");
 }
@@ -104,6 +113,7 @@ fn hard_links_to_what_is_not_in_the_package() {
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
     2>   because: usr/share/shadow is a hard link to etc/shadow, which is no file of the same package
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     ");
 }
@@ -114,19 +124,29 @@ fn attributes_of_overlays() {
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
     2>   because: usr/share/x: the extended attribute "trusted.overlay.redirect" can't stand in a tree
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     "#);
     assert_snapshot!(build(evil().file("usr/share/x", "x").attribute("user.overlay.metacopy", "")), @r#"
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
     2>   because: usr/share/x: the extended attribute "user.overlay.metacopy" can't stand in a tree
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     "#);
 }
 
 #[test]
-fn paths_below_what_is_larders() {
-    assert_snapshot!(build(evil().file("packages/debian.org/greeter@1.0/usr/bin/greet", "x")), @"");
+fn files_where_other_packages_are_shown() {
+    let site = Site::with(archive().package(evil().file("packages/debian.org/greeter@1.0/usr/bin/more", "x")));
+    site.recipe("web", &["evil", "greeter"], "");
+    assert_snapshot!(site.session(&["build --quiet web", "images"]), @r"
+    $ larder build --quiet web
+    2> error: /packages/debian.org of debian.org/evil@6.66 can't be there: /packages is where packages are shown
+    [exit code 1]
+    $ larder images
+    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)
+    ");
 }
 
 #[test]
@@ -134,7 +154,8 @@ fn text_that_would_move_a_terminals_cursor() {
     assert_snapshot!(build(evil().without_parents().raw(b"./usr/\x1b[2J/../x", EntryType::Regular, None, b"x")), @r#"
     $ larder build --quiet web
     2> error: evil 6.66 can't be used
-    2>   because: "usr/\u{1b}[2J/.." can't be a path in a tree: it has a `.` or `..` component
+    2>   because: "usr/\u{1b}[2J/../x" can't be a path in a tree: it has a `.` or `..` component
+    2>   hint: nothing of it was kept: leave the package out, or take another version of it
     [exit code 1]
     "#);
 }

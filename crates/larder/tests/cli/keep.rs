@@ -70,8 +70,7 @@ fn a_damaged_object_is_found_and_fetched_again() {
     assert_snapshot!(site.session(&["fsck --deep --repair", "fsck --deep"]), @r"
     $ larder fsck --deep --repair
     2> hash every object
-    2> fetch libgreet 1.0
-    2> convert 1 packages
+    2> fetch and convert 1 package
     2> hash every object
     object blake3:<1> is damaged
       at $DIR/store/objects/ec/b4ad21994d03f3cd14aae4a094363d34e1a738e63d71667856af5aa78bf687
@@ -104,8 +103,7 @@ fn a_missing_object_is_found_without_reading_any() {
     1 problem; `larder fsck --repair` fetches again what it can
     [exit code 1]
     $ larder fsck --repair
-    2> fetch libgreet 1.0
-    2> convert 1 packages
+    2> fetch and convert 1 package
     object blake3:<1> is missing
       at $DIR/store/objects/ec/b4ad21994d03f3cd14aae4a094363d34e1a738e63d71667856af5aa78bf687
       needed by example.com/web 1.0
@@ -153,8 +151,15 @@ fn repair_without_a_mirror_says_what_is_missing() {
     assert_snapshot!(site.session(&["fsck --deep --repair"]), @r"
     $ larder fsck --deep --repair
     2> hash every object
-    2> fetch libgreet 1.0
-    2> error: http://mirror/debian-security/pool/main/libgreet/libgreet_1.0_amd64.deb does not exist on the mirror (status 404)
+    2> fetch and convert 1 package
+    2> hash every object
+    object blake3:<1> is damaged
+      at $DIR/store/objects/ec/b4ad21994d03f3cd14aae4a094363d34e1a738e63d71667856af5aa78bf687
+      needed by example.com/web 1.0
+      needed by debian.org/libgreet 1.0
+    can't be fetched: debian.org/libgreet 1.0 (http://mirror/debian-security/pool/main/libgreet/libgreet_1.0_amd64.deb does not exist on the mirror (status 404))
+    checked 9 FileSets, 28 objects, 5.2 KiB hashed
+    1 problem left
     [exit code 1]
     ");
 }
@@ -189,4 +194,11 @@ fn disk_usage_tells_shared_from_alone() {
     let shared: Vec<&str> = lines[4].split_whitespace().collect();
     assert_eq!(shared[..3], ["shared", "between", "images"], "{text}");
     assert_ne!(shared[3], "0", "{text}");
+}
+
+#[test]
+fn what_composers_made_is_made_again() {
+    let site = built();
+    damage(&object(&site, "localhost\n"));
+    assert_snapshot!(site.session(&["fsck --deep --repair", "build -q web", "fsck --deep"]), @"");
 }

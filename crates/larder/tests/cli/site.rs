@@ -151,7 +151,8 @@ impl Site {
         let mut text = format!("$ larder {line}\n");
         let mut lines: Vec<&str> = output.stderr.lines().collect();
         // Downloads begin in any order.
-        for run in lines.chunk_by_mut(|a, b| a.starts_with("fetch ") && b.starts_with("fetch ")) {
+        let is_list = |line: &str| line.starts_with("fetch the package list");
+        for run in lines.chunk_by_mut(|a, b| is_list(a) && is_list(b)) {
             run.sort_unstable();
         }
         for line in lines {

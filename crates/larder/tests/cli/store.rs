@@ -14,12 +14,27 @@ use super::site::Site;
 fn a_later_version() {
     let site = Site::new();
     site.ok("images");
-    let file = site.env.store().join("version");
+    let file = site.env.store().join("layout");
     let text = fs::read_to_string(&file).expect("the store's version");
-    fs::write(&file, text.replace('1', "99")).expect("written");
-    assert_snapshot!(site.session(&["images", "fsck", "run example.com/web"]), @"");
+    fs::write(&file, text.replace(char::is_numeric, "99")).expect("written");
+    assert_snapshot!(site.session(&["images", "fsck", "run example.com/web"]), @r"
+    $ larder images
+    2> error: the store at $DIR/store has layout version 99, and this version of Larder knows up to 1; use the newer Larder that made it, or another store
+    [exit code 1]
+    $ larder fsck
+    2> error: the store at $DIR/store has layout version 99, and this version of Larder knows up to 1; use the newer Larder that made it, or another store
+    [exit code 1]
+    $ larder run example.com/web
+    2> error: the store at $DIR/store has layout version 99, and this version of Larder knows up to 1; use the newer Larder that made it, or another store
+    [exit code 125]
+    ");
     fs::write(&file, "what?\n").expect("written");
-    assert_snapshot!(site.session(&["images"]), @"");
+    assert_snapshot!(site.session(&["images"]), @r"
+    $ larder images
+    2> error: $DIR/store is not a Larder store, and it is not empty; name another folder
+    2>   hint: --root or LARDER_ROOT names another store
+    [exit code 1]
+    ");
 }
 
 #[test]
@@ -30,6 +45,7 @@ fn a_folder_that_is_something_else() {
     assert_snapshot!(site.session(&["images", "--root photos/cat.png images"]), @r"
     $ larder images
     2> error: $DIR/photos is not a Larder store, and it is not empty; name another folder
+    2>   hint: --root or LARDER_ROOT names another store
     [exit code 1]
     $ larder --root photos/cat.png images
     2> error: can't create $DIR/photos/cat.png
@@ -49,10 +65,12 @@ fn a_store_that_this_user_cannot_read() {
     $ larder images
     2> error: the store at $DIR/store can't be read by this user
     2>   because: Permission denied (os error 13)
+    2>   hint: --root or LARDER_ROOT names another store
     [exit code 1]
     $ larder fsck
     2> error: the store at $DIR/store can't be read by this user
     2>   because: Permission denied (os error 13)
+    2>   hint: --root or LARDER_ROOT names another store
     [exit code 1]
     ");
 }
@@ -79,14 +97,16 @@ fn a_store_that_can_only_be_read() {
     site.recipe("web", &["nano"], "");
     assert_snapshot!(site.session(&["build -q web", "rollback example.com/web", "gc"]), @r"
     $ larder build -q web
-    2> error: cannot create $DIR/store/cache/debian/debs/<1>.deb.part
-    2>   because: Permission denied (os error 13)
+    2> error: the store at $DIR/store can only be read: Permission denied (os error 13)
+    2>   hint: --root or LARDER_ROOT names another store
     [exit code 1]
     $ larder rollback example.com/web
     2> error: the store at $DIR/store can only be read: Permission denied (os error 13)
+    2>   hint: --root or LARDER_ROOT names another store
     [exit code 1]
     $ larder gc
     2> error: the store at $DIR/store can only be read: Permission denied (os error 13)
+    2>   hint: --root or LARDER_ROOT names another store
     [exit code 1]
     ");
 }
@@ -133,12 +153,13 @@ fn a_read_only_file_system() {
     [exit code 0]
     ");
     assert_snapshot!(shown("build -q more"), @r"
-    error: cannot create $DIR/store/cache/debian/debs/<1>.deb.part
-      because: Read-only file system (os error 30)
+    error: the store at $DIR/store can only be read: Read-only file system (os error 30)
+      hint: --root or LARDER_ROOT names another store
     [exit code 1]
     ");
     assert_snapshot!(shown("gc"), @r"
     error: the store at $DIR/store can only be read: Read-only file system (os error 30)
+      hint: --root or LARDER_ROOT names another store
     [exit code 1]
     ");
 }

@@ -44,8 +44,8 @@ fn one_package_of_a_recipe_moves_alone() {
     let before = lock(&site);
     assert_snapshot!(site.session(&["update web httpd"]), @r"
     $ larder update web httpd
-    2> fetch and convert 1 package
     2> fetch the package list of bookworm
+    2> fetch and convert 1 package
       ~ debian.org/httpd 1.4 -> 1.5
     5 packages, 1 fetched (6.2 KiB), scripts: 4 none, 1 declared, 0 skipped
     built example.com/web@1.0
@@ -65,10 +65,8 @@ fn what_constraints_force_moves_too() {
     let site = built();
     assert_snapshot!(site.session(&["update web greeter"]), @r"
     $ larder update web greeter
-    2> fetch greeter 1.1
-    2> fetch libgreet 1.1
     2> fetch the package list of bookworm
-    2> convert 2 packages
+    2> fetch and convert 2 packages
       ~ debian.org/greeter 1.0 -> 1.1
       ~ debian.org/libgreet 1.0 -> 1.1
     5 packages, 2 fetched (12.4 KiB), scripts: 3 none, 2 declared, 0 skipped
@@ -82,11 +80,8 @@ fn everything_moves_when_nothing_is_named() {
     let site = built();
     assert_snapshot!(site.session(&["update web", "update web"]), @r"
     $ larder update web
-    2> fetch greeter 1.1
-    2> fetch httpd 1.5
-    2> fetch libgreet 1.1
     2> fetch the package list of bookworm
-    2> convert 3 packages
+    2> fetch and convert 3 packages
       ~ debian.org/greeter 1.0 -> 1.1
       ~ debian.org/httpd 1.4 -> 1.5
       ~ debian.org/libgreet 1.0 -> 1.1
@@ -111,9 +106,8 @@ fn an_image_alone_is_updated_without_its_recipe() {
         "update example.com/web",
     ]), @r"
     $ larder update example.com/web httpd
-    2> fetch httpd 1.5
     2> fetch the package list of bookworm
-    2> convert 1 packages
+    2> fetch and convert 1 package
       ~ debian.org/httpd 1.4 -> 1.5
     5 packages, 1 fetched (6.2 KiB), scripts: 4 none, 1 declared, 0 skipped
     built example.com/web@1.0
@@ -127,9 +121,7 @@ fn an_image_alone_is_updated_without_its_recipe() {
     *  1.0      blake3:<1>  YYYY-MM-DD hh:mm  update
        1.0      blake3:<2>  YYYY-MM-DD hh:mm  build
     $ larder update example.com/web
-    2> fetch greeter 1.1
-    2> fetch libgreet 1.1
-    2> convert 2 packages
+    2> fetch and convert 2 packages
       ~ debian.org/greeter 1.0 -> 1.1
       ~ debian.org/libgreet 1.0 -> 1.1
     5 packages, 2 fetched (12.4 KiB), scripts: 4 none, 1 declared, 0 skipped
@@ -173,6 +165,7 @@ fn a_package_that_is_not_there_is_named_with_its_nearest() {
     [exit code 1]
     $ larder update nowhere
     2> error: "nowhere" is neither a folder with a larder.toml in it nor a name such as debian.org/redis-server
+    2>   hint: `larder images` lists the images that are here
     [exit code 1]
     "#);
 }
@@ -185,6 +178,7 @@ fn an_image_without_packages_has_nothing_to_update() {
     assert_snapshot!(site.session(&["update example.com/own", "update own"]), @r"
     $ larder update example.com/own
     2> error: example.com/own@1 names no distribution to update from
+    2>   hint: say `from` in its recipe, and build it
     [exit code 1]
     $ larder update own
     0 packages, 0 fetched (0 B), scripts: 0 none, 0 declared, 0 skipped
