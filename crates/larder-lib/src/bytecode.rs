@@ -25,7 +25,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio;
 
 use crate::catalog::StoreContents;
-use crate::container::{self, PackagePaths, Place};
+use crate::container::{self, PackagePaths, Place, Process};
 use crate::{Error, Host, Result, view};
 
 pub use larder_debian::compose::python::COMPOSER;
@@ -129,8 +129,8 @@ fn compile_in_container(host: &Host, image: &Interim<'_>, work: &Work, batches: 
     let digest = image.plan.sources[image.plan.image].digest;
     let place = Place { key: image.key, image: digest, read_only: &read_only, listing: image.listing };
     let streams = Streams::new(&folder.0, &Work::input(batches, "", OUTPUT))?;
-    let ended =
-        container::launch(host, &place, spec, Some("0:0".to_owned()), PackagePaths::ReadOnly, host.store.lease()?);
+    let process = Process { spec, user: Some("0:0".to_owned()), stop_signal: None, packages: PackagePaths::ReadOnly };
+    let ended = container::launch(host, &place, process, host.store.lease()?);
     let said = streams.restore();
     match ended?.exit {
         Exit::Code(0) => {}

@@ -34,16 +34,22 @@ pub(crate) struct Place<'a> {
     pub(crate) listing: &'a dyn Fn() -> Result<ViewTree>,
 }
 
+/// What a container does.
+pub(crate) struct Process {
+    /// Program, arguments, environment and the like.
+    pub(crate) spec: Spec,
+    /// As whom; the container's root when absent.
+    pub(crate) user: Option<String>,
+    /// The signal that asks it to end; `SIGTERM` when absent.
+    pub(crate) stop_signal: Option<String>,
+    /// Whether it can write to the paths that packages own.
+    pub(crate) packages: PackagePaths,
+}
+
 /// Launches a container and waits for its end. What it needs is written down before anything is looked up, so that no
 /// collection can take it away; the lease is given up then, because a collection must not wait for a container's end.
-pub(crate) fn launch(
-    host: &Host,
-    place: &Place<'_>,
-    spec: Spec,
-    user: Option<String>,
-    packages: PackagePaths,
-    lease: Lease,
-) -> Result<Ended> {
+pub(crate) fn launch(host: &Host, place: &Place<'_>, process: Process, lease: Lease) -> Result<Ended> {
+    let Process { spec, user, stop_signal, packages } = process;
     let id = new_id()?;
     let key = place.key.hex();
     let (objects, views) = (host.store.objects_dir(), host.store.views_dir());
@@ -64,6 +70,7 @@ pub(crate) fn launch(
         read_only_paths: place.read_only.iter().map(|path| Path::new("/").join(path)).collect(),
         writable: packages == PackagePaths::Writable,
         user,
+        stop_signal,
         map: launch::user_map(),
     })?)
 }

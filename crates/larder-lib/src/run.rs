@@ -17,6 +17,7 @@ use larder_store::{Content, FileSetDigest, Name, Reference, Selector, Tree};
 use crate::assemble::{self, Draft};
 use crate::build::{self, BuildOptions};
 use crate::compose::{self, Ready};
+use crate::container::Process;
 use crate::images::{self, Found};
 use crate::recipe::FILE_NAME;
 use crate::solve::{self, Wanted};
@@ -184,7 +185,8 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
     let place =
         container::Place { key: ready.composed, image: image.digest, read_only: &ready.read_only, listing: &listing };
     let user = options.user.clone().or(metadata.user);
-    container::launch(host, &place, spec, user, options.packages, lease)
+    let process = Process { spec, user, stop_signal: metadata.stop_signal, packages: options.packages };
+    container::launch(host, &place, process, lease)
 }
 
 /// With the host's network a container asks the host's name servers, unless the image or the caller says otherwise.

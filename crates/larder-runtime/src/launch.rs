@@ -84,6 +84,8 @@ pub struct Launch<'a> {
     pub writable: bool,
     /// `user[:group]`, by name or number, looked up in the container; goes before the specification's numbers.
     pub user: Option<String>,
+    /// The signal that asks the workload to end, such as `SIGQUIT`: what it gets when TERM reaches this process. TERM when absent.
+    pub stop_signal: Option<String>,
     /// How the container's user ids become the host's.
     pub map: UserMap,
 }

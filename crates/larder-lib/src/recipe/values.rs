@@ -243,9 +243,9 @@ impl FromStr for WorkDir {
     }
 }
 
-/// The signals that a program can be asked to end with, or to reload by.
+/// The signals that a program can be asked to end with: it can catch each of them.
 const SIGNALS: &[&str] = &[
-    "SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM",
+    "SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM",
     "SIGCONT", "SIGWINCH", "SIGPWR",
 ];
 

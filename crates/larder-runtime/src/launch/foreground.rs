@@ -29,14 +29,16 @@ static RUNNING: Mutex<()> = Mutex::new(());
 ///
 /// Standard input, output and error are the workload's as they are (with `process.terminal` they are a pseudo-terminal of the container, and
 /// this process copies to and from it with its own terminal in raw mode). Until it returns, signals such as TERM, INT and HUP
-/// that reach this process are handed to the workload. One container runs at a time in a process; a second call waits.
+/// that reach this process are handed to the workload, TERM as [`Launch::stop_signal`]. One container runs at a time in a process; a second call waits.
 ///
 /// # Errors
 /// The container could not be started or was lost. [`RuntimeError::exit_code`] has the usual code for a command's end.
 /// Nothing is left of the container then.
 pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    let Launch { program, mut spec, root, container_dir, on_directory, read_only_paths, writable, user, map } = launch;
+    let stop = launch.stop_signal.as_deref().map_or(Ok(libc::SIGTERM), stop_number)?;
+    let Launch { program, mut spec, root, container_dir, on_directory, read_only_paths, writable, user, map, .. } =
+        launch;
     super::spec::check(&spec)?;
     let terminal = spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
     if terminal {
@@ -71,11 +73,15 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
             Root::View(request) => Some(request),
             Root::Directory(_) => None,
         };
-        Conversation { supervisor, catcher, terminal, listing, outcome: Outcome::default() }.hold()
+        Conversation { supervisor, catcher, stop, terminal, listing, outcome: Outcome::default() }.hold()
     })();
     // Usually the supervisor has emptied it; after a failure it is ours to do.
     directory.remove();
     result
+}
+
+fn stop_number(name: &str) -> Result<i32, RuntimeError> {
+    signal::by_name(name).ok_or_else(|| RuntimeError::Specification(format!("the stop signal {name:?}")))
 }
 
 /// Puts the size of this process's terminal into the specification, unless it has one.
@@ -223,6 +229,8 @@ struct Outcome {
 struct Conversation<'a> {
     supervisor: Supervisor,
     catcher: signal::Catcher,
+    /// What the workload gets for TERM.
+    stop: i32,
     terminal: bool,
     listing: Option<ViewRequest<'a>>,
     outcome: Outcome,
@@ -238,6 +246,7 @@ impl Conversation<'_> {
                     match &terminal {
                         Some(terminal) if number == libc::SIGWINCH => terminal.follow_size(),
                         // Until there is a workload it waits in the supervisor's queue.
+                        _ if number == libc::SIGTERM => signal::send(self.supervisor.pid, self.stop),
                         _ => signal::send(self.supervisor.pid, number),
                     }
                 }

@@ -28,6 +28,25 @@ pub(crate) const FORWARDED: &[c_int] = &[
     libc::SIGPWR,
 ];
 
+/// The number of a signal that a program can catch and be asked to end with.
+pub(crate) fn by_name(name: &str) -> Option<c_int> {
+    Some(match name {
+        "SIGHUP" => libc::SIGHUP,
+        "SIGINT" => libc::SIGINT,
+        "SIGQUIT" => libc::SIGQUIT,
+        "SIGABRT" => libc::SIGABRT,
+        "SIGUSR1" => libc::SIGUSR1,
+        "SIGUSR2" => libc::SIGUSR2,
+        "SIGPIPE" => libc::SIGPIPE,
+        "SIGALRM" => libc::SIGALRM,
+        "SIGTERM" => libc::SIGTERM,
+        "SIGCONT" => libc::SIGCONT,
+        "SIGWINCH" => libc::SIGWINCH,
+        "SIGPWR" => libc::SIGPWR,
+        _ => return None,
+    })
+}
+
 /// A set of signals that this thread blocks.
 pub(crate) struct Mask(libc::sigset_t);
 

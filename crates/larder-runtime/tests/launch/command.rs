@@ -23,6 +23,7 @@ struct Options {
     files: PathBuf,
     key: String,
     user: Option<String>,
+    stop_signal: Option<String>,
     read_only: Vec<PathBuf>,
     writable: bool,
     read_only_root: bool,
@@ -42,6 +43,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
             "--files" => options.files = value().into(),
             "--key" => options.key = value(),
             "--user" => options.user = Some(value()),
+            "--stop-signal" => options.stop_signal = Some(value()),
             "--env" => options.spec.env.push(value()),
             "--workdir" => options.spec.cwd = value().into(),
             "--hostname" => options.spec.hostname = Some(value()),
@@ -105,6 +107,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
         read_only_paths: options.read_only,
         writable: options.writable,
         user: options.user,
+        stop_signal: options.stop_signal,
         map,
     });
     match launched {

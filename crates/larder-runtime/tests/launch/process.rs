@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("streams_are_inherited", streams),
     ("dev_null_works_as_every_stream", null_streams),
     ("signals_reach_the_workload", signals),
+    ("term_becomes_the_stop_signal", stop_signal),
     ("a_signal_before_the_start_is_not_lost", early_signal),
     ("environment_and_directory", environment),
     ("users_are_looked_up_inside", users),
@@ -96,6 +97,20 @@ fn signals(place: &Place) {
     let (mut child, _out) = place.start(&[], "echo ready; exec sleep 60");
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+fn stop_signal(place: &Place) {
+    for (sent, name) in [(Signal::TERM, "QUIT"), (Signal::INT, "INT")] {
+        let script =
+            "for s in TERM QUIT INT; do trap \"echo $s; exit 3\" $s; done; echo ready; while true; do sleep 0.05; done";
+        let (mut child, mut out) = place.start(&["--stop-signal", "SIGQUIT"], script);
+        kill_process(Pid::from_child(&child), sent).unwrap();
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        assert_eq!((rest.trim(), child.wait().unwrap().code()), (name, Some(3)));
+    }
+    let ended = place.run(&["--stop-signal", "SIGKILL"], &["true"]);
+    assert_eq!(ended.code, 125, "nobody can be asked by a signal that can't be caught");
 }
 
 fn early_signal(place: &Place) {
