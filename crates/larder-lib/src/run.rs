@@ -179,6 +179,9 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         net: options.net,
         mounts,
     })?;
+    if options.packages == PackagePaths::Writable {
+        progress.note("the container can write to the paths of its packages, in a layer of its own");
+    }
     let lease = host.store.lease()?;
     let ready = ready(host, image, progress)?;
     let listing = || compose::compose(host, &load(host, image.digest)?, progress)?.listing();
