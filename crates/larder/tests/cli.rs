@@ -9,6 +9,7 @@ mod cli {
     mod help;
     mod history;
     mod hostile;
+    mod json;
     mod keep;
     mod recipe;
     mod redact;

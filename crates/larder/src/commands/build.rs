@@ -116,6 +116,18 @@ pub(crate) fn change_line((name, change): &(Name, Change)) -> String {
     }
 }
 
+/// A change of a package, with the version before and after.
+fn change_json((name, change): &(Name, Change)) -> Value {
+    let (kind, old, new) = match change {
+        Change::Added { version } => ("added", None, Some(version)),
+        Change::Removed { version } => ("removed", Some(version), None),
+        Change::Version { old, new } => ("version", Some(old), Some(new)),
+        Change::Content { version } => ("content", Some(version), Some(version)),
+        Change::Declarations { version } => ("declarations", Some(version), Some(version)),
+    };
+    json!({"name": name.as_str(), "change": kind, "old": old, "new": new})
+}
+
 /// The report as `docs/json.md` has it.
 pub(crate) fn report_json(report: &BuildReport) -> Value {
     json!({
@@ -132,9 +144,7 @@ pub(crate) fn report_json(report: &BuildReport) -> Value {
             "scripts": tier_word(&package.tier),
             "skipped": package.skipped(),
         })).collect::<Vec<_>>(),
-        "changes": report.changes.iter().map(|(name, change)| json!({
-            "name": name.as_str(), "change": change.to_string(),
-        })).collect::<Vec<_>>(),
+        "changes": report.changes.iter().map(change_json).collect::<Vec<_>>(),
         "overridden": report.overridden.iter().map(|o| json!({
             "path": format!("/{}", o.path), "by": o.by, "of": o.of,
         })).collect::<Vec<_>>(),

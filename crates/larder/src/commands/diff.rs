@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use larder_lib::diff::{self, Change, ImageDiff, PackageState};
-use larder_lib::{Reference, images};
+use larder_lib::{Entry, Reference, images};
 use serde_json::{Value, json};
 
 use crate::cli::Context;
@@ -87,7 +87,14 @@ fn document(diff: &ImageDiff) -> Value {
     json!({
         "packages": changes(&diff.packages, state),
         "declarations": changes(&diff.declarations, state),
-        "files": changes(&diff.files, |entry| json!({"mode": format!("{:04o}", entry.mode())})),
+        "files": changes(&diff.files, |entry| {
+            let (kind, digest) = match &entry.entry {
+                Entry::Directory => ("directory", None),
+                Entry::File { digest, .. } => ("file", Some(digest.to_string())),
+                Entry::Symlink { .. } => ("symlink", None),
+            };
+            json!({"kind": kind, "mode": format!("{:04o}", entry.mode()), "digest": digest})
+        }),
         "settings": changes(&diff.settings, |value| json!(value)),
     })
 }

@@ -66,7 +66,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
                 "hashed_bytes": checked.hashed_bytes, "refs": checked.refs, "statements": checked.statements,
                 "problems": problems.collect::<Vec<_>>(), "left": left,
                 "repaired": repair.as_ref().map(|repair| repair.packages.clone()),
-                "lost": repair.as_ref().map(|repair| repair.lost.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()),
+                "lost": repair.as_ref().map(|repair| repair.lost.iter().map(|(name, reason)| {
+                    json!({"name": name, "reason": reason})
+                }).collect::<Vec<_>>()),
             }),
         )?;
         return code;

@@ -42,7 +42,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
             "larder/gc/v1",
             json!({
                 "dry_run": args.dry_run, "filesets": filesets.collect::<Vec<_>>(), "trees": report.trees,
-                "objects": report.objects, "views": report.views, "bytes": report.bytes,
+                "objects": report.objects, "views": report.views.len(), "bytes": report.bytes,
                 "kept_objects": report.kept_objects,
             }),
         )?;

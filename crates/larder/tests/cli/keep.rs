@@ -15,7 +15,7 @@ fn built() -> Site {
 }
 
 /// The object that holds this text.
-fn object(site: &Site, text: &str) -> PathBuf {
+pub(super) fn object(site: &Site, text: &str) -> PathBuf {
     let folders = std::fs::read_dir(site.env.store().join("objects")).expect("objects");
     let files = folders.flat_map(|folder| std::fs::read_dir(folder.expect("folder").path()).expect("folder"));
     let mut paths = files.map(|file| file.expect("file").path());
@@ -23,7 +23,7 @@ fn object(site: &Site, text: &str) -> PathBuf {
 }
 
 /// Writes other bytes into an object, which is read-only for everybody else.
-fn damage(path: &PathBuf) {
+pub(super) fn damage(path: &PathBuf) {
     let length = std::fs::metadata(path).expect("object").len();
     std::fs::remove_file(path).expect("removed");
     std::fs::write(path, vec![b'x'; usize::try_from(length).expect("small")]).expect("written");
@@ -200,5 +200,21 @@ fn disk_usage_tells_shared_from_alone() {
 fn what_composers_made_is_made_again() {
     let site = built();
     damage(&object(&site, "localhost\n"));
-    assert_snapshot!(site.session(&["fsck --deep --repair", "build -q web", "fsck --deep"]), @"");
+    assert_snapshot!(site.session(&["fsck --deep --repair", "build -q web", "fsck --deep"]), @r"
+    $ larder fsck --deep --repair
+    2> hash every object
+    2> hash every object
+    object blake3:<1> is damaged
+      at $DIR/store/objects/7d/c7eff3269479cd011f3d0475457022f498173e41561eaaff1e8e2c9e5cb16e
+      needed by host.internal/composed <2>
+    checked 9 FileSets, 28 objects, 5.2 KiB hashed
+    1 problem left
+    [exit code 1]
+    $ larder build -q web
+    blake3:<3>
+    $ larder fsck --deep
+    2> hash every object
+    checked 9 FileSets, 28 objects, 5.2 KiB hashed
+    nothing wrong
+    ");
 }
