@@ -1,6 +1,7 @@
 //! Keeping the store: what can go, what is broken, and mending it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder_debian::DebianError;
@@ -8,10 +9,12 @@ use larder_debian::distribution::ArchiveFile;
 use larder_debian::progress::Progress;
 use larder_store::fsck::FsckOptions;
 use larder_store::gc::{GcOptions, GcReport};
+use larder_store::plan::{Loaded, PlanDigest};
+use larder_store::refs::RefKind;
 use larder_store::usage::Usage;
 use larder_store::{FileSetDigest, Name, Store};
 
-use crate::{Error, Host, Result, obtain, provenance, solve};
+use crate::{Error, Host, Result, compose, obtain, provenance, solve};
 
 pub use larder_store::fsck::FsckReport;
 
@@ -44,6 +47,8 @@ pub fn fsck(store: &Store, deep: bool, progress: Option<&(dyn Fn(u64, u64) + Syn
 pub struct Repair {
     /// Packages that were fetched and converted again, as `name version`.
     pub packages: Vec<String>,
+    /// Images whose composers ran again, as `name version`.
+    pub composed: Vec<String>,
     /// What can't be fetched, as `name version`, and why: FileSets that no archive has, such as an image's own files, and
     /// packages that the mirror doesn't have any more.
     pub lost: Vec<(String, String)>,
@@ -56,7 +61,7 @@ pub struct Repair {
 pub fn repair(host: &Host, report: &FsckReport, progress: &dyn Progress) -> Result<Repair> {
     let mut repair = Repair::default();
     let mut fetchable: BTreeMap<FileSetDigest, (Name, String, ArchiveFile)> = BTreeMap::new();
-    let mut lost = BTreeSet::new();
+    let (mut lost, mut plans) = (BTreeSet::new(), BTreeSet::new());
     for problem in &report.problems {
         let Some(content) = problem.kind.content() else { continue };
         host.store.discard_damaged(&content)?;
@@ -68,7 +73,8 @@ pub fn repair(host: &Host, report: &FsckReport, progress: &dyn Progress) -> Resu
                     is_packages = true;
                     fetchable.insert(*digest, (distribution, format!("{name} {version}"), file));
                 }
-                // What composers made is made again with the next view.
+                // What composers made, for the plan that is its version.
+                None if name == compose::COMPOSED => drop(plans.insert(version.clone())),
                 None if name.starts_with("host.internal/") => {}
                 None => others.push(format!("{name} {version}")),
             }
@@ -95,6 +101,7 @@ pub fn repair(host: &Host, report: &FsckReport, progress: &dyn Progress) -> Resu
             }
         }
     }
+    repair.composed = compose_again(host, &plans, progress)?;
     // Images that import a mended package are whole again; only what still lacks something is lost.
     let after = fsck(&host.store, false, None)?;
     let lacking: Vec<String> = after
@@ -105,4 +112,20 @@ pub fn repair(host: &Host, report: &FsckReport, progress: &dyn Progress) -> Resu
         .collect();
     repair.lost.retain(|(lost, _)| lacking.contains(lost));
     Ok(repair)
+}
+
+/// Runs the composers of the images with these plans, and returns which those were.
+fn compose_again(host: &Host, plans: &BTreeSet<String>, progress: &dyn Progress) -> Result<Vec<String>> {
+    let mut composed = BTreeMap::new();
+    for (_, history) in host.store.refs().list(RefKind::Image)? {
+        for entry in history.entries {
+            let record = host.store.fileset(&entry.fileset)?;
+            if plans.contains(&PlanDigest::of(&record).hex()) && !composed.contains_key(&entry.fileset) {
+                composed.insert(entry.fileset, format!("{} {}", record.name, record.version));
+                let tree = host.store.tree(&record.tree)?;
+                compose::compose(host, &Arc::new(Loaded { digest: entry.fileset, record, tree }), progress)?;
+            }
+        }
+    }
+    Ok(composed.into_values().collect())
 }

@@ -66,6 +66,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
                 "hashed_bytes": checked.hashed_bytes, "refs": checked.refs, "statements": checked.statements,
                 "problems": problems.collect::<Vec<_>>(), "left": left,
                 "repaired": repair.as_ref().map(|repair| repair.packages.clone()),
+                "composed": repair.as_ref().map(|repair| repair.composed.clone()),
                 "lost": repair.as_ref().map(|repair| repair.lost.iter().map(|(name, reason)| {
                     json!({"name": name, "reason": reason})
                 }).collect::<Vec<_>>()),
@@ -76,6 +77,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     if let Some(repair) = &repair {
         for package in &repair.packages {
             ui::line(format_args!("{GREEN}fetched again:{RESET} {package}"))?;
+        }
+        for image in &repair.composed {
+            ui::line(format_args!("{GREEN}composed again:{RESET} {image}"))?;
         }
         for (lost, reason) in &repair.lost {
             ui::line(format_args!("{RED}can't be fetched:{RESET} {lost} ({reason})"))?;

@@ -175,6 +175,7 @@ fn every_document_is_what_the_page_says() {
     run(&format!("rollback --json example.com/web@{}", history["items"][0]["digest"].as_str().expect("a digest")), 0);
     damage(&object(&site, "greetings from 1.0\n"));
     damage(&object(&site, "listen 8080\n"));
+    damage(&object(&site, "localhost\n"));
     run("fsck --deep --json", 1);
     run("fsck --deep --repair --json", 1);
     run("build web --json", 0);
