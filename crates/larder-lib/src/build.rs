@@ -194,8 +194,12 @@ fn packages(
     options: &BuildOptions,
     progress: &dyn Progress,
 ) -> Result<(Lock, Vec<Obtained>)> {
-    let matching =
-        old.filter(|lock| lock.architecture == host.debian.architecture).map(|lock| (lock, lock.check(recipe)));
+    let wanted = &host.debian.architecture;
+    if let Some(lock) = old.filter(|lock| options.locked && lock.architecture != *wanted) {
+        let (locked, wanted) = (lock.architecture.clone(), wanted.clone());
+        return Err(Error::LockArchitecture { file: recipe.lock_file(), locked, wanted });
+    }
+    let matching = old.filter(|lock| lock.architecture == *wanted).map(|lock| (lock, lock.check(recipe)));
     match matching {
         Some((lock, Ok(()))) if options.update == Update::None => return from_lock(host, lock, progress),
         Some((_, Err(mismatch))) if options.locked => {

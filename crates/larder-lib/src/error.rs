@@ -121,6 +121,16 @@ pub enum Error {
         /// What differs.
         mismatch: Mismatch,
     },
+    /// `--locked` with a lock of another architecture.
+    #[error("{} is for {locked}, and this machine is {wanted}", file.display())]
+    LockArchitecture {
+        /// The lock.
+        file: PathBuf,
+        /// Its architecture.
+        locked: String,
+        /// The machine's.
+        wanted: String,
+    },
     /// A package that converts to something other than the lock says.
     #[error("{package} converts to {found}, and the lock has {locked}")]
     LockDigest {
@@ -298,6 +308,9 @@ impl Error {
             Self::Debian(error) => return hints::debian(error).into_iter().collect(),
             Self::Store(error) => return hints::store(error).into_iter().collect(),
             Self::NoLock { .. } => Some("build once without --locked, and keep the lock".to_owned()),
+            Self::LockArchitecture { .. } => {
+                Some("build without --locked to write the lock for this machine".to_owned())
+            }
             Self::LockMismatch { .. } => Some("build without --locked to write the lock anew".to_owned()),
             Self::LockDigest { .. } => Some(
                 "the lock was changed by hand, or by another version of larder: build without the lock to compare"
