@@ -1,7 +1,9 @@
 //! `larder run`: a container is a process. The workload is a static busybox in a package of its own.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
 use larder_testkit::archive::{Archive, ArchiveBuilder};
@@ -105,6 +107,29 @@ fn options_reach_the_container() {
     assert!(output.stderr.contains("Read-only file system"), "{output:?}");
     _ = site.env.larder(["run", "--writable", "box", "--", "touch", "/usr/bin/new"]).success();
     _ = site.env.larder(["run", "box", "--", "ls", "/packages/debian.org/hello@2.0/usr/bin/hello"]).success();
+}
+
+#[test]
+fn the_recipe_says_how() {
+    let Some(site) = machine(false) else { return };
+    let script = "id -u; pwd; echo $COLOUR; trap 'echo quit; exit 3' QUIT; echo ready; while :; do sleep 0.05; done";
+    site.recipe(
+        "served",
+        &["hello"],
+        &format!(
+            "run = [\"sh\", \"-c\", {script:?}]\nenv = {{ COLOUR = \"green\" }}\nuser = \"1234\"\n\
+             workdir = \"/usr/bin\"\nstop-signal = \"SIGQUIT\"\n"
+        ),
+    );
+    site.ok("build served");
+    let mut command = site.env.larder_command(["run", "-q", "served"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("larder run");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map(|line| line.expect("a line"));
+    assert_eq!(lines.by_ref().take(4).collect::<Vec<_>>(), ["1234", "/usr/bin", "green", "ready"]);
+    let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+    assert!(kill.success());
+    assert_eq!(lines.collect::<Vec<_>>(), ["quit"]);
+    assert_eq!(child.wait().expect("an end").code(), Some(3));
 }
 
 #[test]
