@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{none, root, text};
+use crate::{files, none, root, text};
 
 /// How many crates of others may be in the program and its tests. Raise it in the commit that needs it, and say why there.
 const BUDGET: usize = 340;
@@ -51,6 +51,37 @@ fn licences_are_allowed() {
         let is_fine = alternatives.any(|mut all| all.all(|one| allowed.contains(one)));
         if !is_fine && !exceptions.contains(&format!("crate = \"{name}\"")) {
             problems.push(format!("{name} is {licence:?}: deny.toml allows none of it"));
+        }
+    }
+    none(&problems);
+}
+
+#[test]
+fn what_a_manifest_names_is_used() {
+    let sources: Vec<_> = files()
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
+        .filter_map(|path| Some((text(&path)?, path)))
+        .collect();
+    let mut problems = Vec::new();
+    for manifest in files().into_iter().filter(|path| path.starts_with("crates") && path.ends_with("Cargo.toml")) {
+        let folder = manifest.parent().unwrap_or_else(|| Path::new(""));
+        let manifest_text = text(&manifest).expect("UTF-8");
+        let (mut section, mut named) = ("", Vec::new());
+        for line in manifest_text.lines() {
+            if line.starts_with('[') {
+                section = line;
+            } else if let Some((name, _)) = line.split_once(['.', ' ']).filter(|_| section.ends_with("dependencies]")) {
+                named.push((name, section == "[dependencies]"));
+            }
+        }
+        for (name, in_source) in named {
+            let place = if in_source { folder.join("src") } else { folder.to_owned() };
+            let word = name.replace('-', "_");
+            let is_word = |text: &str| text.split(|c: char| c != '_' && !c.is_alphanumeric()).any(|part| part == word);
+            if !sources.iter().any(|(text, path)| path.starts_with(&place) && is_word(text)) {
+                problems.push(format!("{}: {name} isn't used below {}", manifest.display(), place.display()));
+            }
         }
     }
     none(&problems);
