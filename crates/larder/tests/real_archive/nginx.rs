@@ -11,6 +11,8 @@ use crate::world::World;
 pub(crate) fn serves_the_site_and_the_new_page(world: &World) {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/web");
     let folder = world.env.copy(example);
+    let recipe = std::fs::read_to_string(folder.join("larder.toml")).expect("larder.toml");
+    world.build("web", &recipe);
     let conf = std::fs::read_to_string(folder.join("nginx.conf")).expect("nginx.conf");
     world.env.write("web/nginx.conf", conf.replace("listen 8080", &format!("listen 127.0.0.1:{}", world.port)));
     world.env.write("web/site/index.html", "<p>the first page</p>\n");
