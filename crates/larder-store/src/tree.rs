@@ -125,11 +125,6 @@ impl Tree {
         &self.entries
     }
 
-    /// The entries themselves, sorted by raw path bytes.
-    pub fn into_entries(self) -> Vec<TreeEntry> {
-        self.entries
-    }
-
     /// What stands at a path.
     pub fn get(&self, path: &[u8]) -> Option<&TreeEntry> {
         let at = self.entries.binary_search_by(|e| e.path.as_bytes().cmp(path)).ok()?;
