@@ -86,6 +86,7 @@ pub(super) fn mount_all(root: &RootDir, mounts: &[Mount], map: MapKind) -> Resul
 fn mount_one(root: &RootDir, mount: &Mount, options: &Options, map: MapKind) -> Result<(), RuntimeError> {
     let shown = mount.destination().display();
     let kind = mount.typ().as_deref().unwrap_or("bind");
+    let look = || RuntimeError::start(format!("look at {shown} in the container"));
     let (made, place) = if options.bind || kind == "bind" {
         let source = mount.source().as_deref().unwrap_or(Path::new(""));
         let made = bind(source, options)?;
@@ -96,6 +97,12 @@ fn mount_one(root: &RootDir, mount: &Mount, options: &Options, map: MapKind) -> 
         };
         (made, place)
     } else {
+        // Where an image's /proc leads elsewhere, it is the image that chooses what the kernel's files hide.
+        if root.has_link(mount.destination()).map_err(look())? {
+            return Err(RuntimeError::Specification(format!(
+                "the mount point {shown} is a symbolic link in the image"
+            )));
+        }
         let gid = if map == MapKind::Single { Gid::Leave } else { Gid::Set };
         (file_system(kind, options, gid, mount.destination())?, Target::Directory)
     };
@@ -105,6 +112,12 @@ fn mount_one(root: &RootDir, mount: &Mount, options: &Options, map: MapKind) -> 
         )),
         _ => RuntimeError::start(format!("make the mount point {shown} in the container"))(error),
     })?;
+    // A mount over the root would be in the way when the host's root is taken from the same place.
+    if root.is_root(&target).map_err(look())? {
+        return Err(RuntimeError::Specification(format!(
+            "a symbolic link on the way to the mount point {shown} leads to the container's root"
+        )));
+    }
     attach_at(made, target).map_err(RuntimeError::start(format!("mount {shown} in the container")))
 }
 

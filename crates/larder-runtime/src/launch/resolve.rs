@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
 use rustix::io::Errno;
 
 /// A directory that paths are resolved under.
@@ -30,8 +30,26 @@ impl RootDir {
         self.open(path, OFlags::RDONLY | OFlags::NONBLOCK).map(File::from)
     }
 
+    /// Whether a symbolic link lies on the way to `path`, as far as the way is there.
+    pub(super) fn has_link(&self, path: &Path) -> io::Result<bool> {
+        match self.resolve(path, OFlags::PATH, ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS) {
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Ok(true),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether an open place is the root itself, which `..` in a symbolic link can lead to.
+    pub(super) fn is_root(&self, place: &OwnedFd) -> io::Result<bool> {
+        let (root, place) = (fstat(&self.0)?, fstat(place)?);
+        Ok((root.st_dev, root.st_ino) == (place.st_dev, place.st_ino))
+    }
+
     fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        self.resolve(path, flags, ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
+    }
+
+    fn resolve(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
         loop {
             match openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
                 // The kernel saw a rename while it resolved `..`.

@@ -14,6 +14,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_read_only_root_takes_no_writes", read_only_root),
     ("mounts_of_the_host", mounts),
     ("a_link_cannot_lead_a_mount_outside", escape),
+    ("a_mount_cannot_lie_over_the_root", over_the_root),
+    ("a_link_cannot_stand_in_for_proc", links_for_proc),
     ("the_network_is_its_own", network),
     ("devices", devices),
 ];
@@ -134,6 +136,30 @@ fn escape(place: &Place) {
     let option = format!("{}:/absolute/planted", source.display());
     let script = format!("ls {}/planted/passwd", outside.display());
     assert_eq!(place.sh(&["--mount", &option], &script).trim(), format!("{}/planted/passwd", outside.display()));
+}
+
+/// Found by an attack: `..` behind a link leads to the root, where a mount would be beside the host's root for a moment.
+fn over_the_root(place: &Place) {
+    let option = format!("{}:/to-root", place.path("outside").display());
+    let ended = place.run(&["--mount", &option], &["true"]);
+    assert!(ended.code == 125 && ended.err.contains("leads to the container's root"), "{ended:?}");
+}
+
+/// Found by an attack: an image with a link for /proc chose where its own masks went.
+fn links_for_proc(place: &Place) {
+    let files = place.path("files");
+    for (name, target) in [("proc", "/var"), ("proc", "/var/../.."), ("sys", "/proc/self"), ("dev", "/bin")] {
+        let link = files.join(name);
+        // Another test may have made the mount point.
+        let _ = fs::remove_dir(&link);
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let key = format!("00fd{:02x}{:02x}", name.len(), target.len());
+        let ended = place.run(&["--key", &key], &["true"]);
+        fs::remove_file(&link).unwrap();
+        fs::create_dir(link).unwrap();
+        let said = format!("the mount point /{name} is a symbolic link in the image");
+        assert!(ended.code == 125 && ended.err.contains(&said), "{name} -> {target}: {ended:?}");
+    }
 }
 
 fn network(place: &Place) {

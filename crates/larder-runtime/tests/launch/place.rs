@@ -101,6 +101,7 @@ impl Place {
         symlink(&outside, files.join("absolute")).expect("a link");
         symlink(format!("../../../../../../../..{}", outside.display()), files.join("relative")).expect("a link");
         symlink("/nowhere", files.join("dangling")).expect("a link");
+        symlink("/var/../..", files.join("to-root")).expect("a link");
         // What the links lead to, as the container sees it.
         fs::create_dir_all(files.join(outside.strip_prefix("/").expect("an absolute path"))).expect("a directory");
         symlink("/proc/self/root", files.join("magic")).expect("a link");
