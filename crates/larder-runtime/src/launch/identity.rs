@@ -50,21 +50,18 @@ impl Identity {
             Some((user, group)) => (user, Some(group)),
             None => (asked, None),
         };
-        // As other launchers have it, a name goes before a number of the same spelling.
-        let number = user.parse::<u32>().ok();
-        let account = accounts(passwd)
-            .find(|account| account.name == user)
-            .or_else(|| accounts(passwd).find(|account| Some(account.uid) == number));
+        // A number is a number: an image that calls its root "1000" can't make root of who asks for 1000.
+        let number = id(user);
+        let account =
+            accounts(passwd).find(|account| number.map_or(account.name == user, |number| account.uid == number));
         let uid = account
             .as_ref()
             .map(|account| account.uid)
             .or(number)
             .ok_or_else(|| RuntimeError::UnknownUser { what: "user", name: user.to_owned() })?;
         let gid = match asked_group {
-            Some(name) => groups(group)
-                .find(|(listed, ..)| *listed == name)
-                .map(|(_, gid, _)| gid)
-                .or_else(|| name.parse().ok())
+            Some(name) => id(name)
+                .or_else(|| groups(group).find(|(listed, ..)| *listed == name).map(|(_, gid, _)| gid))
                 .ok_or_else(|| RuntimeError::UnknownUser { what: "group", name: name.to_owned() })?,
             None => account.as_ref().map_or(0, |account| account.gid),
         };
@@ -86,7 +83,7 @@ fn accounts(passwd: &str) -> impl Iterator<Item = Account<'_>> {
         let mut fields = line.split(':');
         let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let home = fields.nth(1)?;
-        Some(Account { name, uid: uid.parse().ok()?, gid: gid.parse().ok()?, home })
+        Some(Account { name, uid: id(uid)?, gid: id(gid)?, home })
     })
 }
 
@@ -94,8 +91,13 @@ fn groups(group: &str) -> impl Iterator<Item = (&str, u32, &str)> {
     group.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
-        Some((name, gid.parse().ok()?, fields.next().unwrap_or_default()))
+        Some((name, id(gid)?, fields.next().unwrap_or_default()))
     })
+}
+
+/// A user's or group's number. The highest is none: to the kernel it means "as before", and before is root.
+fn id(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|&number| number != u32::MAX)
 }
 
 /// The text of a file of the container; empty where it has none.
@@ -129,7 +131,21 @@ mod tests {
         assert_eq!(look_up("www-data:ssl-cert"), Ok((33, 110, vec![])));
         assert_eq!(look_up("1000:50"), Ok((1000, 50, vec![])));
         assert_eq!(look_up("1000"), Ok((1000, 0, vec![])));
-        assert_eq!(look_up("12"), Ok((77, 77, vec![])));
+    }
+
+    /// Found by an attack: an image says what its names mean, but not what a number means.
+    #[test]
+    fn an_image_cannot_make_another_user_of_a_number() {
+        assert_eq!(look_up("12"), Ok((12, 0, vec![])));
+        let hostile = "1000:x:0:0::/root:/bin/sh\nnobody:x:4294967295:4294967295::/:/bin/sh\n";
+        let group = "50:x:0:\nall:x:4294967295:\n";
+        let look_up = |asked| Identity::look_up(asked, hostile, group).map(|found| (found.uid, found.gid)).ok();
+        assert_eq!(look_up("1000"), Some((1000, 0)));
+        assert_eq!(look_up("1000:50"), Some((1000, 50)));
+        // setresuid(-1) changes nothing: that would run as root.
+        for asked in ["nobody", "4294967295", "0:4294967295", "0:all"] {
+            assert_eq!(look_up(asked), None, "{asked}");
+        }
     }
 
     #[test]
