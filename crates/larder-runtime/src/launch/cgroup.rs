@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::directory::Directory;
@@ -46,7 +46,8 @@ pub(super) fn remove_recorded(directory: &Path) -> io::Result<()> {
     let path = PathBuf::from(text);
     // Only what a leaf can be: the file may have been cut short by a crash, before there was a leaf.
     let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("larder-"));
-    if ours && path.starts_with("/sys/fs/cgroup") {
+    let plain = !path.components().any(|part| part == Component::ParentDir);
+    if ours && plain && path.starts_with("/sys/fs/cgroup") {
         remove_leaf(&path)?;
     }
     fs::remove_file(&record)
@@ -77,4 +78,23 @@ fn own_cgroup() -> Option<PathBuf> {
         .map(Path::new)
         .find(|mount| mount.join("cgroup.procs").exists())
         .map(|mount| mount.join(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by an attack: who owns a store can write such a record, and root may clean up there.
+    #[test]
+    fn a_record_leads_to_cgroups_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let victim = directory.path().join("larder-victim");
+        fs::create_dir(&victim).unwrap();
+        for record in [victim.clone(), Path::new("/sys/fs/cgroup/../../..").join(victim.strip_prefix("/").unwrap())] {
+            fs::write(directory.path().join(RECORD), record.to_str().unwrap()).unwrap();
+            remove_recorded(directory.path()).unwrap();
+            assert!(victim.exists(), "{}", record.display());
+            assert!(!directory.path().join(RECORD).exists());
+        }
+    }
 }
