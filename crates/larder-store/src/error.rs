@@ -86,6 +86,14 @@ pub enum StoreError {
         /// The folder.
         root: PathBuf,
     },
+    /// Its owner could change whatever this user would trust.
+    #[error("the store at {} belongs to another user (number {owner}), who could change what is in it", root.display())]
+    Foreign {
+        /// The store's root.
+        root: PathBuf,
+        /// The owner's number.
+        owner: u32,
+    },
     /// This user may not read it.
     #[error("the store at {} can't be read by this user", root.display())]
     Unreadable {

@@ -59,9 +59,10 @@ fn release(reason: &ReleaseRefusal) -> Option<&'static str> {
 /// The next step after an error of the store.
 pub(super) fn store(error: &StoreError) -> Option<String> {
     match error {
-        StoreError::Unreadable { .. } | StoreError::ReadOnly { .. } | StoreError::NotAStore { .. } => {
-            Some("--root or LARDER_ROOT names another store".to_owned())
-        }
+        StoreError::Unreadable { .. }
+        | StoreError::ReadOnly { .. }
+        | StoreError::NotAStore { .. }
+        | StoreError::Foreign { .. } => Some("--root or LARDER_ROOT names another store".to_owned()),
         StoreError::Missing { .. } | StoreError::Text { .. } => {
             Some("`larder fsck` says what else is wrong, and `larder fsck --repair` mends what it can".to_owned())
         }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use super::lock::{Hold, Lock};
@@ -35,6 +35,7 @@ pub(super) type Writable = Result<(), io::Error>;
 /// Finds the store at a folder, or makes one there.
 pub(super) fn prepare(root: &Path) -> Result<Writable, StoreError> {
     DirBuilder::new().recursive(true).mode(0o755).create(root).map_err(StoreError::io("create", root))?;
+    refuse_foreign(root)?;
     refuse_network(root)?;
     if !check_version(root)? {
         create(root)?;
@@ -82,6 +83,15 @@ fn writable(root: &Path) -> Writable {
     let objects = root.join(OBJECTS);
     rustix::fs::access(&objects, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
     File::options().read(true).write(true).create(true).truncate(false).open(root.join(GC_LOCK)).map(drop)
+}
+
+/// A store is trusted: its views are mounted and its links followed. So it must be this user's own, or root's.
+fn refuse_foreign(root: &Path) -> Result<(), StoreError> {
+    let owner = fs::metadata(root).map_err(StoreError::io("look at", root))?.uid();
+    if owner == 0 || owner == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(StoreError::Foreign { root: root.into(), owner })
 }
 
 fn refuse_network(root: &Path) -> Result<(), StoreError> {

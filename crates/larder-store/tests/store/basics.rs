@@ -173,6 +173,22 @@ fn roots_of_containers_are_written_down() {
     assert!(matches!(store.write_container_roots("../c1", &roots), Err(StoreError::BadName { .. })));
 }
 
+/// Found by an attack: root with LARDER_ROOT in a user's folder would mount that user's views and follow their links.
+#[test]
+fn a_store_of_another_user_is_refused() {
+    if !rustix::process::geteuid().is_root() {
+        // Not through a macro, whose output the harness would hide.
+        let said = b"SKIPPED the store of another user: it needs root to give one away\n";
+        return std::io::Write::write_all(&mut std::io::stderr(), said).expect("stderr");
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    let root = folder.path().join("store");
+    Store::open(&root).expect("store");
+    std::os::unix::fs::chown(&root, Some(12345), None).expect("chown");
+    let error = Store::open(&root).expect_err("another user's");
+    assert!(matches!(error, StoreError::Foreign { owner: 12345, .. }), "{error}");
+}
+
 #[test]
 fn what_is_not_a_store_of_this_version_is_refused() {
     let folder = tempfile::tempdir().expect("folder");
