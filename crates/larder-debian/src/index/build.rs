@@ -7,6 +7,7 @@ use std::path::Path;
 
 use larder_solver::Priority;
 use larder_store::Sha256Digest;
+use liblzma::stream::{CONCATENATED, Stream};
 
 use super::layout::{DIGEST, Field, HEADER, MAGIC, PACKAGE, VERSION, checksum};
 use super::packages::{Broken, MENTIONING, PROVIDES, Reader, Stanza};
@@ -14,13 +15,17 @@ use crate::error::DebianError;
 
 /// A list that grows larger than this when decompressed is refused.
 const MAX_LIST: u64 = 2 << 30;
+/// The memory that a list's xz stream may ask for: `xz -9` needs 65 MiB.
+const MEMORY: u64 = 160 << 20;
 
 /// Builds the index of a list that was fetched (and verified) to `compressed`, whose form is that of `url`'s name.
 pub(crate) fn build(compressed: &Path, url: &str, list: &Sha256Digest, to: &Path) -> Result<(), DebianError> {
     let file = File::open(compressed).map_err(DebianError::io("open", compressed))?;
     let file = BufReader::with_capacity(1 << 16, file);
     let decoded: Box<dyn Read> = if url.ends_with(".xz") {
-        Box::new(liblzma::read::XzDecoder::new_multi_decoder(file))
+        let stream = Stream::new_stream_decoder(MEMORY, CONCATENATED);
+        let stream = stream.map_err(|error| DebianError::io("decompress", compressed)(error.into()))?;
+        Box::new(liblzma::bufread::XzDecoder::new_stream(file, stream))
     } else if url.ends_with(".gz") {
         Box::new(flate2::bufread::MultiGzDecoder::new(file))
     } else {
