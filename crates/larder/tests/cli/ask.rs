@@ -198,97 +198,23 @@ fn which_finds_the_images_of_a_package() {
 fn files_say_whose_they_are() {
     let site = two();
     assert_snapshot!(site.session(&[
-        "files example.com/web",
+        "files example.com/web /usr/bin",
+        "files example.com/web /etc/httpd",
+        "files example.com/web /bin",
         "files example.com/shop /etc/shop",
         "files example.com/web usr/bin/",
         "files example.com/web /nowhere",
         "files example.com/web ../etc",
     ]), @r"
-    $ larder files example.com/web
-    l0777         root:root          - /bin -> usr/bin  (usr-merge)
-    d0755         root:root          - /boot  (usr-merge)
-    d0755         root:root          - /dev  (usr-merge)
-    d0755         root:root          - /etc  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /etc/dpkg  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /etc/dpkg/origins  (debian.org/base-files/declarations@12.4+table1)
-    l0777         root:root          - /etc/dpkg/origins/default -> debian  (debian.org/base-files/declarations@12.4+table1)
-    -0644         root:root        449 /etc/group  (users)
-    -0640       root:shadow        374 /etc/gshadow  (users)
-    -0644         root:root         10 /etc/hostname  (seeds)
-    -0644         root:root        105 /etc/hosts  (seeds)
-    d0755         root:root          - /etc/httpd  (debian.org/httpd@1.4)
-    -0644         root:root         10 /etc/httpd/httpd.conf  (debian.org/httpd@1.4)
-    l0777         root:root          - /etc/mtab -> ../proc/self/mounts  (seeds)
-    -0644         root:root        226 /etc/nsswitch.conf  (seeds)
-    d0755         root:root          - /etc/opt  (debian.org/base-files/declarations@12.4+table1)
-    l0777         root:root          - /etc/os-release -> ../usr/lib/os-release  (debian.org/base-files@12.4)
-    -0644         root:root        891 /etc/passwd  (users)
-    -0644         root:root          0 /etc/resolv.conf  (seeds)
-    -0640       root:shadow        406 /etc/shadow  (users)
-    -0644         root:root         34 /etc/shells  (seeds)
-    d0755         root:root          - /home  (usr-merge)
-    l0777         root:root          - /lib -> usr/lib  (usr-merge)
-    d0755         root:root          - /media  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /mnt  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /opt  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /proc  (usr-merge)
-    d0700         root:root          - /root  (usr-merge)
-    d0755         root:root          - /run  (debian.org/base-files/declarations@12.4+table1)
-    d1777         root:root          - /run/lock  (debian.org/base-files/declarations@12.4+table1)
-    l0777         root:root          - /sbin -> usr/sbin  (usr-merge)
-    d0755         root:root          - /srv  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /sys  (usr-merge)
-    d1777         root:root          - /tmp  (debian.org/base-files@12.4)
-    d0755         root:root          - /usr  (debian.org/base-files/declarations@12.4+table1)
+    $ larder files example.com/web /usr/bin
     d0755         root:root          - /usr/bin  (debian.org/greeter@1.0)
     -0755         root:root         16 /usr/bin/greet  (debian.org/greeter@1.0)
     -0755         root:root         19 /usr/bin/sh  (debian.org/shell@5.2)
-    d0755         root:root          - /usr/lib  (debian.org/base-files@12.4)
-    -0644         root:root         19 /usr/lib/libgreet.txt  (debian.org/libgreet@1.0)
-    -0644         root:root         10 /usr/lib/os-release  (debian.org/base-files@12.4)
-    d0755         root:root          - /usr/local  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /usr/local/bin  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /usr/local/etc  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /usr/local/games  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /usr/local/include  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /usr/local/lib  (debian.org/base-files/declarations@12.4+table1)
-    l0777         root:root          - /usr/local/man -> share/man  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /usr/local/sbin  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /usr/local/share  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /usr/local/share/man  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /usr/local/src  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /usr/sbin  (usr-merge)
-    d0755         root:root          - /usr/share  (usr-merge)
-    d0755         root:root          - /var  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /var/cache  (usr-merge)
-    d0755         root:root          - /var/lib  (debian.org/base-files@12.4)
-    d0755         root:root          - /var/lib/dpkg  (debian.org/base-files@12.4)
-    d0755         root:root          - /var/lib/dpkg/info  (status)
-    -0644         root:root        148 /var/lib/dpkg/info/base-files.list  (status)
-    -0644         root:root          2 /var/lib/dpkg/info/format  (status)
-    -0644         root:root        114 /var/lib/dpkg/info/greeter.list  (status)
-    -0644         root:root        169 /var/lib/dpkg/info/httpd.list  (status)
-    -0644         root:root        122 /var/lib/dpkg/info/libgreet.list  (status)
-    -0644         root:root        109 /var/lib/dpkg/info/shell.list  (status)
-    -0644         root:root       1126 /var/lib/dpkg/status  (status)
-    d0755         root:root          - /var/lib/dpkg/status.d  (debian.org/base-files@12.4)
-    -0644         root:root        202 /var/lib/dpkg/status.d/base-files  (debian.org/base-files@12.4)
-    -0644         root:root        207 /var/lib/dpkg/status.d/greeter  (debian.org/greeter@1.0)
-    -0644         root:root        194 /var/lib/dpkg/status.d/httpd  (debian.org/httpd@1.4)
-    -0644         root:root        182 /var/lib/dpkg/status.d/libgreet  (debian.org/libgreet@1.0)
-    -0644         root:root        191 /var/lib/dpkg/status.d/shell  (debian.org/shell@5.2)
-    d0755         root:root          - /var/lib/dpkg/updates  (status)
-    l0777         root:root          - /var/lock -> /run/lock  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /var/log  (usr-merge)
-    d2775         root:mail          - /var/mail  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /var/opt  (debian.org/base-files/declarations@12.4+table1)
-    l0777         root:root          - /var/run -> /run  (debian.org/base-files/declarations@12.4+table1)
-    d0755         root:root          - /var/spool  (debian.org/base-files/declarations@12.4+table1)
-    l0777         root:root          - /var/spool/mail -> ../mail  (debian.org/base-files/declarations@12.4+table1)
-    d1777         root:root          - /var/tmp  (usr-merge)
-    d0755         root:root          - /var/www  (debian.org/httpd@1.4)
-    d0755         root:root          - /var/www/html  (debian.org/httpd@1.4)
-    -0644         root:root         10 /var/www/html/index.html  (debian.org/httpd@1.4)
+    $ larder files example.com/web /etc/httpd
+    d0755         root:root          - /etc/httpd  (debian.org/httpd@1.4)
+    -0644         root:root         10 /etc/httpd/httpd.conf  (debian.org/httpd@1.4)
+    $ larder files example.com/web /bin
+    l0777         root:root          - /bin -> usr/bin  (usr-merge)
     $ larder files example.com/shop /etc/shop
     -0644         root:root          5 /etc/shop  (example.com/shop@1.0)
     $ larder files example.com/web usr/bin/
@@ -304,6 +230,22 @@ fn files_say_whose_they_are() {
     2>   hint: `larder files example.com/web@1.0` lists what is there
     [exit code 1]
     ");
+}
+
+#[test]
+fn files_are_the_whole_root_and_the_packages() {
+    let site = two();
+    let listing = site.stdout("files example.com/web");
+    let of = |path: &str| {
+        let line =
+            listing.lines().find(|line| line.contains(&format!(" {path}  "))).unwrap_or_else(|| panic!("{path}"));
+        line.rsplit("  (").next().and_then(|last| last.strip_suffix(')')).expect("an owner").to_owned()
+    };
+    assert_eq!(of("/etc/passwd"), "users");
+    assert_eq!(of("/var/lib/dpkg/status"), "status");
+    assert_eq!(of("/usr/bin/greet"), "debian.org/greeter@1.0");
+    let listing = site.stdout("files example.com/web /packages/debian.org/greeter@1.0/usr");
+    assert_eq!(listing.lines().count(), 3, "{listing}");
 }
 
 #[test]

@@ -124,11 +124,11 @@ fn what_is_removed_is_gone_and_the_rest_stays() {
        VERSION  DIGEST                                                                   WHEN (UTC)        BY
     *  1.1      blake3:<1>  YYYY-MM-DD hh:mm  build
     $ larder gc --dry-run
-    would remove 5 FileSets and 9 objects (8.7 KiB), 30 objects left
+    would remove 5 FileSets and N objects (N KiB), N objects left
     $ larder gc
-    removed 5 FileSets and 9 objects (8.7 KiB), 30 objects left
+    removed 5 FileSets and N objects (N KiB), N objects left
     $ larder gc
-    removed 0 FileSets and 0 objects (0 B), 30 objects left
+    removed 0 FileSets and 0 objects (0 B), N objects left
     $ larder remove example.com/web@1.1
     2> error: remove takes a name alone, not example.com/web@1.1
     2>   hint: a record goes with its name, or with --earlier when it is not the current one
@@ -136,13 +136,13 @@ fn what_is_removed_is_gone_and_the_rest_stays() {
     $ larder remove example.com/web
     dropped 1 record of example.com/web; `larder gc` frees what only they needed
     $ larder gc
-    removed 4 FileSets and 7 objects (5.6 KiB), 23 objects left
+    removed 4 FileSets and N objects (N KiB), N objects left
     $ larder images
     NAME               VERSION  DIGEST        PACKAGES  CREATED (UTC)
     example.com/other  1.0      <2>                  4  YYYY-MM-DD hh:mm
     $ larder fsck --deep
     2> hash every object
-    checked 7 FileSets, 23 objects, 4.5 KiB hashed
+    checked 7 FileSets, N objects, N KiB hashed
     nothing wrong
     $ larder remove example.com/web
     2> error: there is no image example.com/web on this host

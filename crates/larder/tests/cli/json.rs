@@ -68,7 +68,10 @@ impl Checker {
 
     fn value(&mut self, name: &str, schema: &Schema, field: &str, kind: &str, value: &Value) {
         if let Some(kind) = kind.strip_suffix(" or null") {
-            return if value.is_null() { () } else { self.value(name, schema, field, kind, value) };
+            if !value.is_null() {
+                self.value(name, schema, field, kind, value);
+            }
+            return;
         }
         self.seen.insert((name.to_owned(), field.to_owned()));
         let text = value.as_str().unwrap_or_default();

@@ -1,9 +1,10 @@
 //! `larder run`: a container is a process. The workload is a static busybox in a package of its own.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use insta::assert_snapshot;
 use larder_testkit::archive::{Archive, ArchiveBuilder};
@@ -199,4 +200,79 @@ fn a_recipe_is_built_when_it_changed_and_only_then() {
     site.recipe("box", &["hello"], "run = [\"hello\", \"there\"]\n");
     assert_eq!(site.stdout("run -q box"), "hello, there\n");
     assert_eq!(site.stdout("history --json example.com/box").matches("\"digest\"").count(), 2);
+}
+
+/// Starts a container that says when it runs, and waits for that.
+fn start(site: &Site, script: &str) -> (Child, impl Read + use<>) {
+    let mut command = site.env.larder_command(["run", "-q", "box", "--", "sh", "-c", script]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut child = command.spawn().expect("started");
+    let mut stdout = child.stdout.take().expect("piped");
+    let mut ready = [0; 6];
+    stdout.read_exact(&mut ready).expect("the container's word");
+    assert_eq!(&ready, b"ready\n");
+    (child, stdout)
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(status.expect("kill").success());
+}
+
+#[test]
+fn signals_reach_the_container() {
+    let Some(site) = machine(false) else { return };
+    for (name, code) in [("-TERM", 143), ("-INT", 130)] {
+        let (mut child, _stdout) = start(&site, "echo ready; exec sleep 100");
+        signal(&child, name);
+        let status = child.wait().expect("its end");
+        assert_eq!(status.code(), Some(code), "{name}: {status:?}");
+    }
+    let (mut child, mut stdout) = start(&site, "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.1; done");
+    signal(&child, "-TERM");
+    let mut last = String::new();
+    stdout.read_to_string(&mut last).expect("its last word");
+    assert_eq!((last.as_str(), child.wait().expect("its end").code()), ("bye\n", Some(3)));
+    assert_eq!(containers(&site), 0);
+}
+
+#[test]
+fn a_killed_container_leaves_nothing_and_the_next_command_tidies_up() {
+    let Some(site) = machine(false) else { return };
+    let (mut child, _stdout) = start(&site, "echo ready; exec sleep 4321");
+    assert_eq!(containers(&site), 1);
+    signal(&child, "-KILL");
+    child.wait().expect("its end");
+    // Everything in the container goes with its supervisor, but not at once.
+    for _ in 0..100 {
+        site.ok("images");
+        if containers(&site) == 0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(containers(&site), 0);
+    let running = site.env.shell("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '").stdout;
+    assert!(!running.contains("sleep 4321"), "the workload outlived its supervisor");
+}
+
+#[test]
+fn what_a_running_container_needs_is_kept() {
+    let Some(site) = machine(false) else { return };
+    let (mut child, mut stdout) = start(&site, "echo ready; read line; hello $line");
+    site.ok("remove example.com/box");
+    site.ok("gc");
+    _ = site.run("fsck --deep").success();
+    child.stdin.take().expect("piped").write_all(b"again\n").expect("its input");
+    let mut said = String::new();
+    stdout.read_to_string(&mut said).expect("its output");
+    assert_eq!((said.as_str(), child.wait().expect("its end").code()), ("hello, again\n", Some(0)));
+    site.ok("gc");
+    assert!(site.stdout("packages").lines().count() == 1, "now it can go");
+}
+
+/// How many containers the store has a folder of.
+fn containers(site: &Site) -> usize {
+    let entries = fs::read_dir(site.env.store().join("containers")).expect("containers");
+    entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name() != ".lock")).count()
 }
