@@ -2,9 +2,9 @@
 //!
 //! Scripts are read, never run. Three sources are joined, a later one over an earlier:
 //!
-//! 1. `preinst install` and `postinst configure`, followed symbolically ([`walk`]): alternatives, users and groups,
+//! 1. `preinst install` and `postinst configure`, followed symbolically (`walk`): alternatives, users and groups,
 //!    diversions, directories, owners and modes, links and copies of the package's own files;
-//! 2. payload that declares: sysusers.d and tmpfiles.d ([`units`]);
+//! 2. payload that declares: sysusers.d and tmpfiles.d (`units`);
 //! 3. the reviewed table ([`Table`]), for scripts that can't be followed or that would do what a container doesn't want.
 //!
 //! The result is the declarations FileSet: directories, seed files and links in its Tree, rules in its metadata. It is

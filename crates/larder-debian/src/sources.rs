@@ -2,7 +2,7 @@
 //!
 //! apt reads `sources.list` and `sources.list.d/*.list` (one line a source) and `sources.list.d/*.sources` (deb822), and so
 //! do we, from a folder that the caller names. Only the mirror and the keyring are taken from there; `Trusted: yes` is
-//! not honoured, because nothing unsigned is ever used. [`locate`](crate::sources::locate) then picks the mirrors for one
+//! not honoured, because nothing unsigned is ever used. [`locate()`] then picks the mirrors for one
 //! suite; no address is built in.
 
 mod deb822;

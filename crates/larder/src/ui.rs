@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 /// Bold, as an ANSI sequence.
 pub(crate) const BOLD: &str = "\x1b[1m";
@@ -41,7 +41,7 @@ impl Listing {
     pub(crate) fn new<const N: usize>(titles: [&str; N]) -> Self {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(titles.map(|title| comfy_table::Cell::new(title)));
+        table.set_header(titles.map(comfy_table::Cell::new));
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
         }
@@ -52,15 +52,6 @@ impl Listing {
     pub(crate) fn right(mut self, column: usize) -> Self {
         if let Some(column) = self.table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
-        }
-        self
-    }
-
-    /// Sets the least width of a column.
-    #[expect(dead_code, reason = "for listings whose first column is often short")]
-    pub(crate) fn at_least(mut self, column: usize, width: u16) -> Self {
-        if let Some(column) = self.table.column_mut(column) {
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
         }
         self
     }

@@ -18,7 +18,7 @@ Examples:
   larder files example.com/web                  every path of the root
   larder files example.com/web /etc/nginx       what is below a folder, and whose it is")]
 pub(crate) struct Args {
-    /// NAME[@VERSION|@blake3:DIGEST]
+    #[arg(help = "NAME[@VERSION|@blake3:DIGEST]")]
     image: Reference,
     /// Only this path and what is below it
     path: Option<String>,

@@ -15,7 +15,7 @@ use crate::{json, ui};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  larder inspect example.com/web\n  larder inspect example.com/web@1.0 --json")]
 pub(crate) struct Args {
-    /// NAME[@VERSION|@blake3:DIGEST]
+    #[arg(help = "NAME[@VERSION|@blake3:DIGEST]")]
     image: Reference,
 }
 

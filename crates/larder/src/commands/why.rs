@@ -14,7 +14,7 @@ use crate::{json, ui};
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  larder why example.com/web libssl3")]
 pub(crate) struct Args {
-    /// NAME[@VERSION|@blake3:DIGEST]
+    #[arg(help = "NAME[@VERSION|@blake3:DIGEST]")]
     image: Reference,
     /// The package's name, short or whole
     package: String,
