@@ -190,7 +190,10 @@ impl Lock {
         let mut name = file.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.new", std::process::id()));
         let temporary = file.with_file_name(name);
-        let written = File::create(&temporary)
+        // The folder may be another user's, who may have put a link there: none is followed. A killed process may have
+        // left a file of that name.
+        _ = fs::remove_file(&temporary);
+        let written = File::create_new(&temporary)
             .and_then(|mut new| {
                 new.write_all(text.as_bytes())?;
                 new.sync_all()

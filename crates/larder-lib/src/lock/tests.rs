@@ -187,6 +187,19 @@ fn saving_is_whole_and_only_when_needed() {
     assert!(error.to_string().starts_with("can't write "), "{error}");
 }
 
+/// Found by an attack: whoever builds as root in another user's folder would have written through this link.
+#[test]
+fn a_planted_link_is_not_written_through() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (victim, file) = (folder.path().join("victim"), folder.path().join("larder.lock"));
+    std::fs::write(&victim, "precious").expect("write");
+    let planted = folder.path().join(format!("larder.lock.{}.new", std::process::id()));
+    std::os::unix::fs::symlink(&victim, planted).expect("link");
+    assert!(lock(&[]).save(&file).expect("save"));
+    assert_eq!(std::fs::read_to_string(victim).expect("read"), "precious");
+    assert!(file.symlink_metadata().expect("lock").is_file());
+}
+
 proptest! {
     #[test]
     fn dates_round_trip(seconds in 0_u64..253_402_300_800) {
