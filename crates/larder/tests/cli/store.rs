@@ -60,7 +60,7 @@ fn a_store_that_this_user_cannot_read() {
         return skip("an unreadable store", "there is no user larder-test; scripts/setup makes it");
     };
     site.ok("images");
-    fs::set_permissions(site.env.store(), fs::Permissions::from_mode(0)).expect("permissions");
+    fs::set_permissions(site.env.store(), fs::Permissions::from_mode(0o0)).expect("permissions");
     assert_snapshot!(site.session(&["images", "fsck"]), @r"
     $ larder images
     2> error: the store at $DIR/store can't be read by this user
