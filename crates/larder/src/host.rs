@@ -64,8 +64,8 @@ impl Context {
         config.keyrings.clone_from(&settings.debian.keyrings);
         config.offline = self.environment.offline;
         config.proxies = Proxies {
-            http: settings.debian.proxy.clone().or(self.environment.http_proxy.clone()),
-            https: settings.debian.proxy.clone().or(self.environment.https_proxy.clone()),
+            http: self.environment.http_proxy.clone().or(settings.debian.proxy.clone()),
+            https: self.environment.https_proxy.clone().or(settings.debian.proxy.clone()),
         };
         config
     }
