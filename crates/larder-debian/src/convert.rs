@@ -20,7 +20,7 @@ pub mod control;
 pub mod licence;
 mod payload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
 
 use larder_store::fileset::{InstallRules, Origin, PackageMetadata};
@@ -130,11 +130,8 @@ fn metadata(control: &Control, licence: Option<String>, deb: Sha256Digest) -> Pa
     replaces_files_of.sort_unstable();
     replaces_files_of.dedup();
     let mut requires = control.list("Pre-Depends");
-    for part in control.list("Depends") {
-        if !requires.contains(&part) {
-            requires.push(part);
-        }
-    }
+    let mut known: HashSet<String> = requires.iter().cloned().collect();
+    requires.extend(control.list("Depends").into_iter().filter(|part| known.insert(part.clone())));
     let text = |field| control.get(field).map(str::to_owned);
     PackageMetadata {
         requires,

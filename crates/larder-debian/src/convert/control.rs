@@ -1,7 +1,12 @@
 //! The control file: one paragraph of `Field: value` lines.
 
+use std::collections::HashSet;
+
 use super::Expected;
 use crate::deb::DebError;
+
+/// The longest control file, in bytes; real ones have less than a tenth of it.
+const MAX_CONTROL: usize = 1 << 20;
 
 /// A control file's fields, in its order. Continuation lines are joined with newlines, their first blank removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,14 +18,18 @@ impl Control {
     /// Reads a control file.
     ///
     /// # Errors
-    /// What is not UTF-8 or not one paragraph, and a field that is there twice.
+    /// What is longer than 1 MiB, not UTF-8 or not one paragraph, and a field that is there twice.
     pub fn parse(text: &[u8]) -> Result<Self, DebError> {
         let wrong = |reason: String| DebError::Control { reason };
+        if text.len() > MAX_CONTROL {
+            return Err(DebError::limit("the control file's size", MAX_CONTROL as u64));
+        }
         let text = std::str::from_utf8(text).map_err(|_| wrong("it is not UTF-8".into()))?;
         if text.contains('\0') {
             return Err(wrong("it has a NUL byte".into()));
         }
         let mut fields: Vec<(String, String)> = Vec::new();
+        let mut known = HashSet::new();
         for line in text.trim_end_matches(['\n', '\r', ' ', '\t']).split('\n') {
             let line = line.trim_end_matches([' ', '\t', '\r']);
             if line.is_empty() {
@@ -38,7 +47,7 @@ impl Control {
             if field.is_empty() || !field.bytes().all(|b| b.is_ascii_graphic()) {
                 return Err(wrong(format!("{field:?} is not a field's name")));
             }
-            if fields.iter().any(|(other, _)| other.eq_ignore_ascii_case(field)) {
+            if !known.insert(field.to_ascii_lowercase()) {
                 return Err(wrong(format!("the field {field} is there twice")));
             }
             fields.push((field.to_owned(), value.trim_start_matches([' ', '\t']).to_owned()));
@@ -113,5 +122,16 @@ mod tests {
             assert!(Control::parse(wrong.as_bytes()).is_err(), "{wrong:?}");
         }
         assert!(Control::parse(b"a: \xff\n").is_err());
+    }
+
+    /// Found by an attack: each field was compared with all before it, in a file of up to 32 MiB.
+    #[test]
+    fn absurd_files_are_refused_in_time() {
+        let many: String = (10_000..99_999).map(|field| format!("{field}:x\n")).collect();
+        let begun = std::time::Instant::now();
+        assert_eq!(Control::parse(many.as_bytes()).expect("control").get("77777"), Some("x"));
+        assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+        let long = format!("a: {}\n", "b, ".repeat(400_000));
+        assert!(matches!(Control::parse(long.as_bytes()), Err(DebError::Limit { .. })));
     }
 }
