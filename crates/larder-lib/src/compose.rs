@@ -14,7 +14,7 @@ use larder_runtime::view::ViewTree;
 use larder_store::fileset::FilesMetadata;
 use larder_store::plan::{self, InstallPlan, Loaded, PlanDigest};
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{Content, FileSet, FileSetDigest, Import, Ingest, Metadata, Name, Root, Store, TreeBuilder};
+use larder_store::{Content, Entry, FileSet, FileSetDigest, Import, Ingest, Metadata, Name, Root, Store, TreeBuilder};
 
 use crate::bytecode::{self, Interim};
 use crate::catalog::{StoreCatalog, StoreContents};
@@ -90,6 +90,7 @@ pub fn compose(host: &Host, image: &Arc<Loaded>, progress: &dyn Progress) -> Res
     let made = composers::compose(&ComposeInput { plan: &plan, versions }, &contents)?;
     let mut composition =
         Composition { plan, files: made.files, ids: made.ids, imports: Vec::new(), composed: FileSetDigest::of(b"") };
+    refuse_below_files(&composition)?;
     composition.composed = write(&composition, &ingest)?;
     ingest.commit()?;
 
@@ -110,6 +111,24 @@ pub fn compose(host: &Host, image: &Arc<Loaded>, progress: &dyn Progress) -> Res
     }
     keep(host, &composition)?;
     Ok(composition)
+}
+
+/// What a composer makes has no place below a file, which an image may have put where a directory belongs.
+fn refuse_below_files(composition: &Composition) -> Result<()> {
+    let plan = &composition.plan;
+    for file in &composition.files {
+        for above in file.path.ancestors() {
+            let Some(planned) = plan.entries.get(&above).filter(|planned| planned.entry.entry != Entry::Directory)
+            else {
+                continue;
+            };
+            if composition.files.binary_search_by(|other| other.path.cmp(&above)).is_err() {
+                let owner = plan.sources[planned.source].to_string();
+                return Err(Error::BelowFile { path: file.path.clone(), composer: file.composer, above, owner });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes composers' outputs as a FileSet.

@@ -167,6 +167,18 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// An image has a file where a composer needs a directory.
+    #[error("/{above} of {owner} is no directory, so /{path}, which the composer {composer} makes, has no place")]
+    BelowFile {
+        /// What the composer makes.
+        path: TreePath,
+        /// The composer.
+        composer: &'static str,
+        /// The file.
+        above: TreePath,
+        /// Whose that is.
+        owner: String,
+    },
     /// A path that is too long in a view.
     #[error("a package's path is too long below /packages")]
     ViewPath {
@@ -298,6 +310,7 @@ impl Error {
                 did_you_mean(nearest).or_else(|| Some("`larder images` lists the images that are here".to_owned()))
             }
             Self::NoPath { image, .. } => Some(format!("`larder files {image}` lists what is there")),
+            Self::BelowFile { .. } => Some("put the file somewhere else".to_owned()),
             Self::NoDistribution { .. } => Some("say `from` in its recipe, and build it".to_owned()),
             Self::Verification { .. } => Some(
                 "add the package that has what is missing, or put a file of your own there with [files]".to_owned(),

@@ -55,9 +55,10 @@ impl From<Error> for Failure {
     }
 }
 
+/// Results are all that commands write themselves; files are the operations' business, whose errors name them.
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self { error: error.into(), excerpt: String::new(), hints: Vec::new(), code: FAILED }
+        Self { error: anyhow::Error::from(error).context("can't write to stdout"), ..Self::plain("") }
     }
 }
 

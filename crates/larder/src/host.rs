@@ -24,12 +24,15 @@ impl Context {
             Failure::plain("there is no place for the store: this user has no home directory")
                 .hint("name one with --root or LARDER_ROOT")
         })?;
-        let root = std::path::absolute(root)?;
+        let absolute = std::path::absolute(&root);
+        let root =
+            absolute.map_err(|error| Failure::plain(format!("can't use the store {}: {error}", root.display())))?;
         let store = Store::open(&root).map_err(larder_lib::Error::from)?;
         let host = Host {
             debian: self.debian(&settings, store.root().join("cache/debian")),
             distribution: settings.distribution,
-            program: std::env::current_exe()?,
+            program: std::env::current_exe()
+                .map_err(|error| Failure::plain(format!("can't find larder's own program: {error}")))?,
             now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             store,
         };

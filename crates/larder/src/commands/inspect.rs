@@ -39,7 +39,9 @@ fn print(image: &Inspection) -> Result<(), Failure> {
     if let Some(from) = &metadata.from {
         field("from", format!("{from}, base {}", metadata.base))?;
     }
-    field("asked for", metadata.packages.join(", "))?;
+    if !metadata.packages.is_empty() {
+        field("asked for", metadata.packages.join(", "))?;
+    }
     if !metadata.run.is_empty() {
         field("run", words(&metadata.run))?;
     }

@@ -319,7 +319,7 @@ fn a_set_that_cannot_be_installed_together() {
     2> fetch the package list of bookworm-security
     2> fetch the package list of bookworm-updates
     2> error: can't choose packages from debian.org/bookworm:
-    2>   greeter and old cannot be installed together:
+    2>   greeter and old can't be installed together:
     2>     old 1 conflicts with greeter 1.0 ("Conflicts: greeter")
     [exit code 1]
     "#);
@@ -327,7 +327,7 @@ fn a_set_that_cannot_be_installed_together() {
     assert_snapshot!(site.session(&["build web"]), @r"
     $ larder build web
     2> error: can't choose packages from debian.org/bookworm:
-    2>   needy cannot be installed:
+    2>   needy can't be installed:
     2>     needy 1 needs absent (>= 2), which does not exist
     [exit code 1]
     ");
@@ -369,5 +369,39 @@ fn an_image_that_would_not_work() {
     [exit code 1]
     $ larder images
     NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)
+    ");
+}
+
+#[test]
+fn a_file_where_a_directory_belongs() {
+    let site = Site::new();
+    site.env.write("web/larder.toml", image("base = \"none\"\n[files]\n\"/etc\" = \"file\"\n"));
+    site.env.write("web/file", "x\n");
+    assert_snapshot!(site.session(&["build -q web", "images"]), @r"
+    $ larder build -q web
+    2> error: /etc of example.com/web@1.0 is no directory, so /etc/group, which the composer users makes, has no place
+    2>   hint: put the file somewhere else
+    [exit code 1]
+    $ larder images
+    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)
+    ");
+}
+
+#[test]
+fn a_recipe_that_is_no_text() {
+    let site = Site::new();
+    site.env.write("web/larder.toml", b"\xff\xfe");
+    assert_snapshot!(site.session(&["build web"]), @r"
+    $ larder build web
+    2> error: web/larder.toml: the recipe isn't UTF-8 text: byte 0 is wrong
+    2>   hint: check that this is the file you mean
+    [exit code 1]
+    ");
+    site.env.write("web/larder.toml", vec![b'#'; 2 << 20]);
+    assert_snapshot!(site.session(&["build web"]), @r"
+    $ larder build web
+    2> error: web/larder.toml: the recipe is larger than 1 MiB
+    2>   hint: check that this is the file you mean
+    [exit code 1]
     ");
 }

@@ -150,7 +150,7 @@ fn what_cannot_be_run_says_why() {
     2>   hint: say it after two dashes: larder run IMAGE -- COMMAND, or set `run` in the recipe
     [exit code 125]
     $ larder run -q box2 -- /plain
-    2> error: cannot execute "/plain" in the container
+    2> error: can't execute "/plain" in the container
     2>   because: Permission denied (os error 13)
     [exit code 126]
     $ larder run -q box2 -- /nowhere/at/all
@@ -160,7 +160,7 @@ fn what_cannot_be_run_says_why() {
     2> error: the container has no user "nobody-here"
     [exit code 125]
     $ larder run -q --workdir /nowhere box
-    2> error: cannot enter the working directory /nowhere of the container
+    2> error: can't enter the working directory /nowhere of the container
     2>   because: No such file or directory (os error 2)
     [exit code 125]
     "#);

@@ -233,3 +233,17 @@ fn results_go_to_stdout_and_all_else_to_stderr() {
     let output = site.run("images --json extra").failure(2);
     assert!(output.stdout.is_empty(), "{output:?}");
 }
+
+#[test]
+fn a_full_disk_behind_stdout_is_a_failure() {
+    let site = Site::new();
+    let output = site.env.shell("larder images > /dev/full; echo $?; larder df --json > /dev/full; echo $?");
+    assert_snapshot!(site.redact(&(output.stderr + &output.stdout)), @r"
+    error: can't write to stdout
+      because: No space left on device (os error 28)
+    error: can't write to stdout
+      because: No space left on device (os error 28)
+    1
+    1
+    ");
+}
