@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use larder_debian::compose::ComposedEntry;
@@ -180,13 +181,15 @@ fn keep(host: &Host, work: &Work, batch: &Batch, output: &Path) -> Result<()> {
     Ok(host.store.refs().set(RefKind::Conversion, &reference(batch), entry)?)
 }
 
-/// A folder that goes with its owner.
+/// A folder that goes with its owner. Nobody else may enter it: without a user namespace the container's root is the
+/// host's, and what it leaves here may be set-id.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new(parent: PathBuf) -> Result<Self> {
         let path = parent.join(format!("bytecode-{}", container::new_id()?));
-        fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(Error::io("create", &path))?;
         Ok(Self(path))
     }
 }
@@ -241,5 +244,20 @@ impl Streams {
             .seek(SeekFrom::Start(length.saturating_sub(2000)))
             .and_then(|_| self.said.take(2000).read_to_end(&mut text));
         read.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Found by an attack: a local user could start a set-user-id program that the container had written here.
+    #[test]
+    fn nobody_else_enters_the_folder() {
+        let parent = tempfile::tempdir().expect("folder");
+        let folder = Folder::new(parent.path().join("tmp")).expect("folder");
+        assert_eq!(fs::metadata(&folder.0).expect("metadata").permissions().mode() & 0o777, 0o700);
     }
 }
