@@ -193,6 +193,24 @@ fn a_script_without_end_ends() {
     let _ = postinst(&format!("x=a\n{}", "x=$x$x\n".repeat(200)));
 }
 
+/// Found by an attack: forty lines asked for terabytes.
+#[test]
+fn values_that_grow_are_let_go() {
+    for script in [
+        format!("set -- a\n{}adduser --system \"$1\"", "set -- \"$@\" \"$@\"\n".repeat(60)),
+        format!("set -- a\n{}adduser --system \"$1\"", "set -- $@ $@\n".repeat(60)),
+        format!("a=x\n{}adduser --system \"$a\"", "a=$a$a\n".repeat(60)),
+        format!("a={}\nadduser --system {}", "x".repeat(4000), "$a".repeat(50_000)),
+        format!("a={}\nadduser --system {}", "x".repeat(4000), "\"$a\"".repeat(50_000)),
+    ] {
+        assert!(!reasons(&postinst(&script)).is_empty());
+    }
+    postinst("echo ${00}");
+    // What was let go is not taken for nothing.
+    let forgotten = "[ -e /etc/unknown ] || shift $(date)\nset -- \"$@\"\nadduser --system \"u$1\"";
+    assert!(!reasons(&postinst(forgotten)).is_empty());
+}
+
 #[test]
 fn a_table_is_read_strictly() {
     let wrong = |text: &str| Table::parse(text).map(|_| ()).expect_err(text).to_string();

@@ -332,6 +332,10 @@ impl Walk<'_> {
             return (None, Flow::Next);
         };
         words.remove(0);
+        // A `"$@"` of unknown number leaves no field: without one, `set -- "$@"` would know that there are none.
+        if !complete && words.iter().all(Option::is_some) {
+            words.push(None);
+        }
         let name = name.rsplit('/').next().unwrap_or(&name).to_owned();
         let creates = matches!(name.as_str(), ":" | "true" | "touch") && self.create_by_redirect(&simple.redirects);
         if !creates {

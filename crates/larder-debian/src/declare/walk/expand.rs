@@ -6,6 +6,8 @@ use crate::declare::shell::{Node, Part, Word};
 
 /// The longest value that is followed.
 const LONGEST: usize = 4096;
+/// The most fields that are followed: `set -- "$@" "$@"` doubles them.
+const MOST: usize = 1024;
 
 /// One field while it's put together.
 #[derive(Default)]
@@ -15,6 +17,16 @@ struct Field {
     begun: bool,
     /// The offset of its first unquoted `*`, `?` or `[`.
     glob: Option<usize>,
+}
+
+/// Lets go of fields that are too many to follow; the last is then unknown. Says whether there were few enough.
+fn bound(fields: &mut Vec<Value>) -> bool {
+    if fields.len() <= MOST {
+        return true;
+    }
+    fields.truncate(MOST - 1);
+    fields.push(None);
+    false
 }
 
 impl Walk<'_> {
@@ -37,6 +49,7 @@ impl Walk<'_> {
         let mut complete = true;
         for word in words {
             complete &= self.split(word, &mut fields);
+            complete &= bound(&mut fields);
         }
         (fields, complete)
     }
@@ -45,6 +58,10 @@ impl Walk<'_> {
         let mut field = Field { known: true, ..Field::default() };
         let mut complete = true;
         for part in &word.0 {
+            complete &= bound(fields);
+            if field.text.len() > LONGEST {
+                field = Field { begun: true, ..Field::default() };
+            }
             match part {
                 Part::Text { text, quoted } => {
                     field.begun = true;
@@ -151,7 +168,7 @@ impl Walk<'_> {
             "?" | "$" | "!" | "-" => Some(None),
             "0" => Some(Some(format!("/var/lib/dpkg/info/{}.{}", self.subject.package, self.script))),
             _ => match name.parse::<usize>() {
-                Ok(number) => match self.arguments.get(number - 1) {
+                Ok(number) => match number.checked_sub(1).and_then(|at| self.arguments.get(at)) {
                     Some(value) => Some(value.clone()),
                     None => (!self.arguments_known).then_some(None),
                 },
