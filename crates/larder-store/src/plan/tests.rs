@@ -279,3 +279,19 @@ fn a_declaration_has_the_last_word_about_a_directory() {
         assert_eq!(plan.entries[&path("private")].entry.attributes, attributes(0o710));
     }
 }
+
+#[test]
+fn nothing_but_imports_stands_where_packages_are_shown() {
+    let mut shelf = Shelf::default();
+    let honest = shelf.package("debian.org/honest", &[("packages", "/"), ("usr", "/")], InstallRules::default());
+    let evil = [("packages", "/"), ("packages/debian.org", "/"), ("packages/debian.org/x", "x")];
+    let evil = shelf.package("debian.org/evil", &evil, InstallRules::default());
+    let image = shelf.image(&[], &[honest, evil]);
+    let error = install(&shelf, &image).expect_err("reserved").to_string();
+    assert!(error.contains("/packages/debian.org of debian.org/evil@1 can't be there"), "{error}");
+    let image = shelf.image(&[("packages", "x")], &[honest]);
+    let error = install(&shelf, &image).expect_err("reserved").to_string();
+    assert!(error.contains("/packages of example.com/image@1 can't be there"), "{error}");
+    let image = shelf.image(&[], &[honest]);
+    install(&shelf, &image).expect("an empty folder is no harm");
+}

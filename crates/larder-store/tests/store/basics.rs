@@ -121,6 +121,10 @@ fn names_keep_their_history() {
     let record = refs.get(RefKind::Image, "example.com/web").expect("get").expect("record");
     assert_eq!((record.entries.len(), record.current_entry().fileset), (2, versions[1]));
     assert!(matches!(refs.rollback(RefKind::Image, "example.com/web"), Err(StoreError::NoEarlier { .. })));
+    assert_eq!(refs.select(RefKind::Image, "example.com/web", &versions[2]).expect("a later one").version, "3");
+    assert_eq!(refs.select(RefKind::Image, "example.com/web", &versions[1]).expect("and back").version, "2");
+    let dropped = refs.select(RefKind::Image, "example.com/web", &versions[0]);
+    assert!(matches!(dropped, Err(StoreError::NoEarlier { .. })));
     assert_eq!(refs.list(RefKind::Image).expect("list").len(), 1);
     assert!(refs.remove(RefKind::Image, "example.com/web").expect("remove"));
     assert!(!refs.remove(RefKind::Image, "example.com/web").expect("remove"));
