@@ -3,15 +3,22 @@
 import argparse
 import os
 import platform
+import re
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
+import build
 import report
+import sharing
+import solve
+import start
+from bench import Bench
 from measure import output
-from sections import TABLES, Bench
 
+TABLES = {"start": start.tables, "solve": solve.tables, "build": build.tables, "sharing": sharing.tables}
+PEERS = ["docker.io", "containerd", "runc", "bubblewrap", "apt", "mmdebstrap"]
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -27,11 +34,7 @@ def main() -> None:
         facts = machine(bench, begun)
         sections = []
         for name in arguments.only or TABLES:
-            before = os.getloadavg()[0]
-            tables = TABLES[name](bench, arguments.rounds)
-            for table in tables:
-                table.notes.append(f"Load average {before:.1f} before, {os.getloadavg()[0]:.1f} after.")
-            sections += tables
+            sections += TABLES[name](bench, arguments.rounds)
     finally:
         bench.stop()
         if not arguments.work:
@@ -55,20 +58,20 @@ def parse() -> argparse.Namespace:
 
 def machine(bench: Bench, begun: float) -> dict[str, str]:
     """When, where and with what."""
-    processors = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    processor = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name\s*: (.*)", processor, re.MULTILINE)
+    kind = "virtual machine" if "hypervisor" in processor else "no virtual machine"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    version = lambda package: output("dpkg-query", "-W", "-f", "${Version}", package)
-    commit = output("git", "-C", str(REPOSITORY), "rev-parse", "--short", "HEAD").strip()
-    load = "{:.1f}, {:.1f}, {:.1f}".format(*os.getloadavg())
-    peers = ["docker.io", "containerd", "runc", "bubblewrap", "apt", "mmdebstrap"]
+    files = output("stat", "-f", "-c", "%T", bench.work).strip()
+    commit = output("git", "-C", REPOSITORY, "rev-parse", "--short", "HEAD").strip()
+    versions = [f"{peer} {output('dpkg-query', '-W', '-f', '${Version}', peer)}" for peer in PEERS]
     return {
         "Date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(begun)),
-        "Machine": f"{len(processors)} × {processors[0]}, {memory:.0f} GiB, "
-        f"{output('stat', '-f', '-c', '%T', str(bench.work)).strip()}",
-        "Kernel": f"{platform.release()}, {output('systemd-detect-virt', '--vm').strip() if shutil.which('systemd-detect-virt') else 'virtualisation not asked'}",
-        "Load average at the start": load,
-        "Larder": f"{output(str(bench.larder), '--version').split()[1]}, commit {commit}, release build",
-        "Peers": ", ".join(f"{peer} {version(peer)}" for peer in peers),
+        "Machine": f"{os.cpu_count()} × {model[1] if model else platform.machine()}, {memory:.0f} GiB, {kind}, {files}",
+        "Kernel": platform.release(),
+        "Load average at the start": "{:.1f}, {:.1f}, {:.1f}".format(*os.getloadavg()),
+        "Larder": f"{output(bench.larder, '--version').split()[1]}, commit {commit}, release build",
+        "Peers": ", ".join(versions),
     }
 
 

@@ -72,8 +72,11 @@ def output(*words: str) -> str:
     return subprocess.run([str(word) for word in words], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def interleave(cases: list[Case], rounds: int, warm_up: bool = True) -> None:
-    """Times all cases in turns, A B C, B C A, …, so that what disturbs the machine disturbs each of them alike."""
+def interleave(title: str, cases: list[Case], rounds: int, unit: str = "ms", warm_up: int = 1) -> Section:
+    """Times all cases in turns, A B C, B C A, …, so that what disturbs the machine disturbs each of them alike. Ratios
+    are to the first case; the first `warm_up` rounds don't count."""
+    say(f"{title}: {rounds} rounds")
+    before = os.getloadavg()[0]
     for number in range(rounds + warm_up):
         for place in range(len(cases)):
             case = cases[(number + place) % len(cases)]
@@ -81,15 +84,12 @@ def interleave(cases: list[Case], rounds: int, warm_up: bool = True) -> None:
             begun = time.perf_counter()
             case.run()
             taken = time.perf_counter() - begun
-            if number > 0 or not warm_up:
+            if number >= warm_up:
                 case.seconds.append(taken)
-
-
-def section(title: str, cases: list[Case], unit: str = "ms", notes: list[str] | None = None) -> Section:
-    """The table of timed cases, with ratios to the first of them."""
     factor = {"ms": 1000.0, "s": 1.0}[unit]
     rows = [Row(case.name, [factor * taken for taken in case.seconds]) for case in cases]
-    return Section(title, unit, rows, against=cases[0].name, notes=notes or [])
+    load = f"Load average {before:.1f} before, {os.getloadavg()[0]:.1f} after."
+    return Section(title, unit, rows, against=cases[0].name, notes=[load])
 
 
 def say(text: str) -> None:
