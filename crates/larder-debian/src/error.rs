@@ -11,7 +11,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum DebianError {
     /// The operating system refused something about a file of ours.
-    #[error("cannot {action} {}", path.display())]
+    #[error("can't {action} {}", path.display())]
     Io {
         /// What was tried: "read", "write", "create", "lock"…
         action: &'static str,
@@ -22,7 +22,7 @@ pub enum DebianError {
         source: io::Error,
     },
 
-    /// A line of an apt source, release file or package index that cannot be read.
+    /// A line of an apt source, release file or package index that can't be read.
     #[error("{place}, line {line}: {problem}")]
     Syntax {
         /// The file or address.
@@ -61,7 +61,7 @@ pub enum DebianError {
     },
 
     /// A keyring that holds no readable key.
-    #[error("the keyring {keyring} cannot be used: {problem}")]
+    #[error("the keyring {keyring} can't be used: {problem}")]
     BadKeyring {
         /// Its path, or the source that holds it.
         keyring: String,
@@ -69,7 +69,7 @@ pub enum DebianError {
         problem: String,
     },
 
-    /// A suite name that cannot be one.
+    /// A suite name that can't be one.
     #[error("{suite:?} is not the name of a suite")]
     BadSuite {
         /// What was asked for.
@@ -158,7 +158,7 @@ pub enum DebianError {
     },
 
     /// The mirror could not be reached or kept failing.
-    #[error("cannot fetch {url}: {problem} ({})", tries(*attempts, *received, *total))]
+    #[error("can't fetch {url}: {problem} ({})", tries(*attempts, *received, *total))]
     Unreachable {
         /// The address.
         url: String,

@@ -63,7 +63,7 @@ impl Index {
     /// Maps an index and checks that it is whole and was made from that list.
     pub(crate) fn open(path: &Path, list: &Sha256Digest) -> Result<Self, DebianError> {
         let damaged = |problem| DebianError::DamagedIndex { path: path.to_owned(), problem };
-        let map = ReadOnlyMap::open(path).map_err(|_| damaged("it cannot be mapped"))?;
+        let map = ReadOnlyMap::open(path).map_err(|_| damaged("it can't be mapped"))?;
         let layout = Layout::read(&map).map_err(damaged)?;
         if layout.list != *list {
             return Err(damaged("it was made from another list"));

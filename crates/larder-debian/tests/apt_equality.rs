@@ -39,7 +39,7 @@ impl Lists {
             Command::new("apt-get").args(["indextargets", "--format", "$(FILENAME)", "Created-By: Packages"]).output();
         let files = match targets {
             Ok(output) => String::from_utf8(output.stdout).unwrap(),
-            Err(error) => return skip(&format!("apt-get cannot be run: {error}")),
+            Err(error) => return skip(&format!("apt-get can't be run: {error}")),
         };
         let mut lists = Self {
             packages: Vec::new(),

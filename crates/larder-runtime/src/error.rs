@@ -20,7 +20,7 @@ pub enum RuntimeError {
     },
 
     /// A file operation failed.
-    #[error("cannot {action} {}", path.display())]
+    #[error("can't {action} {}", path.display())]
     Io {
         /// What was tried, as a verb: `"create"`, `"rename"`.
         action: &'static str,
@@ -32,7 +32,7 @@ pub enum RuntimeError {
     },
 
     /// The kernel refused a mount.
-    #[error("cannot mount {what}{}", said(log))]
+    #[error("can't mount {what}{}", said(log))]
     Mount {
         /// Which file system or mount.
         what: String,
@@ -44,7 +44,7 @@ pub enum RuntimeError {
     },
 
     /// The listing of a view breaks a rule.
-    #[error("{path:?} cannot be in a view: {reason}")]
+    #[error("{path:?} can't be in a view: {reason}")]
     ViewEntry {
         /// The path of the entry.
         path: String,
@@ -53,7 +53,7 @@ pub enum RuntimeError {
     },
 
     /// The caller could not give the listing of a view.
-    #[error("cannot list the files of the view")]
+    #[error("can't list the files of the view")]
     ViewListing(#[source] Box<dyn std::error::Error + Send + Sync>),
 
     /// The key of a view is not lower-case hexadecimal.
@@ -64,7 +64,7 @@ pub enum RuntimeError {
     },
 
     /// A view was to be mounted by another way than the one that made it.
-    #[error("a view made as {prepared} cannot be mounted as {view}")]
+    #[error("a view made as {prepared} can't be mounted as {view}")]
     OtherView {
         /// The way that was asked.
         view: ViewKindName,
@@ -73,7 +73,7 @@ pub enum RuntimeError {
     },
 
     /// The EROFS writer refused a listing.
-    #[error("cannot write the image of the view: {reason}")]
+    #[error("can't write the image of the view: {reason}")]
     ViewImage {
         /// The writer's words.
         reason: String,
@@ -96,9 +96,9 @@ pub enum RuntimeError {
     ),
 
     /// A step of starting a container failed.
-    #[error("cannot {what}{}", hint(remedy))]
+    #[error("can't {what}{}", hint(remedy))]
     Start {
-        /// What was tried, as a phrase after "cannot".
+        /// What was tried, as a phrase after "can't".
         what: String,
         /// What the operator can do about it (empty when there is nothing to say).
         remedy: &'static str,
@@ -124,8 +124,8 @@ pub enum RuntimeError {
     #[error("the container has no program {0:?}")]
     ProgramNotFound(String),
 
-    /// The program to run is there but cannot be executed.
-    #[error("cannot execute {program:?} in the container")]
+    /// The program to run is there but can't be executed.
+    #[error("can't execute {program:?} in the container")]
     ProgramNotExecutable {
         /// The program as it was asked for.
         program: String,
@@ -144,7 +144,7 @@ pub enum RuntimeError {
     },
 
     /// The specification asks for something that the launcher doesn't do.
-    #[error("the container's specification cannot be run: {0}")]
+    #[error("the container's specification can't be run: {0}")]
     Specification(String),
 
     /// The container was killed from outside before it could report its end.
@@ -166,7 +166,7 @@ impl RuntimeError {
     }
 
     /// The exit code of a command that could not run a container, as shells and other launchers have it: 127 for a program that
-    /// is not there, 126 for one that cannot be executed, 125 for everything else.
+    /// is not there, 126 for one that can't be executed, 125 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::ProgramNotFound(_) => 127,

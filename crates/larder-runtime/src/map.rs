@@ -19,7 +19,7 @@ impl ReadOnlyMap {
     /// Maps a whole file.
     ///
     /// # Errors
-    /// The file cannot be opened, or is empty.
+    /// The file can't be opened, or is empty.
     pub fn open(path: &Path) -> Result<Self, RuntimeError> {
         let file = File::open(path).map_err(RuntimeError::io("open", path))?;
         sys::map::map(&file).map(Self).map_err(RuntimeError::io("map", path))

@@ -78,7 +78,7 @@ pub struct Upper<'a> {
     pub workdir: &'a Path,
 }
 
-/// Something that a way of making views cannot do; the conformance suite checks that exactly these differ.
+/// Something that a way of making views can't do; the conformance suite checks that exactly these differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exception {
     /// An owner or group outside the user namespace's map shows as the process's own (with a single id, all do).
@@ -107,7 +107,7 @@ pub trait View {
     /// The kernel refuses ([`RuntimeError::Mount`]), or what it shows is wrong ([`RuntimeError::ViewMismatch`]).
     fn mount(&self, prepared: &Prepared, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError>;
 
-    /// What this way cannot do.
+    /// What this way can't do.
     fn exceptions(&self) -> &'static [Exception];
 
     /// Removes what this way has prepared for `key`, made by any version of its writer, if anything.

@@ -1,7 +1,7 @@
 //! Containers, started for real: as root, as an ordinary user with a range of ids, and as one without.
 //!
 //! This binary is its own harness because it has to be the launcher and the supervisor too. Arguments are parts of test
-//! names; a test that cannot run here says so by name.
+//! names; a test that can't run here says so by name.
 
 #![expect(
     clippy::unwrap_used,

@@ -4,11 +4,11 @@ use std::fmt;
 
 /// Why a request has no answer. [`Failure::explain`] turns it into sentences.
 ///
-/// `roots` is a smallest set of roots that cannot be had together: without any one of them there would be an answer. It is
+/// `roots` is a smallest set of roots that can't be had together: without any one of them there would be an answer. It is
 /// empty where each reason stands for itself (a name that does not exist, a pin that no version meets).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The roots that cannot be had together, as written; those of the base by their names.
+    /// The roots that can't be had together, as written; those of the base by their names.
     pub roots: Vec<String>,
     /// Why.
     pub reasons: Vec<Reason>,
@@ -102,11 +102,11 @@ impl Failure {
         let depth = match self.roots.as_slice() {
             [] => 0,
             [only] => {
-                lines.push(format!("{only} cannot be installed:"));
+                lines.push(format!("{only} can't be installed:"));
                 1
             }
             [first @ .., last] => {
-                lines.push(format!("{} and {last} cannot be installed together:", first.join(", ")));
+                lines.push(format!("{} and {last} can't be installed together:", first.join(", ")));
                 1
             }
         };
@@ -147,7 +147,7 @@ impl Reason {
                 format!("{by} {verb} {package} (\"{field}: {clause}\")")
             }
             Self::OtherVersion { package, taken, because } => {
-                format!("{package} cannot stand beside {taken}, which \"{because}\" asks for")
+                format!("{package} can't stand beside {taken}, which \"{because}\" asks for")
             }
             Self::Unmet { package: Some(package), requirement, .. } => {
                 format!("{package} needs {requirement}, and nothing that meets it can be installed:")

@@ -91,11 +91,11 @@ pub(crate) fn problem(text: &str) -> Option<&'static str> {
     let colon = text.len() != rest.len();
     let upstream_ok = |b: u8| b.is_ascii_alphanumeric() || b".+~-".contains(&b) || (colon && b == b':');
     if !upstream.bytes().all(upstream_ok) {
-        return Some("it has a character that versions cannot have");
+        return Some("it has a character that versions can't have");
     }
     let revision_ok = |b: u8| b.is_ascii_alphanumeric() || b".+~".contains(&b);
     if !revision.is_none_or(|r| r.bytes().all(revision_ok)) {
-        return Some("the revision has a character that revisions cannot have");
+        return Some("the revision has a character that revisions can't have");
     }
     None
 }
@@ -243,9 +243,9 @@ mod tests {
             ("1:", "nothing stands before the revision"),
             ("-1", "nothing stands before the revision"),
             ("1-", "the revision after '-' is empty"),
-            ("1 2", "it has a character that versions cannot have"),
-            ("1_2", "it has a character that versions cannot have"),
-            ("1-é", "the revision has a character that revisions cannot have"),
+            ("1 2", "it has a character that versions can't have"),
+            ("1_2", "it has a character that versions can't have"),
+            ("1-é", "the revision has a character that revisions can't have"),
         ] {
             let error = Version::parse(text).unwrap_err();
             assert_eq!(error, ParseError::Version { text: text.to_owned(), problem });

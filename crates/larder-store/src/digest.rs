@@ -1,4 +1,4 @@
-//! Typed digests: one newtype for each kind of thing, so that a Tree's digest cannot stand where a file's is due.
+//! Typed digests: one newtype for each kind of thing, so that a Tree's digest can't stand where a file's is due.
 //!
 //! Our own content is named by BLAKE3-256: plain for file contents, under a `derive_key` context for Trees and
 //! records, so that bytes of one kind can never be taken for another. What the outside names (a `.deb`, an index)

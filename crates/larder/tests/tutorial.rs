@@ -69,7 +69,7 @@ fn archive(env: &TestEnv) -> Result<(), String> {
     let output = env.larder(["build", "--quiet", "probe"]);
     let reason = output.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
     // Only what the machine lacks is a reason to skip; anything else is a failure.
-    if ["cannot fetch", "apt source", "keyring"].iter().any(|lack| reason.contains(lack)) {
+    if ["can't fetch", "apt source", "keyring"].iter().any(|lack| reason.contains(lack)) {
         return Err(reason.to_owned());
     }
     _ = output.success();

@@ -281,7 +281,7 @@ impl<'a> Opener<'a> {
             return Err(failure);
         }
         if let Err(reason) = verified.release.check(name, self.config.now, None) {
-            self.progress.note(&format!("the cached state of {name} cannot stand in: {reason}"));
+            self.progress.note(&format!("the cached state of {name} can't stand in: {reason}"));
             return Err(failure);
         }
         self.progress.note(&format!("{name} is used as it was cached: {failure}"));

@@ -142,8 +142,8 @@ fn keyrings_that_cannot_serve_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keyring.gpg");
     let load = |source| Keyring::load("bookworm", &[source]).unwrap_err().to_string();
-    assert!(load(KeySource::File(path.clone())).contains("cannot read the keyring"));
+    assert!(load(KeySource::File(path.clone())).contains("can't read the keyring"));
     assert!(load(KeySource::IfPresent(path.clone())).contains("no keyring to verify bookworm with: looked at"));
     fs::write(&path, "no key").unwrap();
-    assert!(load(KeySource::File(path)).contains("cannot be used"));
+    assert!(load(KeySource::File(path)).contains("can't be used"));
 }

@@ -245,8 +245,8 @@ impl FromStr for WorkDir {
 
 /// The signals that a program can be asked to end with: it can catch each of them.
 const SIGNALS: &[&str] = &[
-    "SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM",
-    "SIGCONT", "SIGWINCH", "SIGPWR",
+    "SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGCONT",
+    "SIGWINCH", "SIGPWR",
 ];
 
 impl FromStr for StopSignal {

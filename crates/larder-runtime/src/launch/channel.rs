@@ -51,7 +51,7 @@ pub(super) enum Failure {
     Step { what: String, errno: i32 },
     /// A program that is not there.
     NotFound(String),
-    /// A program that cannot be executed.
+    /// A program that can't be executed.
     NotExecutable { program: String, errno: i32 },
     /// A user or group that is not there.
     Unknown { user: bool, name: String },

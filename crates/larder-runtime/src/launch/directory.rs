@@ -66,7 +66,7 @@ impl Directory {
         &self.lock
     }
 
-    /// Removes what is left of it; what cannot be removed from here is left to [`collect`].
+    /// Removes what is left of it; what can't be removed from here is left to [`collect`].
     pub(super) fn remove(self) {
         if cgroup::remove_recorded(&self.path).is_err() || empty(&self.path).is_err() {
             return;
@@ -148,7 +148,7 @@ pub struct Collected {
 /// [`super::Launch::program`].
 ///
 /// # Errors
-/// The directory cannot be read or locked. That a single container cannot be removed is told in the result.
+/// The directory can't be read or locked. That a single container can't be removed is told in the result.
 pub fn collect(containers: &Path, program: Option<&Path>, map: &UserMap) -> Result<Collected, RuntimeError> {
     let mut collected = Collected::default();
     for (name, path, lock) in claim(containers)? {

@@ -54,8 +54,7 @@ impl Job {
     /// Reads it back.
     pub(super) fn read(fd: OwnedFd) -> Result<Self, RuntimeError> {
         let bytes = contents(fd).map_err(RuntimeError::start("read the job"))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| RuntimeError::Supervisor(format!("cannot read the job: {error}")))
+        serde_json::from_slice(&bytes).map_err(|error| RuntimeError::Supervisor(format!("can't read the job: {error}")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Paths of the container, resolved as the container would: a symbolic link in the image cannot lead outside.
+//! Paths of the container, resolved as the container would: a symbolic link in the image can't lead outside.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -30,7 +30,7 @@ impl Filter {
         }
         build()
             .map(Self)
-            .map_err(|error| RuntimeError::Supervisor(format!("cannot build the system call filter: {error}")))
+            .map_err(|error| RuntimeError::Supervisor(format!("can't build the system call filter: {error}")))
     }
 
     /// Puts the filters on this process, for good.

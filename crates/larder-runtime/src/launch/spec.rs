@@ -86,7 +86,7 @@ pub struct SpecOptions {
 /// Makes a specification with the strict defaults.
 ///
 /// # Errors
-/// An option cannot be written in a specification: a relative mount target or one with `..`, no arguments.
+/// An option can't be written in a specification: a relative mount target or one with `..`, no arguments.
 pub fn specification(options: SpecOptions) -> Result<Spec, RuntimeError> {
     if options.args.is_empty() {
         return Err(RuntimeError::Specification("there is no program to run".to_owned()));
@@ -206,7 +206,7 @@ fn check_target(target: &Path) -> Result<(), RuntimeError> {
         return Err(RuntimeError::Specification(format!("the mount target {shown} has \"..\" in it")));
     }
     if target.file_name().is_none() {
-        return Err(RuntimeError::Specification("a mount cannot replace the container's root".to_owned()));
+        return Err(RuntimeError::Specification("a mount can't replace the container's root".to_owned()));
     }
     Ok(())
 }

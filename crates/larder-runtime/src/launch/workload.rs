@@ -48,7 +48,7 @@ impl Workload<'_> {
             let what = what.to_owned();
             move |error: rustix::io::Errno| RuntimeError::start(what)(error.into())
         };
-        // A session of its own: it cannot put characters into the input of the caller's terminal.
+        // A session of its own: it can't put characters into the input of the caller's terminal.
         setsid().map_err(failed("make a session"))?;
         if let Some(terminal) = self.terminal {
             rustix::process::ioctl_tiocsctty(terminal).map_err(failed("take the terminal"))?;

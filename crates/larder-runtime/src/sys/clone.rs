@@ -25,7 +25,7 @@ pub(crate) enum ChildStep {
 }
 
 impl ChildStep {
-    /// What the step does, as a phrase after "cannot".
+    /// What the step does, as a phrase after "can't".
     pub(crate) fn from_number(number: u8) -> &'static str {
         match number {
             1 => "prepare the supervisor's process",

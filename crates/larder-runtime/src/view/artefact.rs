@@ -54,7 +54,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed now is swept by a later call; after a rename into place there is nothing to remove.
+        // What can't be removed now is swept by a later call; after a rename into place there is nothing to remove.
         let _ = fs::remove_dir_all(&self.path);
     }
 }

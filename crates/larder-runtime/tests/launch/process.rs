@@ -47,7 +47,7 @@ fn cannot_run(place: &Place) {
     assert_eq!(place.run(&[], &["/bin/no-such-program"]).code, 127);
     let ended = place.run(&[], &["/etc/not-a-program"]);
     assert_eq!(ended.code, 126);
-    assert!(ended.err.starts_with("launch: cannot execute \"/etc/not-a-program\" in the container"), "{}", ended.err);
+    assert!(ended.err.starts_with("launch: can't execute \"/etc/not-a-program\" in the container"), "{}", ended.err);
     assert_eq!(place.run(&[], &["no-interpreter"]).code, 126);
     let ended = place.run(&["--workdir", "/nowhere"], &["true"]);
     assert_eq!(ended.code, 125);

@@ -126,7 +126,7 @@ pub(crate) fn negative_lookups(view: &dyn View, fixture: &Fixture) {
         assert_eq!(error(path), ErrorKind::NotFound, "{path}");
     }
     assert_eq!(error("usr/bin/ping/none"), ErrorKind::NotADirectory);
-    // Objects cannot be named through the view.
+    // Objects can't be named through the view.
     for entry in fixture.entries() {
         if let ViewKind::File { object, .. } = &entry.kind {
             let hex = hex::encode(object);
@@ -169,7 +169,7 @@ pub(crate) fn shared_page_cache(view: &dyn View, fixture: &Fixture) {
     let object = blake3::hash(&fs::read(inside(&one, &name)).unwrap());
     let object = fs::File::open(fixture.object_path(object.as_bytes())).unwrap();
     if fixture::is_tmpfs(&fixture.directory) {
-        // What the store keeps in memory cannot be dropped from it.
+        // What the store keeps in memory can't be dropped from it.
         return view.remove(&fixture.views, "fedcba").unwrap();
     }
     object.sync_all().unwrap();

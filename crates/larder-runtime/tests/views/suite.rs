@@ -1,4 +1,4 @@
-//! What every way must do. A new way is added by one line in `views.rs`; what it cannot do is in its table of exceptions.
+//! What every way must do. A new way is added by one line in `views.rs`; what it can't do is in its table of exceptions.
 
 use larder_runtime::view::{View, ViewKindName, by_name};
 
@@ -18,7 +18,7 @@ const CHECKS: [(&str, Check); 22] = [
     ("removed and made again", writing::removed),
     ("renamed", writing::renamed),
     ("unnamed files and hard links", writing::links),
-    ("a running program cannot be written", writing::text_busy),
+    ("a running program can't be written", writing::text_busy),
     ("changes are told", writing::inotify),
     ("locks", writing::locks),
     ("writes stay in the upper and come back", writing::persistent),

@@ -152,7 +152,7 @@ impl<'u> Catalog<'u> {
         package.recommends.get_or_init(|| raw::clauses(package.info.recommends).map(|text| self.clause(text)).collect())
     }
 
-    /// The clauses of `Conflicts` and `Breaks`, each with the packages that cannot be installed beside this one. A
+    /// The clauses of `Conflicts` and `Breaks`, each with the packages that can't be installed beside this one. A
     /// package never excludes what has its own name: what it provides itself does not hurt it.
     pub(crate) fn excludes<'p>(&self, package: &'p Package<'u>) -> &'p [Clause<'u>] {
         package.excludes.get_or_init(|| {

@@ -119,7 +119,7 @@ struct Explainer<'c, 'u> {
 }
 
 impl Explainer<'_, '_> {
-    /// Why the open clauses cannot all be met beside what is taken; `None` when that was not found.
+    /// Why the open clauses can't all be met beside what is taken; `None` when that was not found.
     fn refute(&mut self, mut frame: Frame, mut open: Vec<Open>) -> Option<Vec<Reason>> {
         self.budget = self.budget.checked_sub(1)?;
         loop {
@@ -204,7 +204,7 @@ impl Explainer<'_, '_> {
         true
     }
 
-    /// Which packages could still meet a clause, and why the others (one version a name) cannot.
+    /// Which packages could still meet a clause, and why the others (one version a name) can't.
     fn sort_out(&self, frame: &Frame, clause: &Open) -> (Vec<Pick>, Vec<Reason>) {
         let mut viable: Vec<Pick> = Vec::new();
         let mut ruled: Vec<(NameId, Reason)> = Vec::new();
@@ -220,7 +220,7 @@ impl Explainer<'_, '_> {
         (viable, ruled.into_iter().map(|(_, reason)| reason).collect())
     }
 
-    /// Why a package cannot stand beside what is taken.
+    /// Why a package can't stand beside what is taken.
     fn ruled_out(&self, frame: &Frame, clause: &Open, pick: Pick) -> Option<Reason> {
         let place = || self.place(frame, pick, clause.by);
         let package = self.catalog.package(pick.id);

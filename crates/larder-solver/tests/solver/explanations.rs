@@ -25,7 +25,7 @@ exim4-daemon-heavy 4.96
 fn two_roots_that_exclude_each_other() {
     assert_eq!(
         failure(mail().solve(&["exim4-base", "postfix", "exim4-daemon-light"])),
-        "exim4-daemon-light and postfix cannot be installed together:\n  \
+        "exim4-daemon-light and postfix can't be installed together:\n  \
          exim4-daemon-light 4.96 conflicts with postfix 3.7.11 (\"Conflicts: mail-transport-agent\")"
     );
 }
@@ -34,7 +34,7 @@ fn two_roots_that_exclude_each_other() {
 fn every_alternative_is_excluded() {
     assert_eq!(
         failure(mail().solve(&["postfix", "exim4"])),
-        "exim4 and postfix cannot be installed together:\n  \
+        "exim4 and postfix can't be installed together:\n  \
          exim4 4.96 needs exim4-daemon-light | exim4-daemon-heavy, and nothing that meets it can be installed:\n    \
          postfix 3.7.11 conflicts with exim4-daemon-light 4.96 (needed by exim4 4.96) (\"Conflicts: mail-transport-agent\")\n    \
          postfix 3.7.11 conflicts with exim4-daemon-heavy 4.96 (needed by exim4 4.96) (\"Conflicts: mail-transport-agent\")"
@@ -55,8 +55,8 @@ fn two_pins_that_no_version_meets() {
     let small = Small::parse("openssl 3.0.17-1\nopenssl 3.0.15-1");
     assert_eq!(
         failure(small.solve(&["openssl >3.0.15-1", "openssl <3.0.17-1"])),
-        "openssl <3.0.17-1 and openssl >3.0.15-1 cannot be installed together:\n  \
-         openssl 3.0.17-1 cannot stand beside openssl 3.0.15-1, which \"openssl <3.0.17-1\" asks for"
+        "openssl <3.0.17-1 and openssl >3.0.15-1 can't be installed together:\n  \
+         openssl 3.0.17-1 can't stand beside openssl 3.0.15-1, which \"openssl <3.0.17-1\" asks for"
     );
 }
 
@@ -85,7 +85,7 @@ libc6 2.36
     );
     assert_eq!(
         failure(small.solve(&["app"])),
-        "app cannot be installed:\n  \
+        "app can't be installed:\n  \
          middle 2 (needed by app 1) needs libc6 (>= 3), but there is only libc6 2.36"
     );
 }
@@ -95,7 +95,7 @@ fn a_name_that_does_not_exist_is_needed() {
     let small = Small::parse("app 1\n  Depends: nowhere | never");
     assert_eq!(
         failure(small.solve(&["app"])),
-        "app cannot be installed:\n  app 1 needs nowhere | never, which does not exist"
+        "app can't be installed:\n  app 1 needs nowhere | never, which does not exist"
     );
 }
 
@@ -115,8 +115,8 @@ lib 1
     );
     assert_eq!(
         failure(small.solve(&["new", "old"])),
-        "new and old cannot be installed together:\n  \
-         lib 2 (needed by plugin 5, for new 1) cannot stand beside lib 1 (needed by old 1), which \"lib (<< 2)\" asks for"
+        "new and old can't be installed together:\n  \
+         lib 2 (needed by plugin 5, for new 1) can't stand beside lib 1 (needed by old 1), which \"lib (<< 2)\" asks for"
     );
 }
 
@@ -126,6 +126,6 @@ fn the_base_can_be_the_reason() {
     let result = small.ask(&["odd"], |request| request.base = larder_solver::Base::Essential);
     assert_eq!(
         failure(result),
-        "odd and bash (of the base) cannot be installed together:\n  odd 1 breaks bash 5 (\"Breaks: bash (<< 6)\")"
+        "odd and bash (of the base) can't be installed together:\n  odd 1 breaks bash 5 (\"Breaks: bash (<< 6)\")"
     );
 }
