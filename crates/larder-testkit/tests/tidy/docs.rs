@@ -70,3 +70,12 @@ fn every_schema_of_json_output_is_described() {
     }
     assert_eq!(described, printed, "docs/json.md describes (left) and `larder` prints (right)");
 }
+
+#[test]
+fn the_readme_lists_every_page() {
+    let readme = text(Path::new("README.md")).expect("README.md");
+    let pages =
+        files().into_iter().filter(|path| path.starts_with("docs") && path.extension().is_some_and(|e| e == "md"));
+    let missing = pages.map(|path| path.display().to_string()).filter(|page| !readme.contains(&format!("]({page})")));
+    none(&missing.map(|page| format!("README.md doesn't list {page}")).collect::<Vec<_>>());
+}
