@@ -16,6 +16,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use larder_store::{Name, TreePath};
@@ -130,7 +131,12 @@ fn read_text(file: &Path) -> Result<String, Problem> {
         _ => Problem::Unreadable { source },
     };
     let mut bytes = Vec::new();
-    let opened = File::open(file).map_err(unreadable)?;
+    // A named pipe must not keep the build waiting for somebody to write a recipe into it.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let opened = File::options().read(true).custom_flags(nonblocking).open(file).map_err(unreadable)?;
+    if !opened.metadata().map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
     opened.take(MAX_RECIPE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_RECIPE {
         return Err(Problem::TooLarge);

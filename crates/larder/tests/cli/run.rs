@@ -134,6 +134,17 @@ fn the_recipe_says_how() {
 }
 
 #[test]
+fn a_terminal_of_its_own() {
+    let Some(site) = machine(false) else { return };
+    if !Path::new("/usr/bin/script").exists() {
+        return skip("a container with a terminal", "there is no program script, of Debian's bsdutils");
+    }
+    let inside = "larder run -q -it box -- sh -c 'test -t 0 && test -t 1 && echo on a terminal; exit 7'";
+    let output = site.env.shell(&format!("script -qec \"{inside}\" /dev/null </dev/null")).failure(7);
+    assert!(output.stdout.contains("on a terminal\r\n"), "{output:?}");
+}
+
+#[test]
 fn what_cannot_be_run_says_why() {
     let Some(site) = machine(false) else { return };
     site.recipe("empty", &[], "");
