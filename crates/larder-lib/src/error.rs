@@ -217,6 +217,16 @@ pub enum Error {
         /// Why not.
         failure: Failure,
     },
+    /// An image for machines of another kind.
+    #[error("{image} is for {architecture}, and this host is {host}")]
+    OtherArchitecture {
+        /// The image.
+        image: String,
+        /// What it is for.
+        architecture: String,
+        /// What this host is.
+        host: String,
+    },
     /// An image without a command was to be run without one.
     #[error("{image} doesn't say what to run")]
     NothingToRun {

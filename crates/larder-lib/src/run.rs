@@ -162,6 +162,10 @@ fn command_of(host: &Host, package: &image::PackageImport) -> Result<Vec<String>
 pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Progress) -> Result<Ended> {
     let metadata = image.record.image().cloned().unwrap_or_default();
     let name = || format!("{}@{}", image.record.name, image.record.version);
+    let (architecture, here) = (&image.record.architecture, &host.debian.architecture);
+    if architecture != here && architecture != "all" {
+        return Err(Error::OtherArchitecture { image: name(), architecture: architecture.clone(), host: here.clone() });
+    }
     let args = if options.command.is_empty() { metadata.run } else { options.command.clone() };
     if args.is_empty() {
         return Err(Error::NothingToRun { image: name() });

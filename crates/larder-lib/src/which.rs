@@ -1,10 +1,11 @@
 //! Which images hold a package: the question to ask on the day of an advisory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use larder_solver::Root;
+use larder_store::index::{Filter, IndexedImport};
 use larder_store::refs::RefKind;
-use larder_store::{FileSetDigest, Name, Store};
+use larder_store::{FileSetDigest, Kind, Name, Store};
 
 use crate::Result;
 use crate::image::declared_package;
@@ -62,6 +63,15 @@ pub fn which(store: &Store, package: &str, range: Option<&str>, scope: Scope) ->
     let short = package.rsplit('/').next().unwrap_or(package);
     let root: Root = format!("{short} {}", range.unwrap_or_default()).parse()?;
     let named = |name: &Name| if package.contains('/') { name.as_str() == package } else { name.short() == short };
+    let index = store.index()?;
+    let packages = index.filesets(Filter { kind: Some(Kind::Package), ..Filter::default() })?;
+    let names: BTreeSet<Name> = packages.into_iter().map(|package| package.name).filter(named).collect();
+    let mut imports: HashMap<FileSetDigest, Vec<IndexedImport>> = HashMap::new();
+    for name in &names {
+        for import in index.imports_of_name(name)?.into_iter().filter(|import| root.accepts(&import.version)) {
+            imports.entry(import.importer.digest).or_default().push(import);
+        }
+    }
     let mut holders = Vec::new();
     for (name, history) in store.refs().list(RefKind::Image)? {
         let current = history.current_entry().fileset;
@@ -72,15 +82,13 @@ pub fn which(store: &Store, package: &str, range: Option<&str>, scope: Scope) ->
                 continue;
             }
             seen.push(entry.fileset);
-            let record = store.fileset(&entry.fileset)?;
-            let imports = record.imports.into_iter().filter(|import| declared_package(&import.name).is_none());
-            for import in imports.filter(|import| named(&import.name) && root.accepts(&import.version)) {
+            for import in imports.get(&entry.fileset).into_iter().flatten() {
                 holders.push(Holder {
                     image: Name::parse(&name)?,
                     image_version: entry.version.clone(),
                     image_digest: entry.fileset,
-                    package: import.name,
-                    version: import.version,
+                    package: import.name.clone(),
+                    version: import.version.clone(),
                     digest: import.fileset,
                 });
             }
