@@ -61,7 +61,7 @@ class Docker:
     def unpack(self, tag: str, folder: Path) -> None:
         """An image's files in a folder, as `docker run` would show them."""
         folder.mkdir(parents=True)
-        container = output(*self.words("create", tag, "true")).strip()
+        container = output(*self.words("create", "--network", "none", tag, "true")).strip()
         archive = subprocess.Popen(self.words("export", container), stdout=subprocess.PIPE)
         subprocess.run(["tar", "-x", "-C", str(folder)], stdin=archive.stdout, check=True)
         if archive.wait() != 0:
