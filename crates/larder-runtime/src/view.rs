@@ -66,6 +66,16 @@ pub struct Prepared {
     pub(crate) witness: Option<Witness>,
 }
 
+/// What becomes of a container's writable layer when the container ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerEnd {
+    /// It is removed. It can be mounted once; nothing is written to the disk for its own sake, so `fsync` in it does nothing,
+    /// and its end doesn't wait for the disk.
+    Removed,
+    /// It may be mounted again.
+    Kept,
+}
+
 /// A container's writable layer.
 ///
 /// An upper belongs to one view key *and* one kind of view: mounted over another plan it would show new bytes cut to the
@@ -76,6 +86,8 @@ pub struct Upper<'a> {
     pub upperdir: &'a Path,
     /// An empty directory on the same file system, for the kernel's use.
     pub workdir: &'a Path,
+    /// What becomes of the layer when its container ends.
+    pub end: LayerEnd,
 }
 
 /// Something that a way of making views can't do; the conformance suite checks that exactly these differ.

@@ -19,7 +19,7 @@ use crate::error::RuntimeError;
 use crate::sys::clone::{adopt, fork};
 use crate::sys::mount::{AttributeChange, Recursive, clone_tree, set_attributes};
 use crate::sys::signal;
-use crate::view::{self, Upper, View, ViewKindName, ViewRequest};
+use crate::view::{self, LayerEnd, Upper, View, ViewKindName, ViewRequest};
 
 /// The exit code of a process of ours that failed; the launcher has heard why.
 pub(super) const FAILED: i32 = 125;
@@ -133,7 +133,7 @@ fn make_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
             } else {
                 make_directory(&upper)?;
                 make_directory(&work)?;
-                Some(Upper { upperdir: &upper, workdir: &work })
+                Some(Upper { upperdir: &upper, workdir: &work, end: LayerEnd::Removed })
             };
             let (kind, mount) = mount_view(&request, upper, job.map)?;
             channel.send(&Message::View(kind));

@@ -13,7 +13,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::mount::MountAttrFlags;
 
-use super::Upper;
+use super::{LayerEnd, Upper};
 use crate::error::RuntimeError;
 use crate::sys::mount::{self, Context};
 
@@ -90,6 +90,10 @@ fn try_mount(layers: Layers<'_>, attempt: Attempt) -> Result<OwnedFd, RuntimeErr
     overlay.string("source", "larder")?;
     overlay.string("index", "off")?;
     overlay.string("xino", "off")?;
+    if layers.upper.is_some_and(|upper| upper.end == LayerEnd::Removed) {
+        // Otherwise unmounting writes out the whole file system of the host that the layer is on.
+        overlay.flag("volatile")?;
+    }
     match layers.marks {
         Marks::User => overlay.flag("userxattr")?,
         Marks::Trusted if attempt.metacopy => {
@@ -226,7 +230,7 @@ mod tests {
             let work = directory.path().join(format!("work-{index}"));
             fs::create_dir(&upper).unwrap();
             fs::create_dir(&work).unwrap();
-            let upper = Some(Upper { upperdir: &upper, workdir: &work });
+            let upper = Some(Upper { upperdir: &upper, workdir: &work, end: LayerEnd::Kept });
             let path = directory.path().join("erofs/mountpoint");
             let image = mount_image(&directory.path().join("erofs")).unwrap();
             let layers = Layers {

@@ -6,7 +6,9 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use larder_runtime::view::{Prepared, RootAttributes, Upper, View, ViewEntry, ViewKind, ViewRequest, ViewTree};
+use larder_runtime::view::{
+    LayerEnd, Prepared, RootAttributes, Upper, View, ViewEntry, ViewKind, ViewRequest, ViewTree,
+};
 
 /// Says aloud that something was not tested: the harness hides what passing tests print with macros, but not this.
 pub(crate) fn skip(what: &str, why: &str) {
@@ -248,7 +250,7 @@ pub(crate) struct Writable {
 
 impl Writable {
     pub(crate) fn upper(&self) -> Upper<'_> {
-        Upper { upperdir: &self.upperdir, workdir: &self.workdir }
+        Upper { upperdir: &self.upperdir, workdir: &self.workdir, end: LayerEnd::Kept }
     }
 }
 

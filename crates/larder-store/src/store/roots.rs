@@ -3,6 +3,9 @@
 //! A line each: `fileset blake3:…`, `tree blake3:…`, `object blake3:…` or `view <key>`, sorted, each once. A container's
 //! are roots of garbage collection for as long as its folder is there, running or not; a view's aren't: a view whose needs
 //! are gone goes with them.
+//!
+//! Neither is synced: no container outlives a crash of the machine, and a view without its needs is made again. A start
+//! would wait for the disk otherwise.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +13,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Store, replace_file};
+use super::{Store, replace_cache};
 use crate::error::{Content, StoreError};
 
 const FILE: &str = "roots";
@@ -74,7 +77,7 @@ impl Store {
             return Err(StoreError::BadName { name: name.to_owned(), what });
         }
         let text: String = roots.iter().map(|root| format!("{root}\n")).collect();
-        replace_file(&self.tmp_dir(), &parent.join(name).join(FILE), text.as_bytes())
+        replace_cache(&self.tmp_dir(), &parent.join(name).join(FILE), text.as_bytes())
     }
 
     /// What a container needs; nothing where it hasn't been written down.
