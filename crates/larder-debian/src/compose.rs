@@ -27,6 +27,7 @@ use larder_store::{Entry, ObjectDigest, TreePath};
 
 mod alternatives;
 mod ca_certificates;
+mod certificate;
 mod draft;
 mod error;
 mod ids;

@@ -14,9 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use larder_store::Entry;
-use openssl::hash::MessageDigest;
-use openssl::x509::X509;
 
+use super::certificate::{self, Certificate};
 use super::{ComposeError, Draft};
 
 const PACKAGED: &str = "usr/share/ca-certificates";
@@ -39,9 +38,9 @@ pub(super) struct Trusted {
 
 impl Trusted {
     /// Its certificates.
-    pub(super) fn certificates(&self) -> Vec<X509> {
+    pub(super) fn certificates(&self) -> Vec<Certificate> {
         // What can't be read stays in the bundle and gets neither link nor keystore entry, as with Debian's tools.
-        X509::stack_from_pem(&self.text).unwrap_or_default()
+        certificate::read_all(&self.text)
     }
 }
 
@@ -136,13 +135,13 @@ fn write_configuration(draft: &mut Draft<'_>) -> Result<(), ComposeError> {
 /// `xxxxxxxx.N` -> `NAME.pem`.
 fn hash_links(trusted: &[Trusted]) -> BTreeMap<String, String> {
     let by_name: BTreeMap<&str, &Trusted> = trusted.iter().map(|file| (file.name.as_str(), file)).collect();
-    let mut buckets: BTreeMap<u32, Vec<(Vec<u8>, &str)>> = BTreeMap::new();
+    let mut buckets: BTreeMap<u32, Vec<([u8; 32], &str)>> = BTreeMap::new();
     for (name, file) in by_name {
         let [certificate] = &file.certificates()[..] else { continue };
-        let Ok(fingerprint) = certificate.digest(MessageDigest::sha256()) else { continue };
-        let bucket = buckets.entry(certificate.subject_name_hash()).or_default();
-        if bucket.iter().all(|(other, _)| other[..] != fingerprint[..]) {
-            bucket.push((fingerprint.to_vec(), name));
+        let fingerprint = certificate.fingerprint();
+        let bucket = buckets.entry(certificate.subject_hash).or_default();
+        if bucket.iter().all(|(other, _)| *other != fingerprint) {
+            bucket.push((fingerprint, name));
         }
     }
     let numbered = buckets.into_iter().flat_map(|(hash, bucket)| {

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use openssl::sha::Sha1;
+use sha1::{Digest as _, Sha1};
 
 use super::{ComposeError, Draft, ca_certificates};
 
@@ -31,8 +31,8 @@ pub(super) fn compose(draft: &mut Draft<'_>) -> Result<(), ComposeError> {
     let mut entries = BTreeMap::new();
     for file in ca_certificates::trusted(draft)? {
         // A file with several certificates counts as its first, as Java's own reader does.
-        if let Some(der) = file.certificates().first().and_then(|certificate| certificate.to_der().ok()) {
-            entries.insert(format!("debian:{}", file.name.to_lowercase()), der);
+        if let Some(certificate) = file.certificates().into_iter().next() {
+            entries.insert(format!("debian:{}", file.name.to_lowercase()), certificate.der);
         }
     }
     draft.file("etc/ssl/certs/java/cacerts", &encode(&entries))
@@ -53,11 +53,11 @@ fn encode(entries: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
     }
     let mut hash = Sha1::new();
     for unit in PASSWORD.encode_utf16() {
-        hash.update(&unit.to_be_bytes());
+        hash.update(unit.to_be_bytes());
     }
     hash.update(b"Mighty Aphrodite");
     hash.update(&out);
-    out.extend(hash.finish());
+    out.extend(hash.finalize());
     out
 }
 
