@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use larder_lib::progress::{Progress, TaskId};
 
 /// Reports progress on stderr.
@@ -49,15 +49,14 @@ impl Progress for Reporter {
             Mode::Lines => Self::say(what),
             Mode::Bars { all, bars } => {
                 let (bar, style) = match total {
-                    Some(total) => (
-                        ProgressBar::new(total),
-                        "{msg:40!} {bar:24} {bytes:>10} of {total_bytes:<10} {binary_bytes_per_sec}",
-                    ),
+                    Some(total) => {
+                        (ProgressBar::new(total), "{msg:44!} {bar:20} {bytes:>10} of {total_bytes:<10} {rate}")
+                    }
                     None => (ProgressBar::new_spinner(), "{msg} {spinner}"),
                 };
                 let bar = all.add(bar);
                 if let Ok(style) = ProgressStyle::with_template(style) {
-                    bar.set_style(style.progress_chars("━━╌"));
+                    bar.set_style(style.progress_chars("━━╌").with_key("rate", rate));
                 }
                 bar.set_message(what.to_owned());
                 if total.is_none() {
@@ -92,6 +91,15 @@ impl Progress for Reporter {
             // Without a terminal to draw on there is nowhere to say it.
             Mode::Bars { all, .. } => drop(all.println(format!("note: {text}"))),
         }
+    }
+}
+
+/// Bytes a second since the bar began: a moving average would be far below them for the first quarter of a minute.
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    let seconds = state.elapsed().as_secs_f64();
+    if seconds > 0.0 {
+        // A bar that can't be drawn is no reason to stop.
+        let _ = write!(out, "{}/s", BinaryBytes((state.pos() as f64 / seconds) as u64));
     }
 }
 

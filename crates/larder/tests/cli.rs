@@ -5,6 +5,7 @@ mod cli {
     mod archive;
     mod ask;
     mod build;
+    mod counts;
     mod crash;
     mod help;
     mod history;
@@ -17,6 +18,7 @@ mod cli {
     mod same;
     mod site;
     mod store;
+    mod terminal;
     mod update;
     mod usage;
 }
