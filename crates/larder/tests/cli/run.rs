@@ -35,7 +35,7 @@ fn tools() -> Option<ArchiveBuilder> {
 }
 
 /// A machine where containers work; says why not where they don't.
-fn machine(user: bool) -> Option<Site> {
+pub(crate) fn machine(user: bool) -> Option<Site> {
     let site = if user { Site::for_user_with(tools()?)? } else { Site::with(tools()?) };
     site.recipe(
         "box",
