@@ -23,8 +23,14 @@ fn root() -> PathBuf {
 
 /// The files that belong to the project, relative to its root: what git tracks, and what is new and not ignored.
 fn files() -> Vec<PathBuf> {
+    listed(&["--cached", "--others", "--exclude-standard"])
+}
+
+/// The files that `git ls-files` lists, relative to the project's root.
+fn listed(which: &[&str]) -> Vec<PathBuf> {
     let output = Command::new("git")
-        .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .args(["-c", "safe.directory=*", "ls-files", "-z"])
+        .args(which)
         .current_dir(root())
         .output()
         .expect("git");

@@ -47,6 +47,13 @@ fn wrong_words_are_pointed_at() {
         &refused(&env, &FILES.replace("\"1\"", "1")),
         &["web/larder.toml:3:11: `version` must be a string, not a number"],
     );
+    says(
+        &refused(&env, &FILES.replace("example.com", "debian.org")),
+        &[
+            "web/larder.toml:2:8: `name`: debian.org/files can't be an image's name: debian.org is the namespace of Debian's packages",
+            "a DNS domain of yours",
+        ],
+    );
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl Source<'_> {
         let recipe = Recipe {
             file: self.file.to_owned(),
             name: self
-                .parsed(image, "name", values::name)?
+                .parsed(image, "name", values::own_name)?
                 .ok_or_else(|| missing("name", "name = \"example.com/web\""))?,
             version: self
                 .parsed(image, "version", values::version)?

@@ -8,6 +8,10 @@ use larder_store::Name;
 use larder_store::name::check_version;
 use thiserror::Error;
 
+/// Domains that no image is named in, and whose they are.
+const RESERVED_DOMAINS: [(&str, &str); 2] =
+    [("debian.org", "the namespace of Debian's packages"), ("host.internal", "where this host keeps what it composes")];
+
 /// A value that breaks its key's rule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ValueError {
@@ -18,6 +22,16 @@ pub enum ValueError {
         text: String,
         /// The rule that it breaks.
         reason: &'static str,
+    },
+    /// A name in a namespace that nobody publishes in.
+    #[error("{name} can't be an image's name: {domain} is {whose}")]
+    ReservedName {
+        /// What was written.
+        name: Name,
+        /// Its domain.
+        domain: &'static str,
+        /// Whose it is.
+        whose: &'static str,
     },
     /// Not a version.
     #[error("{text:?} isn't a version: {reason}")]
@@ -89,7 +103,7 @@ impl ValueError {
     /// What to write instead.
     pub fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Name { .. } => {
+            Self::Name { .. } | Self::ReservedName { .. } => {
                 "a name is a DNS domain of yours, a slash and a word in lower case, such as \"example.com/web\"".to_owned()
             }
             Self::Version { .. } => "write a version such as \"1.0\" or \"2026.11-2\"".to_owned(),
@@ -151,6 +165,15 @@ text! {
 
 pub(super) fn name(text: &str) -> Result<Name, ValueError> {
     Name::parse(text).map_err(|error| ValueError::Name { text: text.to_owned(), reason: error.reason })
+}
+
+/// The name of an image: not one that this host gives to what it makes itself.
+pub(super) fn own_name(text: &str) -> Result<Name, ValueError> {
+    let name = name(text)?;
+    match RESERVED_DOMAINS.into_iter().find(|(domain, _)| *domain == name.domain()) {
+        Some((domain, whose)) => Err(ValueError::ReservedName { name, domain, whose }),
+        None => Ok(name),
+    }
 }
 
 pub(super) fn version(text: &str) -> Result<String, ValueError> {

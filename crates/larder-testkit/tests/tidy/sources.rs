@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{files, none, root, text};
+use crate::{files, listed, none, root, text};
 
 /// The longest file that needs no reason.
 const MAX_LINES: usize = 800;
@@ -12,6 +12,12 @@ fn rust() -> impl Iterator<Item = (PathBuf, String)> {
         let text = text(&path).expect("Rust is UTF-8");
         (path, text)
     })
+}
+
+#[test]
+fn what_is_ignored_is_not_tracked() {
+    let both = listed(&["--cached", "--ignored", "--exclude-standard"]);
+    none(&both.iter().map(|path| format!("{}: git ignores it and tracks it", path.display())).collect::<Vec<_>>());
 }
 
 #[test]
