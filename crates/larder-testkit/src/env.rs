@@ -241,10 +241,11 @@ impl TestEnv {
         format!("{}:{PATH}", folder.display())
     }
 
-    /// `larder`, ready to be started by a test that needs more than its output.
+    /// `larder`, ready to be started by a test that needs more than its output. It ignores no signal, whatever the tests were
+    /// started by does.
     pub fn larder_command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
-        let mut command = self.command(&self.binary);
-        command.args(arguments);
+        let mut command = self.command(Path::new("/usr/bin/env"));
+        command.arg("--default-signal").arg(&self.binary).args(arguments);
         command
     }
 

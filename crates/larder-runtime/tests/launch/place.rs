@@ -147,22 +147,18 @@ impl Place {
 
     /// The launcher as this kind of user, with arguments of its own.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let launcher = self.path("launcher");
         let uid = self.user.uid().to_string();
-        let mut command = if !rustix::process::geteuid().is_root() || self.user == User::Root {
-            Command::new(&launcher)
-        } else if self.user == User::Single {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]).arg(&launcher);
-            command
-        } else {
-            let mut command = Command::new("unshare");
+        let mut command = Command::new("env");
+        // What the tests were started by may ignore a signal, as a shell's `&` does.
+        command.arg("--default-signal");
+        if rustix::process::geteuid().is_root() && self.user == User::Single {
+            command.args(["setpriv", "--reuid", &uid, "--regid", &uid, "--clear-groups"]);
+        } else if rustix::process::geteuid().is_root() && self.user != User::Root {
             let script = "for f in passwd subuid subgid; do mount --bind \"$1/$f\" /etc/$f || exit 99; done; cd \"$1\"; u=$2; shift 2; \
                           exec setpriv --reuid $u --regid $u --clear-groups \"$@\"";
-            command.args(["--mount", "sh", "-c", script, "sh"]).arg(self.directory.path()).arg(&uid).arg(&launcher);
-            command
-        };
-        command.arg(WORD).args(arguments).current_dir(self.directory.path());
+            command.args(["unshare", "--mount", "sh", "-c", script, "sh"]).arg(self.directory.path()).arg(&uid);
+        }
+        command.arg(self.path("launcher")).arg(WORD).args(arguments).current_dir(self.directory.path());
         command
     }
 

@@ -198,17 +198,14 @@ fn several(place: &Place) {
 }
 
 fn nested(place: &Place) {
-    let mut command = place.container(&["--user", "www-data"], &["sh", "-c", "id -u; echo $$"]);
-    let wrapped = std::mem::replace(&mut command, std::process::Command::new("unshare"));
-    command.args(["--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]);
-    if wrapped.get_program() == "setpriv" {
-        // The namespace belongs to the user, not to root.
-        let unshare = std::mem::replace(&mut command, std::process::Command::new("setpriv"));
-        let arguments: Vec<_> = wrapped.get_args().collect();
-        command.args(&arguments[..5]).arg("unshare").args(unshare.get_args()).args(&arguments[5..]);
-    } else {
-        command.arg(wrapped.get_program()).args(wrapped.get_args());
-    }
+    let wrapped = place.container(&["--user", "www-data"], &["sh", "-c", "id -u; echo $$"]);
+    let arguments: Vec<_> = wrapped.get_args().collect();
+    // The namespace belongs to the user, not to root, and so is made last before the launcher.
+    let user = arguments.iter().position(|argument| *argument == "--clear-groups").map_or(1, |place| place + 1);
+    let mut command = std::process::Command::new(wrapped.get_program());
+    command.args(&arguments[..user]);
+    command.args(["unshare", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]);
+    command.args(&arguments[user..]);
     let ended = ended(command.current_dir(place.path(".")).output().unwrap());
     assert_eq!((ended.code, ended.out.as_str()), (0, "33\n2\n"), "{}", ended.err);
 }
