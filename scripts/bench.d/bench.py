@@ -14,6 +14,7 @@ class Bench:
 
     def __init__(self, programs: Path, work: Path, examples: Path):
         self.work = work
+        self.programs = programs
         self.larder = work / "larder"
         self.solve = programs / "examples/solve"
         shutil.copy(programs / "larder", self.larder)

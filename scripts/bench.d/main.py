@@ -10,15 +10,20 @@ import time
 from pathlib import Path
 
 import build
+import chart
+import content
 import report
 import sharing
 import solve
 import start
+import update
 from bench import Bench
 from measure import output
 
 TABLES = {"start": start.tables, "solve": solve.tables, "build": build.tables, "sharing": sharing.tables}
-PEERS = ["docker.io", "containerd", "runc", "bubblewrap", "apt", "mmdebstrap"]
+TABLES |= {"update": update.tables, "content": content.tables}
+PEERS = ["docker.io", "containerd", "runc", "bubblewrap", "apt", "mmdebstrap", "dpkg"]
+PEERS += ["docker-registry", "ostree", "casync"]
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -41,7 +46,11 @@ def main() -> None:
             shutil.rmtree(work)
     print(report.text(facts, sections))
     if arguments.markdown:
-        arguments.markdown.write_text(report.markdown(facts, sections))
+        charts = arguments.markdown.with_suffix("")
+        charts.mkdir(exist_ok=True)
+        for section in sections:
+            (charts / chart.name(section)).write_text(chart.svg(section))
+        arguments.markdown.write_text(report.markdown(facts, sections, charts.name))
 
 
 def parse() -> argparse.Namespace:
@@ -50,7 +59,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=30, metavar="N", help="how often each short thing runs (30)")
     parser.add_argument("--only", action="append", choices=TABLES, help="measure this alone; may be repeated")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the result as Markdown too")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the result as Markdown too, with charts in a folder beside it")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep the folder, and use what is in it the next time")
     parser.add_argument("--programs", type=Path, default=REPOSITORY / "target/release", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -1,11 +1,7 @@
 """Tables for people: plain text for a terminal, Markdown for the documentation."""
 
-from measure import Row, Section
-
-
-def number(value: float) -> str:
-    """Three digits that count."""
-    return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
+import chart
+from measure import Row, Section, number
 
 
 def cells(section: Section) -> list[list[str]]:
@@ -13,13 +9,16 @@ def cells(section: Section) -> list[list[str]]:
     times = any(len(row.values) > 1 for row in section.rows)
     heading = ["", f"median {section.unit}", f"min {section.unit}", "n"] if times else ["", section.unit]
     against = next((row for row in section.rows if row.name == section.against), None)
-    table = [heading + (["ratio"] if against else [])]
+    peaks = any(row.peak is not None for row in section.rows)
+    table = [heading + (["ratio"] if against else []) + (["peak MB"] if peaks else [])]
     for row in section.rows:
         line = [row.name, number(row.median)]
         if times:
             line += [number(min(row.values)), str(len(row.values))]
         if against:
             line.append(ratio(row, against))
+        if peaks:
+            line.append("–" if row.peak is None else number(row.peak))
         table.append(line)
     return table
 
@@ -43,12 +42,13 @@ def text(facts: dict[str, str], sections: list[Section]) -> str:
     return "\n".join(lines)
 
 
-def markdown(facts: dict[str, str], sections: list[Section]) -> str:
+def markdown(facts: dict[str, str], sections: list[Section], charts: str) -> str:
+    """The tables, each with its picture from the folder `charts`."""
     lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]
     for section in sections:
         heading, *rows = cells(section)
         lines += ["", f"### {section.title}", "", f"| {' | '.join(heading)} |"]
         lines.append("|" + "---|" + "---:|" * (len(heading) - 1))
         lines += [f"| {' | '.join(row)} |" for row in rows]
-        lines += ["", " ".join(section.notes)]
+        lines += ["", " ".join(section.notes), "", f"![{section.title}]({charts}/{chart.name(section)})"]
     return "\n".join(lines) + "\n"

@@ -12,6 +12,8 @@ from measure import Row, Section, command, output, say
 # A small package beside those of the web image; it depends on nothing that isn't there already.
 ONE_MORE = "tree"
 MORE = "bench/more"
+# Ten images with the same packages and one more each.
+MANY = ["tree", "jq", "less", "file", "rsync", "zip", "unzip", "bc", "psmisc", "lsof"]
 # What runs in both images to see what the page cache holds then.
 READER = "nginx -v && openssl version -a && perl -e 1"
 
@@ -35,7 +37,39 @@ def tables(bench: Bench, _rounds: int) -> list[Section]:
         Image("first", bench.recipe, "example.com/web", bench.context, peers.WEB),
         Image("second", more, "example.com/more", context, MORE),
     ]
-    return [disk(bench, store, images), page_cache(bench, store, images)]
+    return [disk(bench, store, images), page_cache(bench, store, images), many(bench)]
+
+
+def many(bench: Bench) -> Section:
+    """Ten images, each with another package more, beside the same number from one Docker base."""
+    store = bench.work / "many"
+    shutil.rmtree(store, ignore_errors=True)
+    bench.docker.forget(peers.WEB, MORE, peers.BASE)
+    theirs = used(bench.docker.data)
+    bench.docker("import", str(bench.base), peers.BASE)
+    ours_after, theirs_after = [], []
+    for number, package in enumerate(MANY):
+        say(f"building image {number + 1} of {len(MANY)}")
+        recipe, context = bench.work / f"many-{number}", bench.work / f"many-{number}-context"
+        shutil.copytree(bench.recipe, recipe, dirs_exist_ok=True)
+        text = (bench.recipe / "larder.toml").read_text().replace("example.com/web", f"example.com/many-{number}")
+        (recipe / "larder.toml").write_text(text.replace('"ca-certificates"]', f'"ca-certificates", "{package}"]'))
+        (recipe / "larder.lock").unlink(missing_ok=True)
+        bench.build(store, recipe)()
+        command(*bench.run(store, "run", f"example.com/many-{number}", "--", "true"))()
+        ours_after.append(used(store) - used(store / "cache"))
+        peers.make_context(context, bench.recipe, " ".join([*PACKAGES, package]))
+        bench.docker.build(f"bench/many-{number}", context)
+        theirs_after.append(used(bench.docker.data) - theirs)
+    further = len(MANY) - 1
+    rows = [
+        Row("larder, all ten", [ours_after[-1]]),
+        Row("docker, all ten", [theirs_after[-1]]),
+        Row("larder, each further", [(ours_after[-1] - ours_after[0]) / further]),
+        Row("docker, each further", [(theirs_after[-1] - theirs_after[0]) / further]),
+    ]
+    notes = [f"The web image with one of {', '.join(MANY)} each. With docker's base image."]
+    return Section("Disk for ten images that share packages", "MB", rows, "larder, all ten", notes)
 
 
 @dataclass
