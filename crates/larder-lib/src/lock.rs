@@ -9,13 +9,14 @@
 
 mod diff;
 mod parse;
+mod save;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use larder_store::{FileSetDigest, Name, Sha256Digest};
@@ -177,7 +178,8 @@ impl Lock {
         write::text(self)
     }
 
-    /// Writes the lock beside the recipe: whole or not at all, and not when it is there already. Says whether it wrote.
+    /// Writes the lock beside the recipe: whole or not at all, and not when it is there already. It lasts when this returns.
+    /// Says whether it wrote.
     ///
     /// # Errors
     /// A folder that can't be written.
@@ -187,22 +189,7 @@ impl Lock {
             return Ok(false);
         }
         let failed = |source| LockError::Io { action: "write", file: file.to_owned(), source };
-        let mut name = file.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
-        let temporary = file.with_file_name(name);
-        // The folder may be another user's, who may have put a link there: none is followed. A killed process may have
-        // left a file of that name.
-        _ = fs::remove_file(&temporary);
-        let written = File::create_new(&temporary)
-            .and_then(|mut new| {
-                new.write_all(text.as_bytes())?;
-                new.sync_all()
-            })
-            .and_then(|()| fs::rename(&temporary, file));
-        written.map_err(|error| {
-            _ = fs::remove_file(&temporary);
-            failed(error)
-        })?;
+        save::replace(file, &text).map_err(failed)?;
         Ok(true)
     }
 

@@ -65,7 +65,18 @@ impl TestEnv {
     /// # Panics
     /// When the folder can't be made.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
-        Self::with(binary.into(), Who::Caller)
+        Self::with(binary.into(), Who::Caller, &std::env::temp_dir())
+    }
+
+    /// The same in memory, where the machine has a file system there: for tests that start a program hundreds of times and
+    /// would wait for the disk all the time. What a killed process wrote stays in memory as well as on a disk.
+    ///
+    /// # Panics
+    /// When the folder can't be made.
+    pub fn in_memory(binary: impl Into<PathBuf>) -> Self {
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        Self::with(binary.into(), Who::Caller, &place)
     }
 
     /// An environment for an ordinary user: the caller if that is one, else the user that `LARDER_TEST_USER` names, or
@@ -82,11 +93,11 @@ impl TestEnv {
         let line = users.lines().find(|line| line.split(':').next() == Some(&name))?;
         let mut numbers = line.split(':').skip(2).map(|number| number.parse().expect("a number in /etc/passwd"));
         let (uid, gid) = (numbers.next()?, numbers.next()?);
-        Some(Self::with(binary.into(), Who::User { name, uid, gid }))
+        Some(Self::with(binary.into(), Who::User { name, uid, gid }, &std::env::temp_dir()))
     }
 
-    fn with(binary: PathBuf, who: Who) -> Self {
-        let folder = tempfile::Builder::new().prefix("larder-test-").tempdir().expect("a folder");
+    fn with(binary: PathBuf, who: Who, place: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("larder-test-").tempdir_in(place).expect("a folder");
         let mut env = Self { folder, binary, who, variables: Vec::new() };
         fs::set_permissions(env.folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
         env.give(env.folder.path());

@@ -12,6 +12,7 @@ mod cli {
     mod hostile;
     mod json;
     mod keep;
+    mod kills;
     mod recipe;
     mod redact;
     mod run;

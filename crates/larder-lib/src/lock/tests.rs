@@ -188,6 +188,24 @@ fn saving_is_whole_and_only_when_needed() {
 }
 
 /// Found by an attack: whoever builds as root in another user's folder would have written through this link.
+/// A build that was killed between writing and renaming left its file beside the recipe, for ever: the name holds the
+/// number of a process that will not come back.
+#[test]
+fn what_killed_writers_left_is_removed() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("larder.lock");
+    let place = |name: &str| folder.path().join(name);
+    std::fs::write(place("larder.lock.4194305.new"), "half").expect("file");
+    std::fs::write(place("larder.lock.old.new"), "somebody's own").expect("file");
+    let writing = std::fs::File::create(place("larder.lock.4194306.new")).expect("file");
+    writing.lock().expect("lock");
+    assert!(lock(&[]).save(&file).expect("save"));
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("list").map(|e| e.expect("entry").file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["larder.lock", "larder.lock.4194306.new", "larder.lock.old.new"]);
+}
+
 #[test]
 fn a_planted_link_is_not_written_through() {
     let folder = tempfile::tempdir().expect("folder");

@@ -55,7 +55,8 @@ struct Shared {
     root: PathBuf,
     rules: Mutex<Vec<Rule>>,
     requests: Mutex<Vec<Request>>,
-    connections: Mutex<Vec<TcpStream>>,
+    /// The open ones, by a number of their own.
+    connections: Mutex<HashMap<u64, TcpStream>>,
     stopped: AtomicBool,
     validators: AtomicBool,
 }
@@ -86,15 +87,19 @@ impl Server {
         });
         let inner = Arc::clone(&shared);
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for (number, stream) in (0..).zip(listener.incoming().flatten()) {
                 if inner.stopped.load(Ordering::SeqCst) {
                     break;
                 }
                 if let Ok(copy) = stream.try_clone() {
-                    lock(&inner.connections).push(copy);
+                    lock(&inner.connections).insert(number, copy);
                 }
                 let shared = Arc::clone(&inner);
-                thread::spawn(move || shared.talk(stream));
+                thread::spawn(move || {
+                    shared.talk(stream);
+                    // A test may make tens of thousands of connections.
+                    lock(&shared.connections).remove(&number);
+                });
             }
         });
         Self { address, shared }
@@ -143,7 +148,7 @@ impl Server {
         if self.shared.stopped.swap(true, Ordering::SeqCst) {
             return;
         }
-        for connection in lock(&self.shared.connections).drain(..) {
+        for (_, connection) in lock(&self.shared.connections).drain() {
             let _ = connection.shutdown(Shutdown::Both);
         }
         // Wakes the listener, which then sees that it is over.

@@ -3,12 +3,17 @@
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use larder_testkit::archive::Fault;
+use larder_testkit::archive::{ArchiveBuilder, Fault};
 
 use super::site::{Site, archive, deb};
 
-/// An archive whose packages take a while to fetch and convert.
+/// A machine with an archive whose packages take a while to fetch and convert.
 fn many() -> Site {
+    furnish(Site::with(parts()))
+}
+
+/// The archive of [`many`].
+pub(crate) fn parts() -> ArchiveBuilder {
     let packages = (0..12).map(|number| {
         let mut package = deb(&format!("part{number}"), "1.0");
         for file in 0..10 {
@@ -17,7 +22,11 @@ fn many() -> Site {
         }
         package
     });
-    let site = Site::with(archive().packages(packages));
+    archive().packages(packages)
+}
+
+/// Writes a recipe that needs all the parts.
+pub(crate) fn furnish(site: Site) -> Site {
     let names: Vec<String> = (0..12).map(|number| format!("part{number}")).collect();
     site.recipe("web", &names.iter().map(String::as_str).collect::<Vec<_>>(), "");
     site

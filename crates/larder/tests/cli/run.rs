@@ -16,7 +16,7 @@ const TOOLS: [&str; 14] =
     ["sh", "cat", "tr", "echo", "env", "id", "ls", "sleep", "touch", "true", "false", "pwd", "hostname", "kill"];
 
 /// An archive whose Essential package is a shell with its tools; says why not where the machine has none.
-fn tools() -> Option<ArchiveBuilder> {
+pub(crate) fn tools() -> Option<ArchiveBuilder> {
     let Ok(program) = fs::read("/usr/bin/busybox").or_else(|_| fs::read("/bin/busybox")) else {
         skip("containers on the command line", "there is no busybox; scripts/setup installs busybox-static");
         return None;
@@ -36,7 +36,11 @@ fn tools() -> Option<ArchiveBuilder> {
 
 /// A machine where containers work; says why not where they don't.
 pub(crate) fn machine(user: bool) -> Option<Site> {
-    let site = if user { Site::for_user_with(tools()?)? } else { Site::with(tools()?) };
+    furnish(if user { Site::for_user_with(tools()?)? } else { Site::with(tools()?) })
+}
+
+/// Builds an image on a machine, and looks whether a container of it starts.
+pub(crate) fn furnish(site: Site) -> Option<Site> {
     site.recipe(
         "box",
         &["hello"],
@@ -283,7 +287,7 @@ fn what_a_running_container_needs_is_kept() {
 }
 
 /// How many containers the store has a folder of.
-fn containers(site: &Site) -> usize {
+pub(crate) fn containers(site: &Site) -> usize {
     let entries = fs::read_dir(site.env.store().join("containers")).expect("containers");
     entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name() != ".lock")).count()
 }

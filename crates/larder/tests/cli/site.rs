@@ -79,6 +79,11 @@ impl Site {
         Self::furnish(TestEnv::new(LARDER), archive)
     }
 
+    /// A machine with another archive, whose store is in memory.
+    pub(crate) fn in_memory(archive: ArchiveBuilder) -> Self {
+        Self::furnish(TestEnv::in_memory(LARDER), archive)
+    }
+
     /// A machine with the usual archive, for an ordinary user; `None` when there is no such user.
     pub(crate) fn for_user() -> Option<Self> {
         Self::for_user_with(archive())
