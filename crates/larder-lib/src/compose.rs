@@ -14,7 +14,9 @@ use larder_runtime::view::ViewTree;
 use larder_store::fileset::FilesMetadata;
 use larder_store::plan::{self, InstallPlan, Loaded, PlanDigest};
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{Content, Entry, FileSet, FileSetDigest, Import, Ingest, Metadata, Name, Root, Store, TreeBuilder};
+use larder_store::{
+    Content, Entry, FileSet, FileSetDigest, Import, Ingest, Metadata, Name, ObjectDigest, Root, Store, TreeBuilder,
+};
 
 use crate::bytecode::{self, Interim};
 use crate::catalog::{StoreCatalog, StoreContents};
@@ -23,7 +25,7 @@ use crate::{Error, Host, Result, view};
 /// The name of every FileSet that composers made; its version is the digest of the plan.
 pub const COMPOSED: &str = "host.internal/composed";
 
-/// The file beside a cached view that lists the paths which are bound read-only.
+/// The file beside a cached view that lists the paths which are bound read-only, below a digest of them.
 const READ_ONLY: &str = "read-only";
 
 /// A plan with composers' outputs.
@@ -70,7 +72,18 @@ pub fn ready(store: &Store, image: &FileSet) -> Result<Option<Ready>> {
         return Ok(None);
     }
     let Ok(text) = fs::read_to_string(read_only_file(store, &composed)) else { return Ok(None) };
-    Ok(Some(Ready { composed, read_only: text.lines().map(str::to_owned).collect() }))
+    Ok(unsealed(&text).map(|paths| Ready { composed, read_only: paths.lines().map(str::to_owned).collect() }))
+}
+
+/// A list of paths below a line with its digest. It isn't synced, and a container whose list a loss of power has cut short
+/// could write where it must not.
+fn sealed(paths: &str) -> String {
+    format!("{}\n{paths}", ObjectDigest::of(paths.as_bytes()))
+}
+
+fn unsealed(text: &str) -> Option<&str> {
+    let (seal, paths) = text.split_once('\n')?;
+    (seal == ObjectDigest::of(paths.as_bytes()).to_string()).then_some(paths)
 }
 
 fn read_only_file(store: &Store, composed: &FileSetDigest) -> PathBuf {
@@ -155,7 +168,8 @@ fn keep(host: &Host, composition: &Composition) -> Result<()> {
     let needs = needs.into_iter().map(|digest| Root::Content(Content::FileSet(digest))).collect();
     host.store.write_view_roots(&composition.composed.hex(), &needs)?;
     let file = read_only_file(&host.store, &composition.composed);
-    let text: String = view::read_only_paths(&composition.plan).iter().map(|path| format!("{path}\n")).collect();
+    let paths: String = view::read_only_paths(&composition.plan).iter().map(|path| format!("{path}\n")).collect();
+    let text = sealed(&paths);
     if fs::read_to_string(&file).ok().as_ref() != Some(&text) {
         let failed = |action| {
             let path = file.clone();
@@ -177,4 +191,21 @@ fn keep(host: &Host, composition: &Composition) -> Result<()> {
         refs.set(RefKind::Composed, &key, entry)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After a loss of power the list was empty or cut short, and a container could write to its packages' paths.
+    #[test]
+    fn a_damaged_list_of_read_only_paths_is_no_list() {
+        let text = sealed("/usr/bin\n/usr/lib\n");
+        assert_eq!(unsealed(&text), Some("/usr/bin\n/usr/lib\n"));
+        assert_eq!(unsealed(&sealed("")), Some(""));
+        for length in 0..text.len() {
+            assert_eq!(unsealed(&text[..length]), None, "{length} bytes of it");
+            assert_eq!(unsealed(&format!("{}{}", &text[..length], "\0".repeat(text.len() - length))), None);
+        }
+    }
 }

@@ -279,7 +279,12 @@ impl<'s> Sweep<'s> {
             Root::Content(Content::Object(digest)) => self.needs.objects.contains(digest),
             Root::View(_) => false,
         };
-        Ok(read_roots(path)?.is_some_and(|roots| roots.iter().all(stays)))
+        match read_roots(path) {
+            Ok(roots) => Ok(roots.is_some_and(|roots| roots.iter().all(stays))),
+            // It isn't synced, so a loss of power may have left anything. The view is made again.
+            Err(StoreError::Text { .. }) => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 }
 

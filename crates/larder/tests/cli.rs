@@ -13,6 +13,7 @@ mod cli {
     mod json;
     mod keep;
     mod kills;
+    mod power;
     mod recipe;
     mod redact;
     mod run;

@@ -59,9 +59,13 @@ impl Folder {
         write_whole(&self.in_release(), bytes)
     }
 
-    /// The remembered state; nothing when there is none or it can't be read.
+    /// The remembered state; nothing when there is none or it can't be read. When it was asked for, and what the mirror then
+    /// called the release, is only known while the release file is the one that was answered: each of the two is written in a
+    /// step of its own, and after a loss of power the newer state may stand beside the older release, which the mirror
+    /// would then call unchanged for ever.
     pub(super) fn read_state(&self) -> State {
         let mut state = State::default();
+        let mut release = None;
         let text = fs::read_to_string(self.0.join("state")).unwrap_or_default();
         for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
             let value = value.to_owned();
@@ -72,10 +76,20 @@ impl Folder {
                 "modified" => state.validators.modified = Some(value),
                 "absent" => state.absent = Some(value),
                 "list" => state.lists.push(value),
+                "release" => release = Some(value),
                 _ => {}
             }
         }
+        if release != self.release_digest() {
+            (state.checked, state.validators) = (0, Validators::default());
+        }
         state
+    }
+
+    /// The digest of the release file, in hexadecimal.
+    fn release_digest(&self) -> Option<String> {
+        let bytes = self.read_release().ok()??;
+        Some(Sha256Digest::from_bytes(Sha256::digest(&bytes).into()).hex())
     }
 
     pub(super) fn write_state(&self, state: &State) -> Result<(), DebianError> {
@@ -89,6 +103,9 @@ impl Folder {
         }
         for list in &state.lists {
             text.push_str(&format!("list={list}\n"));
+        }
+        if let Some(digest) = self.release_digest() {
+            text.push_str(&format!("release={digest}\n"));
         }
         write_whole(&self.0.join("state"), text.as_bytes())
     }
@@ -140,5 +157,29 @@ impl Seen<'_> {
             write_whole(&path, format!("{}\n", release.date).as_bytes())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After a loss of power the newer state stood beside the older release file: the mirror was asked whether the newer one
+    /// had changed, and updates found nothing from then on.
+    #[test]
+    fn a_state_belongs_to_one_release_file() {
+        let cache = tempfile::tempdir().expect("folder");
+        let folder = Folder::new(cache.path(), "bookworm");
+        let validators = Validators { etag: Some("\"2\"".to_owned()), modified: None };
+        let state = State { mirror: "http://mirror".to_owned(), checked: 7, validators, ..State::default() };
+        folder.write_state(&state).expect("a suite that is not there has a state too");
+        assert_eq!(folder.read_state(), state);
+        folder.write_release(b"newer").expect("release");
+        assert_eq!((folder.read_state().checked, folder.read_state().validators), (0, Validators::default()));
+        folder.write_state(&state).expect("state");
+        assert_eq!(folder.read_state(), state);
+        folder.write_release(b"older").expect("release");
+        assert_eq!((folder.read_state().checked, folder.read_state().validators), (0, Validators::default()));
+        assert_eq!(folder.read_state().mirror, state.mirror, "whose keys to take is still known");
     }
 }

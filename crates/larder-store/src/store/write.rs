@@ -161,7 +161,13 @@ fn write_renamed(tmp: &Path, path: &Path, bytes: &[u8], lasting: Lasting) -> Res
         _ = fs::remove_file(&from);
     }
     renamed?;
-    if lasting == Lasting::Synced { sync_folder(path.parent().unwrap_or(path)) } else { Ok(()) }
+    if lasting == Lasting::Synced { sync_names(path, tmp.parent().unwrap_or(tmp)) } else { Ok(()) }
+}
+
+/// Makes a file's name last, and those of the folders above it up to the store's, which may be new: syncing a folder says
+/// nothing about its own name.
+fn sync_names(path: &Path, store: &Path) -> Result<(), StoreError> {
+    path.ancestors().skip(1).take_while(|folder| folder.starts_with(store)).try_for_each(sync_folder)
 }
 
 /// Makes the names in a folder last.

@@ -28,6 +28,20 @@ fn cached(store: &Store, kind: RefKind, key: &str) -> bool {
     store.refs().get(kind, key).expect("get").is_some()
 }
 
+/// A view's needs aren't synced. What a loss of power made of them stopped every collection once its image was gone.
+#[test]
+fn a_view_whose_needs_were_damaged_goes() {
+    let (_folder, store) = store();
+    let (kept, gone) = ("ab".repeat(32), "cd".repeat(32));
+    for (key, text) in [(&kept, "\0\0\0\0"), (&gone, "fileset blake3:12")] {
+        store.write_view_roots(key, &Roots::new()).expect("roots");
+        fs::write(store.views_dir().join(key).join("roots"), text).expect("damage");
+    }
+    store.write_container_roots("running", &Roots::from([Root::View(kept.clone())])).expect("roots");
+    assert_eq!(gc(&store).views, [gone]);
+    assert!(store.views_dir().join(kept).exists(), "a container uses it");
+}
+
 #[test]
 fn the_whole_history_of_an_image_stays_until_it_is_dropped() {
     let (_folder, store) = store();

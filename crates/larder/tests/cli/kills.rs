@@ -122,7 +122,7 @@ fn list(folder: &Path) -> Vec<String> {
 }
 
 /// The digest that the name stands for, as `larder images` says; empty where there is no such image.
-fn current(site: &Site, name: &str) -> String {
+pub(crate) fn current(site: &Site, name: &str) -> String {
     let json = site.stdout("images --json");
     let entry = json.split('{').find(|entry| entry.contains(&format!("\"example.com/{name}\""))).unwrap_or_default();
     let digest = entry.find("blake3:").map_or("", |at| &entry[at..at + 71]);
