@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use crate::FileSetDigest;
 use crate::error::{Content, StoreError};
-use crate::store::{Hold, Lock, Store, remove_file, replace_cache, replace_file, sync_folder};
+use crate::store::{Hold, Lock, Store, is_there, remove_file, replace_cache, replace_file, sync_folder};
 
 mod codec;
 
@@ -100,13 +100,15 @@ impl<'s> Refs<'s> {
     /// the entry is added to the history.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] for a FileSet that isn't there; [`StoreError::BadName`]; a store that can only be read; I/O.
+    /// [`StoreError::Missing`] for a FileSet or its Tree that isn't there, and what else reading a record can fail with;
+    /// [`StoreError::BadName`]; a store that can only be read; I/O.
     pub fn set(&self, kind: RefKind, name: &str, entry: RefEntry) -> Result<(), StoreError> {
         self.store.check_writable()?;
         let path = self.path(kind, name)?;
         let _lease = self.store.lease()?;
-        if !self.store.has_fileset(&entry.fileset) {
-            return Err(StoreError::Missing { what: Content::FileSet(entry.fileset) });
+        let record = self.store.fileset(&entry.fileset)?;
+        if !is_there(&self.store.tree_path(&record.tree))? {
+            return Err(StoreError::Missing { what: Content::Tree(record.tree) });
         }
         if kind.is_cache() {
             let record = RefRecord { entries: vec![entry], current: 0 };

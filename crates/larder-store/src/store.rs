@@ -270,6 +270,11 @@ fn read(path: &Path, what: Content, limit: u64) -> Result<Vec<u8>, StoreError> {
     Ok(bytes)
 }
 
+/// Whether a path is there. A disk that can't say is an error, and not a missing file.
+pub(crate) fn is_there(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(StoreError::io("look at", path))
+}
+
 /// Removes a file that may be gone already.
 pub(crate) fn remove_file(path: &Path) -> Result<bool, StoreError> {
     match fs::remove_file(path) {

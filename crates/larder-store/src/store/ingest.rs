@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::layout::{FILESETS, OBJECTS, TREES};
 use super::write::{Unnamed, put_file};
-use super::{Lease, Store};
+use super::{Lease, Store, is_there};
 use crate::error::{Content, StoreError};
 use crate::json::Value;
 use crate::{FileSet, FileSetDigest, ObjectDigest, Tree, TreeDigest};
@@ -161,11 +161,11 @@ impl<'s> Ingest<'s> {
         let digest = FileSetDigest::of(&bytes);
         FileSet::decode(&bytes).map_err(|source| StoreError::Record { digest, source })?;
         let incomplete = |needs| StoreError::Incomplete { what: Content::FileSet(digest), needs };
-        if !self.store.has_tree(&fileset.tree) {
+        if !is_there(&self.store.tree_path(&fileset.tree))? {
             return Err(incomplete(Content::Tree(fileset.tree)));
         }
         for import in &fileset.imports {
-            if !self.store.fileset_path(&import.fileset).exists() {
+            if !is_there(&self.store.fileset_path(&import.fileset))? {
                 return Err(incomplete(Content::FileSet(import.fileset)));
             }
         }
