@@ -7,6 +7,7 @@ mod cli {
     mod build;
     mod counts;
     mod crash;
+    mod crowd;
     mod faults;
     mod help;
     mod history;

@@ -1,10 +1,12 @@
 //! Several processes and threads at once.
 
+use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use larder_store::{FsckOptions, GcOptions, RefKind, Store, StoreError};
+use larder_store::{FsckOptions, GcOptions, ObjectDigest, RefKind, Store, StoreError};
 
 use crate::support::{CHILD_STORE, child, image, package, point, store};
 
@@ -89,4 +91,35 @@ fn several_create_a_store_at_once() {
             }
         });
     }
+}
+
+/// Whoever comes second finds the name taken, or the object there: it is written once, under one name.
+#[test]
+fn ingests_of_one_object_at_once_are_one_object() {
+    const WRITERS: usize = 16;
+    let (_folder, store) = store();
+    let root = store.root();
+    let start = Barrier::new(WRITERS);
+    for (round, size) in [1, 5_000, 131_072, 400_000].into_iter().cycle().take(40).enumerate() {
+        let mut content = vec![round as u8; size];
+        content[..1].copy_from_slice(&[round as u8 + 100]);
+        let digests: Vec<_> = std::thread::scope(|scope| {
+            let write = || {
+                let store = Store::open(root).expect("store");
+                let ingest = store.begin().expect("begin");
+                start.wait();
+                let written = ingest.write_object(&mut &content[..], u64::MAX).expect("write");
+                ingest.commit().expect("commit");
+                written
+            };
+            let writers: Vec<_> = (0..WRITERS).map(|_| scope.spawn(write)).collect();
+            writers.into_iter().map(|writer| writer.join().expect("a writer")).collect()
+        });
+        assert!(digests.iter().all(|written| *written == (ObjectDigest::of(&content), size as u64)));
+        let metadata = store.object_path(&digests[0].0).metadata().expect("the object");
+        assert_eq!((metadata.nlink(), metadata.len()), (1, size as u64));
+    }
+    let report = store.fsck(FsckOptions { deep: true, progress: None }).expect("fsck");
+    assert_eq!((report.problems.len(), report.checked.objects), (0, 40));
+    assert_eq!(std::fs::read_dir(root.join("tmp")).expect("tmp").count(), 0, "nothing is left on its way");
 }
