@@ -19,6 +19,8 @@ mod content;
 mod discard;
 mod names;
 
+pub(crate) use content::hash_file;
+
 /// How to check.
 #[derive(Default, Clone, Copy)]
 pub struct FsckOptions<'p> {

@@ -19,8 +19,8 @@
 //!   that order, garbage collection removes in the reverse one.
 //! - What a commit reported done outlives the death of any process at any instant, and the loss of power. What was *not*
 //!   reported done may be there or not; after a loss of power it may even be there under its final name with bytes
-//!   missing. So an object that is to be written counts as there only with the right size, records and Trees are compared
-//!   byte by byte, and every record and Tree is hashed when it is read.
+//!   missing or zero. So what is to be written counts as there only if it is read and found to be the same, and every record
+//!   and Tree is hashed when it is read.
 //! - Nothing is changed in place: a file is whole under its name, or it isn't there.
 //!
 //! Locks and their order: the `lock` module.

@@ -143,7 +143,7 @@ fn check_object(
     if !deep {
         return None;
     }
-    match hash(path) {
+    match hash_file(path) {
         Ok(found) if found == *digest => None,
         Ok(_) => damaged(),
         Err(source) => Some(ProblemKind::Unreadable { source }),
@@ -151,7 +151,7 @@ fn check_object(
 }
 
 /// Hashes a file as a stream.
-pub(super) fn hash(path: &Path) -> io::Result<ObjectDigest> {
+pub(crate) fn hash_file(path: &Path) -> io::Result<ObjectDigest> {
     let mut file = File::open(path)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; BUFFER];

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::content::hash;
+use super::content::hash_file;
 use crate::error::{Content, StoreError};
 use crate::store::{Store, remove_file, temporary};
 
@@ -12,8 +12,7 @@ impl Store {
     /// Removes a content whose bytes have another digest than its name says. What is good, or isn't there, stays as it is.
     /// Returns whether something was removed.
     ///
-    /// An object that an [`Ingest`](crate::Ingest) finds with the right size is not written again, so that a damaged one has
-    /// to be removed first. Records and Trees are compared byte by byte; writing them is enough.
+    /// Whoever has the content needn't do this: an [`Ingest`](crate::Ingest) that finds other bytes replaces them.
     ///
     /// # Errors
     /// A store that can only be read; I/O.
@@ -45,7 +44,7 @@ impl Store {
     /// `None` where nothing is there.
     fn is_good(&self, content: &Content, path: &Path) -> Result<Option<bool>, StoreError> {
         let good = match content {
-            Content::Object(digest) => hash(path).map(|found| found == *digest),
+            Content::Object(digest) => hash_file(path).map(|found| found == *digest),
             Content::Tree(digest) => fs::read(path).map(|bytes| crate::TreeDigest::of(&bytes) == *digest),
             Content::FileSet(digest) => fs::read(path).map(|bytes| crate::FileSetDigest::of(&bytes) == *digest),
         };

@@ -1,7 +1,7 @@
 //! Writing content: a stream at a time, synced once at the end.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use super::layout::{FILESETS, OBJECTS, TREES};
 use super::write::{Unnamed, put_file};
 use super::{Lease, Store, is_there};
 use crate::error::{Content, StoreError};
+use crate::fsck::hash_file;
 use crate::json::Value;
 use crate::{FileSet, FileSetDigest, ObjectDigest, Tree, TreeDigest};
 
@@ -46,7 +47,7 @@ impl<'s> Ingest<'s> {
     }
 
     /// Writes a content of at most `limit` bytes, reading to the end of `content`. Nothing is written where the store has
-    /// it. Returns its digest and length.
+    /// it whole. Returns its digest and length.
     ///
     /// # Errors
     /// [`StoreError::Source`] where reading fails; [`StoreError::TooLarge`]; I/O. Nothing is left behind then.
@@ -101,7 +102,8 @@ impl<'s> Ingest<'s> {
         Unnamed::create(&self.store.path(OBJECTS), &self.store.tmp_dir())
     }
 
-    /// Gives an object its name, unless the store has it. One of another size was cut short by a loss of power.
+    /// Gives an object its name, unless the store has it. One that is there is read: a loss of power may have left its name and
+    /// its length, and other bytes.
     fn settle(
         &self,
         digest: &ObjectDigest,
@@ -113,7 +115,7 @@ impl<'s> Ingest<'s> {
         }
         let path = self.store.object_path(digest);
         match size_of(&path)? {
-            Some(there) if there == size => {}
+            Some(there) if there == size && is_whole(&path, digest, size)? => {}
             Some(_) => file()?.rename_over(&path)?,
             None => file()?.link(&path)?,
         }
@@ -217,6 +219,12 @@ fn fill(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, StoreError> 
         }
     }
     Ok(filled)
+}
+
+fn is_whole(path: &Path, digest: &ObjectDigest, size: u64) -> Result<bool, StoreError> {
+    let found =
+        if size <= BUFFER as u64 { fs::read(path).map(|bytes| ObjectDigest::of(&bytes)) } else { hash_file(path) };
+    Ok(found.map_err(StoreError::io("read", path))? == *digest)
 }
 
 fn size_of(path: &Path) -> Result<Option<u64>, StoreError> {

@@ -64,8 +64,8 @@ impl Unnamed {
         match self.temporary.take() {
             Some(from) => fs::rename(&from, to).map_err(StoreError::io("replace", to)),
             None => {
-                // A nameless file can't replace another, so the other goes first.
-                fs::remove_file(to).map_err(StoreError::io("remove", to))?;
+                // A nameless file can't replace another, so the other goes first; somebody else may be doing the same.
+                super::remove_file(to)?;
                 self.link(to)
             }
         }

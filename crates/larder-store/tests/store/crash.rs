@@ -86,6 +86,19 @@ fn kill(mut child: Child) -> Vec<(String, FileSetDigest)> {
     done
 }
 
+/// How long a child takes to its first report.
+fn until_first(mut child: Child) -> Duration {
+    let start = Instant::now();
+    let out = BufReader::new(child.stdout.as_mut().expect("stdout"));
+    assert!(
+        out.lines().any(|line| line.expect("line").contains("done ")),
+        "a child that isn't killed gets something done"
+    );
+    let length = start.elapsed();
+    kill(child);
+    length
+}
+
 fn spawn(test: &str, store: &Store, offset: usize) -> Child {
     let mut command: Command = child(test, store.root());
     command
@@ -110,11 +123,12 @@ fn check(store: &Store, done: &[(String, FileSetDigest)]) {
 fn killing_builders_loses_nothing_that_was_done() {
     let (_folder, store) = store();
     let mut done = Vec::new();
-    for round in 0..12 {
-        let children =
-            [spawn("crash::child_builds", &store, round * 1000), spawn("crash::child_builds", &store, round * 1000)];
+    let length = until_first(spawn("crash::child_builds", &store, 1_000_000));
+    for round in 0..12_u32 {
+        let offset = round as usize * 1000;
+        let children = [spawn("crash::child_builds", &store, offset), spawn("crash::child_builds", &store, offset)];
         // Different instants: while they start, write, sync, name.
-        sleep(Duration::from_millis(20 + (round as u64 * 37) % 150));
+        sleep(length * (round * 5 % 12) / 4);
         for child in children {
             done.extend(kill(child));
         }

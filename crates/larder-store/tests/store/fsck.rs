@@ -66,7 +66,6 @@ fn a_changed_object_is_found_by_a_deep_check_with_all_who_need_it() {
     let images: Vec<_> = problem.images.iter().map(|(name, version)| format!("{name}@{version}")).collect();
     assert_eq!(images, ["example.com/one@1", "example.com/two@2"]);
 
-    // Writing it again changes nothing as long as it stands there with the right size.
     assert!(store.discard_damaged(&Content::Object(digest)).expect("discard"));
     assert!(!store.discard_damaged(&Content::Object(digest)).expect("nothing there"));
     assert!(matches!(check(&store, false).problems[0].kind, ProblemKind::Missing(Content::Object(_))));
@@ -74,6 +73,25 @@ fn a_changed_object_is_found_by_a_deep_check_with_all_who_need_it() {
     assert!(check(&store, true).problems.is_empty());
     assert!(!store.discard_damaged(&Content::Object(digest)).expect("a good one stays"));
     assert!(store.has_object(&digest));
+}
+
+/// A loss of power left names and lengths of contents, and zeros in their place. The next build of the same took them for
+/// whole, and made an image with them.
+#[test]
+fn writing_a_damaged_object_again_mends_it() {
+    let (_folder, store) = store();
+    example(&store);
+    let large = vec![7; 400_000];
+    store.begin().expect("begin").write_bytes(&large).expect("write");
+    for content in [&b"shared"[..], &large] {
+        for damage in [vec![0; content.len()], vec![0; content.len() - 1], Vec::new()] {
+            overwrite(&store.object_path(&ObjectDigest::of(content)), &damage);
+            let ingest = store.begin().expect("begin");
+            ingest.write_object(&mut &content[..], u64::MAX).expect("write");
+            ingest.commit().expect("commit");
+            assert!(check(&store, true).problems.is_empty(), "{} of {} bytes", damage.len(), content.len());
+        }
+    }
 }
 
 #[test]

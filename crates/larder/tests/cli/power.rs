@@ -41,7 +41,8 @@ impl Outage<'_> {
                     recording.replay(*cut, loss, seed * 1_000_003 + *cut as u64, folder);
                     let context =
                         format!("{}: {loss:?} lost after step {cut} of {}, seed {seed}", self.what, recording.len());
-                    unclean += usize::from(self.look(&context, &recording.said(*cut)));
+                    let first = if tried % 2 == 0 { First::Check } else { First::Work };
+                    unclean += usize::from(self.look(&context, &recording.said(*cut), first));
                     tried += 1;
                 }
             }
@@ -55,23 +56,39 @@ impl Outage<'_> {
         _ = std::io::stderr().write_all(text.as_bytes());
     }
 
-    /// Checks a disk; says whether a collection was needed before it was whole.
-    fn look(&self, context: &str, said: &str) -> bool {
-        let shown = || println!("{context}, when it had said {said:?}");
+    /// Checks a disk; says whether a collection was needed before it was whole. Every other one is not looked at before the same
+    /// command works with it again, as nobody would who doesn't know what happened.
+    fn look(&self, context: &str, said: &str, first: First) -> bool {
+        let shown = || println!("{context}, {first:?} first, when it had said {said:?}");
         let failed = Shown(Cell::new(true), &shown);
-        let first = self.site.run("fsck --deep");
-        if first.code != 0 {
+        let mut unclean = false;
+        if first == First::Check {
+            unclean = self.mend();
+            (self.check)(said);
+        }
+        let again = self.site.env.larder(self.command).success();
+        (self.again)(&again);
+        unclean |= self.mend();
+        failed.0.set(false);
+        unclean
+    }
+
+    /// Whether it took a collection until the store was whole.
+    fn mend(&self) -> bool {
+        let unclean = self.site.run("fsck --deep").code != 0;
+        if unclean {
             _ = self.site.run("gc").success();
             _ = self.site.run("fsck --deep").success();
         }
-        (self.check)(said);
-        let again = self.site.env.larder(self.command).success();
-        (self.again)(&again);
-        self.site.ok("fsck --deep");
-        self.site.ok("gc");
-        failed.0.set(false);
-        first.code != 0
+        unclean
     }
+}
+
+/// What is done with a disk first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    Check,
+    Work,
 }
 
 /// Tells where a failure was.
