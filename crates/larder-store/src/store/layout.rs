@@ -34,7 +34,10 @@ pub(super) type Writable = Result<(), io::Error>;
 
 /// Finds the store at a folder, or makes one there.
 pub(super) fn prepare(root: &Path) -> Result<Writable, StoreError> {
-    DirBuilder::new().recursive(true).mode(0o755).create(root).map_err(StoreError::io("create", root))?;
+    // Asked first: a disk that can't answer would be said to have no room for a folder that is there.
+    if !super::is_there(root)? {
+        DirBuilder::new().recursive(true).mode(0o755).create(root).map_err(StoreError::io("create", root))?;
+    }
     refuse_foreign(root)?;
     refuse_network(root)?;
     if !check_version(root)? {

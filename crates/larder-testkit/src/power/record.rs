@@ -184,7 +184,7 @@ impl Recorder<'_> {
         if flags.contains("O_TMPFILE") {
             let (name, _) = call.returned().expect("strace -y");
             self.called.insert(key, name.clone());
-            let id = self.new(Node::File(Vec::new()));
+            let id = self.add(Node::File(Vec::new()));
             self.nameless.insert(name, id);
         } else if self.find(&path).is_none() && flags.contains("O_CREAT") {
             self.make(path, Node::File(Vec::new()));
@@ -193,7 +193,7 @@ impl Recorder<'_> {
         }
     }
 
-    fn new(&mut self, node: Node) -> Id {
+    fn add(&mut self, node: Node) -> Id {
         self.nodes.push(node.clone());
         self.live.push(node);
         self.live.len() - 1
@@ -201,7 +201,7 @@ impl Recorder<'_> {
 
     fn make(&mut self, path: PathBuf, node: Node) {
         if self.parent(&path).is_some() {
-            let id = self.new(node);
+            let id = self.add(node);
             self.name(Some(id), path);
         }
     }
