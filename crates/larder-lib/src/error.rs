@@ -344,6 +344,7 @@ impl Error {
                 Some("say it after two dashes: larder run IMAGE -- COMMAND, or set `run` in the recipe".to_owned())
             }
             Self::Recipe(error) => error.help(),
+            Self::Runtime(error) => error.remedy().map(str::to_owned),
             Self::Package { source, .. } => {
                 return source.hints().into_iter().chain([hints::REFUSED_PACKAGE.to_owned()]).collect();
             }

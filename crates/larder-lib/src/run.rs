@@ -24,7 +24,7 @@ use crate::solve::{self, Wanted};
 use crate::{Error, Host, Result, container, image, obtain};
 
 pub use crate::container::{PackagePaths, collect};
-pub use larder_runtime::launch::{BindMount as Mount, Exit, Net as Network};
+pub use larder_runtime::launch::{BindMount as Mount, Exit, Limits, Net as Network};
 
 /// Where name servers are listed, on the host and in containers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -76,6 +76,8 @@ pub struct RunOptions {
     pub mounts: Vec<BindMount>,
     /// The network.
     pub net: Net,
+    /// What the container may use of the machine.
+    pub limits: Limits,
     /// Whether the workload gets a terminal of its own.
     pub terminal: bool,
     /// Whether packages' paths can be written.
@@ -182,6 +184,7 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         hostname: Some(image.record.name.short().to_owned()),
         net: options.net,
         mounts,
+        limits: options.limits,
     })?;
     if options.packages == PackagePaths::Writable {
         progress.note("the container can write to the paths of its packages, in a layer of its own");

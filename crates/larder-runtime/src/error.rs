@@ -107,6 +107,17 @@ pub enum RuntimeError {
         source: io::Error,
     },
 
+    /// A limit of the container can't be set here.
+    #[error("can't set {limit}: {reason}")]
+    Limit {
+        /// Which limit, such as "the memory limit of 67108864 bytes".
+        limit: String,
+        /// What stands against it.
+        reason: String,
+        /// What the operator can do about it (empty when there is nothing to say).
+        remedy: String,
+    },
+
     /// `newuidmap` or `newgidmap` refused.
     #[error("{} refused to map the caller's ids: {said} (see /etc/subuid and /etc/subgid)", tool.display())]
     IdMapRefused {
@@ -163,6 +174,14 @@ impl RuntimeError {
             cause = error.source();
         }
         text
+    }
+
+    /// What the operator can do about it, where the error knows and does not say so itself.
+    pub fn remedy(&self) -> Option<&str> {
+        match self {
+            Self::Limit { remedy, .. } if !remedy.is_empty() => Some(remedy),
+            _ => None,
+        }
     }
 
     /// The exit code of a command that could not run a container, as shells and other launchers have it: 127 for a program that

@@ -52,7 +52,7 @@ pub use directory::{Collected, collect};
 pub use foreground::run;
 pub use idmap::{IdRange, MapTools, UserMap};
 pub use probe::{Capabilities, probe, user_map};
-pub use spec::{BindMount, DEFAULT_CAPABILITIES, Net, SpecOptions, specification};
+pub use spec::{BindMount, DEFAULT_CAPABILITIES, Limits, Net, SpecOptions, specification};
 
 /// The first argument that makes a program a supervisor.
 pub const WORD: &str = "__larder-supervise";
@@ -67,7 +67,8 @@ pub struct Launch<'a> {
     /// The OCI runtime specification, such as [`specification`] makes.
     ///
     /// Understood: `process` (arguments, environment, working directory, user, capabilities, resource limits, no_new_privs, terminal,
-    /// OOM score), `hostname`, `root.readonly`, `mounts`, and of `linux` the namespaces, masked and read-only paths and sysctls.
+    /// OOM score), `hostname`, `root.readonly`, `mounts`, and of `linux` the namespaces, masked and read-only paths, sysctls, and of
+    /// `resources` memory (`limit`, `swap`), CPU (`quota`, `period`), processes and I/O weight. A limit that can't be set is an error.
     /// The launcher's own system call filter is used unless `linux.seccomp` is given with a default action of "allow" and
     /// no rules, which means none. Anything else that would loosen or restrict the container is refused.
     pub spec: Spec,
@@ -133,6 +134,8 @@ pub struct Ended {
     pub exit: Exit,
     /// The way its view was made; `None` for [`Root::Directory`].
     pub view: Option<ViewKindName>,
+    /// How many of its processes the kernel killed because it had reached its memory limit.
+    pub memory_kills: u64,
 }
 
 /// To be called first in `main` of a program that calls [`run`]: where the program was started as a supervisor this does that work and

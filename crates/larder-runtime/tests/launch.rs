@@ -19,6 +19,8 @@ mod command;
 mod crash;
 #[path = "launch/isolation.rs"]
 mod isolation;
+#[path = "launch/limits.rs"]
+mod limits;
 #[path = "launch/place.rs"]
 mod place;
 #[path = "launch/process.rs"]
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         return command::main(arguments);
     }
     let filters: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let tests: Vec<Test> = [process::TESTS, isolation::TESTS, terminal::TESTS, crash::TESTS].concat();
+    let tests: Vec<Test> = [process::TESTS, isolation::TESTS, limits::TESTS, terminal::TESTS, crash::TESTS].concat();
     let (mut passed, mut failed) = (0, Vec::new());
     for user in User::ALL {
         let place = match Place::new(user) {

@@ -1,56 +1,139 @@
-//! One cgroup (version 2) a container, where this process may make one; none elsewhere. No limits are set yet: the leaf makes
-//! the container visible to the machine's own tools and killable as a whole.
+//! The cgroups of a container: one of version 2 where this process may make one, so that the container is visible to the machine's own
+//! tools and killable as a whole; and with limits one in each tree that has a controller for them.
+//!
+//! ```text
+//! containers/<id>/cgroup     the paths of its cgroups, one a line, each written before the cgroup is made
+//! <own or enclosing cgroup>/larder-<id>
+//! ```
+//! Without limits the supervisor is born in it. Limits are for what runs in the container, so limited cgroups are joined by
+//! the init: the supervisor, which prepares views, is not what a container's memory is for. A limit that can't be set is an error.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::directory::Directory;
+use oci_spec::runtime::{LinuxResources, Spec};
 
-/// The file in a container's directory that names its cgroup. It goes last: without it nobody would find the leaf.
+use self::hierarchy::Hierarchies;
+use self::leaf::{Kernel, Maker};
+use self::limits::Limit;
+use super::directory::Directory;
+use crate::error::RuntimeError;
+
+mod hierarchy;
+mod leaf;
+mod limits;
+#[cfg(test)]
+mod model;
+
+/// The file in a container's directory that names its cgroups. It goes last: without it nobody would find them.
 pub(super) const RECORD: &str = "cgroup";
 
-/// The cgroup of a container. It is removed with the container's directory.
+/// The beginning of every name of a cgroup of ours.
+const PREFIX: &str = "larder-";
+
+/// The cgroups of a container. They are removed with the container's directory.
+#[derive(Default)]
 pub(super) struct Leaf {
-    fd: File,
+    fd: Option<File>,
+    join: Vec<PathBuf>,
 }
 
 impl Leaf {
-    /// Makes the leaf, noted in the container's directory first so that it is never forgotten.
-    pub(super) fn create(directory: &Directory) -> Option<Self> {
-        let parent = own_cgroup()?;
-        let id = directory.path().file_name()?.to_str()?;
-        let path = parent.join(format!("larder-{id}"));
+    /// Makes the cgroups, noted in the container's directory first so that they are never forgotten.
+    ///
+    /// # Errors
+    /// A limit can't be set. Without limits there is none: then there may be no cgroup.
+    pub(super) fn create(directory: &Directory, spec: &Spec) -> Result<Self, RuntimeError> {
+        let limits = Limit::all(resources(spec))?;
+        let hierarchies = match Hierarchies::of_this_process() {
+            Ok(hierarchies) => hierarchies,
+            Err(_) if limits.is_empty() => return Ok(Self::default()),
+            Err(error) => return Err(RuntimeError::start("find this process's cgroups")(error)),
+        };
         let record = directory.path().join(RECORD);
-        fs::write(&record, path.to_str()?).ok()?;
-        if fs::create_dir(&path).is_err() {
-            let _ = fs::remove_file(&record);
-            return None;
-        }
-        let fd = File::open(&path).ok()?;
-        Some(Self { fd })
+        let id = directory.path().file_name().unwrap_or_default().to_string_lossy();
+        let maker = Maker {
+            files: &Kernel,
+            hierarchies: &hierarchies,
+            block: Path::new("/sys/block"),
+            name: format!("{PREFIX}{id}"),
+            record: &|path| {
+                let mut file = OpenOptions::new().append(true).create(true).open(&record)?;
+                file.write_all(format!("{}\n", path.display()).as_bytes())
+            },
+        };
+        let (limited, mut join) = maker.limited(&limits)?;
+        let fd = match limited {
+            Some(path) => {
+                join.push(path);
+                None
+            }
+            None => maker.plain().and_then(|path| File::open(path).ok()),
+        };
+        Ok(Self { fd, join })
     }
 
-    /// The directory to be born in.
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+    /// The directory for the supervisor to be born in.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The cgroups that the init joins.
+    pub(super) fn join(&self) -> &[PathBuf] {
+        &self.join
+    }
+
+    /// How many processes of the container the kernel has killed because of its memory limit.
+    pub(super) fn memory_kills(&self) -> u64 {
+        let files =
+            self.join.iter().flat_map(|path| ["memory.events", "memory.oom_control"].map(|file| path.join(file)));
+        let texts = files.filter_map(|file| fs::read_to_string(file).ok());
+        let counts =
+            texts.filter_map(|text| text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok()));
+        counts.max().unwrap_or_default()
     }
 }
 
-/// Removes the cgroup that a dead container's directory names, and then the record of it.
+/// Puts this process into a cgroup.
+pub(super) fn join(path: &Path) -> Result<(), RuntimeError> {
+    use self::leaf::Files;
+    Kernel
+        .write(&path.join("cgroup.procs"), "0")
+        .map_err(RuntimeError::start(format!("join the cgroup {}", path.display())))
+}
+
+/// Refuses limits of a specification that would have to be ignored.
+pub(super) fn check(spec: &Spec) -> Result<(), RuntimeError> {
+    Limit::all(resources(spec)).map(drop)
+}
+
+fn resources(spec: &Spec) -> Option<&LinuxResources> {
+    spec.linux().as_ref()?.resources().as_ref()
+}
+
+/// Removes the cgroups that a dead container's directory names, and then the record of them.
 pub(super) fn remove_recorded(directory: &Path) -> io::Result<()> {
     let record = directory.join(RECORD);
     let Ok(text) = fs::read_to_string(&record) else { return Ok(()) };
-    let path = PathBuf::from(text);
-    // Only what a leaf can be: the file may have been cut short by a crash, before there was a leaf.
-    let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("larder-"));
-    let plain = !path.components().any(|part| part == Component::ParentDir);
-    if ours && plain && path.starts_with("/sys/fs/cgroup") {
-        remove_leaf(&path)?;
+    for path in text.lines().map(Path::new) {
+        // Only what can be ours: the file may have been cut short by a crash, before there was a cgroup.
+        let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        let plain = !path.components().any(|part| part == Component::ParentDir);
+        if ours && plain && path.parent().is_some_and(is_cgroup) {
+            remove_leaf(path)?;
+        }
     }
     fs::remove_file(&record)
+}
+
+/// Whether a directory is in a cgroup file system.
+fn is_cgroup(path: &Path) -> bool {
+    /// `CGROUP_SUPER_MAGIC` and `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
+    const MAGIC: [rustix::fs::FsWord; 2] = [0x0027_e0eb, 0x6367_7270];
+    rustix::fs::statfs(path).is_ok_and(|found| MAGIC.contains(&found.f_type))
 }
 
 fn remove_leaf(path: &Path) -> io::Result<()> {
@@ -67,17 +150,6 @@ fn remove_leaf(path: &Path) -> io::Result<()> {
             result => return result,
         }
     }
-}
-
-/// The version 2 cgroup of this process, on unified and hybrid hosts.
-fn own_cgroup() -> Option<PathBuf> {
-    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let own = text.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
-    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
-        .into_iter()
-        .map(Path::new)
-        .find(|mount| mount.join("cgroup.procs").exists())
-        .map(|mount| mount.join(own))
 }
 
 #[cfg(test)]

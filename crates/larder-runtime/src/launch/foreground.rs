@@ -44,7 +44,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     if terminal {
         tell_size(&mut spec)?;
     }
-    let job = Job {
+    let mut job = Job {
         spec,
         root: match root {
             Root::View(request) => JobRoot::View {
@@ -58,6 +58,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         read_only_paths: if writable { Vec::new() } else { read_only_paths },
         user,
         map: map.kind(),
+        cgroups: Vec::new(),
     };
     let program = resolve_program(program)?;
     let directory = Directory::create(&job.container_dir)?;
@@ -65,19 +66,27 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         directory.remove();
         return Err(RuntimeError::Refused { source });
     }
-    let leaf = Leaf::create(&directory);
+    let leaf = match Leaf::create(&directory, &job.spec) {
+        Ok(leaf) => leaf,
+        Err(error) => {
+            directory.remove();
+            return Err(error);
+        }
+    };
+    leaf.join().clone_into(&mut job.cgroups);
     let result = (|| {
         let catcher = signal::Catcher::start().map_err(RuntimeError::start("catch signals"))?;
-        let supervisor = Supervisor::start(&program, &job, &map, &directory, leaf.as_ref())?;
+        let supervisor = Supervisor::start(&program, &job, &map, &directory, Some(&leaf))?;
         let listing = match root {
             Root::View(request) => Some(request),
             Root::Directory(_) => None,
         };
         Conversation { supervisor, catcher, stop, terminal, listing, outcome: Outcome::default() }.hold()
     })();
+    let memory_kills = leaf.memory_kills();
     // Usually the supervisor has emptied it; after a failure it is ours to do.
     directory.remove();
-    result
+    result.map(|ended| Ended { memory_kills, ..ended })
 }
 
 fn stop_number(name: &str) -> Result<i32, RuntimeError> {
@@ -139,7 +148,7 @@ impl Supervisor {
             inherit: &[file.as_fd(), theirs.as_fd(), directory.lock().as_fd()],
             wait_for: (*map != UserMap::Host).then(|| Gate { read: gate_read.as_fd(), write: gate_write.as_fd() }),
             report: theirs.as_fd(),
-            cgroup: leaf.map(Leaf::fd),
+            cgroup: leaf.and_then(Leaf::fd),
         });
         mask.restore();
         let pid = started.map_err(|source| refused(source, map))?;
@@ -281,7 +290,7 @@ impl Conversation<'_> {
         let outcome = self.outcome;
         match (outcome.failure, outcome.status) {
             (Some(failure), _) => Err(failure),
-            (None, Some(status)) => Ok(Ended { exit: Exit::from_status(status), view: outcome.view }),
+            (None, Some(status)) => Ok(Ended { exit: Exit::from_status(status), view: outcome.view, memory_kills: 0 }),
             (None, None) => Err(RuntimeError::Lost),
         }
     }

@@ -18,11 +18,11 @@ use super::resolve::{RootDir, Target, attach_at};
 use super::seccomp::Filter;
 use super::supervisor::FAILED;
 use super::workload::Workload;
-use super::{privileges, root};
+use super::{cgroup, privileges, root};
 use crate::error::RuntimeError;
 use crate::sys::clone::fork;
 use crate::sys::mount::{Recursive, clone_tree};
-use crate::sys::{net, signal};
+use crate::sys::{namespace, net, signal};
 
 /// The init's `main`, in the child of the supervisor's clone.
 pub(super) fn main(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> ! {
@@ -44,6 +44,7 @@ struct Started {
 
 /// Builds everything and starts the workload.
 fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, RuntimeError> {
+    join_cgroups(job)?;
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| RuntimeError::start("open /dev/null")(error.into()))?;
     // Modes are as written here; the workload sets its own mask.
@@ -133,6 +134,17 @@ fn attend(workload: &Started, channel: &Channel) -> Result<(), RuntimeError> {
             }
         }
     }
+}
+
+/// Goes where the container's limits are, before anything of the container is made.
+fn join_cgroups(job: &Job) -> Result<(), RuntimeError> {
+    for path in &job.cgroups {
+        cgroup::join(path)?;
+    }
+    if !job.cgroups.is_empty() && has_namespace(job, LinuxNamespaceType::Cgroup) {
+        namespace::unshare_cgroup().map_err(RuntimeError::start("make the container's cgroup namespace"))?;
+    }
+    Ok(())
 }
 
 fn has_namespace(job: &Job, kind: LinuxNamespaceType) -> bool {

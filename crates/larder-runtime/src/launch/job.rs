@@ -20,6 +20,8 @@ pub(super) struct Job {
     pub(super) read_only_paths: Vec<PathBuf>,
     pub(super) user: Option<String>,
     pub(super) map: MapKind,
+    /// The cgroups with limits, which the init joins.
+    pub(super) cgroups: Vec<PathBuf>,
 }
 
 /// Where the root comes from.

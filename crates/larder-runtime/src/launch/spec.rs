@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{
-    Capability, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder,
-    ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
+    Capability, LinuxBlockIo, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxCpu, LinuxMemory, LinuxNamespaceBuilder,
+    LinuxNamespaceType, LinuxPids, LinuxResources, Mount, MountBuilder, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
+    UserBuilder,
 };
 
 use crate::error::RuntimeError;
@@ -81,6 +82,57 @@ pub struct SpecOptions {
     pub net: Net,
     /// What of the host it sees.
     pub mounts: Vec<BindMount>,
+    /// What it may use of the machine.
+    pub limits: Limits,
+}
+
+/// What a container may use of the machine. What is absent is not limited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory, swap included.
+    pub memory: Option<u64>,
+    /// Thousandths of a CPU's time.
+    pub milli_cpus: Option<u64>,
+    /// Processes and threads at a time.
+    pub pids: Option<u32>,
+    /// Share of the disks' time, 10 to 1000, where others have 100.
+    pub io_weight: Option<u16>,
+}
+
+impl Limits {
+    /// Microseconds in which a CPU's time is counted: the kernel's own default.
+    const CPU_PERIOD: u64 = 100_000;
+
+    fn resources(&self) -> Option<LinuxResources> {
+        if *self == Self::default() {
+            return None;
+        }
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let mut resources = LinuxResources::default();
+        // The builders of the specification's types take only what their fields take.
+        resources.set_memory(self.memory.map(|bytes| {
+            let mut memory = LinuxMemory::default();
+            memory.set_limit(Some(number(bytes))).set_swap(Some(number(bytes)));
+            memory
+        }));
+        resources.set_cpu(self.milli_cpus.map(|cpus| {
+            let mut cpu = LinuxCpu::default();
+            cpu.set_quota(Some(number(cpus.saturating_mul(Self::CPU_PERIOD / 1000))))
+                .set_period(Some(Self::CPU_PERIOD));
+            cpu
+        }));
+        resources.set_pids(self.pids.map(|limit| {
+            let mut pids = LinuxPids::default();
+            pids.set_limit(i64::from(limit));
+            pids
+        }));
+        resources.set_block_io(self.io_weight.map(|weight| {
+            let mut io = LinuxBlockIo::default();
+            io.set_weight(Some(weight));
+            io
+        }));
+        Some(resources)
+    }
 }
 
 /// Makes a specification with the strict defaults.
@@ -127,13 +179,14 @@ pub fn specification(options: SpecOptions) -> Result<Spec, RuntimeError> {
     }
     let namespaces: Result<Vec<_>, _> =
         namespaces.into_iter().map(|kind| LinuxNamespaceBuilder::default().typ(kind).build()).collect();
-    let linux = LinuxBuilder::default()
+    let mut linux = LinuxBuilder::default()
         .namespaces(namespaces.map_err(refuse)?)
         .masked_paths(texts(MASKED))
         .readonly_paths(texts(READ_ONLY))
         .sysctl(sysctl)
         .build()
         .map_err(refuse)?;
+    linux.set_resources(options.limits.resources());
     let mut mounts = default_mounts()?;
     for mount in &options.mounts {
         mounts.push(bind(mount)?);
@@ -229,6 +282,7 @@ pub(super) fn check(spec: &Spec) -> Result<(), RuntimeError> {
     for mount in spec.mounts().iter().flatten() {
         check_target(mount.destination())?;
     }
+    super::cgroup::check(spec)?;
     let Some(linux) = spec.linux() else { return Ok(()) };
     if linux.devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
         return refuse("devices");

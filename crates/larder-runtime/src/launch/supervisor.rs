@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::LinuxNamespaceType;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::CWD;
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -74,16 +74,16 @@ fn contain(job: &Job, channel: &Channel) -> Result<(), RuntimeError> {
 
 /// Starts what runs the workload. This is where another OCI runtime would take the specification.
 fn start_init(job: &Job, channel: &Channel, root: &OwnedFd) -> Result<libc::pid_t, RuntimeError> {
-    match fork(namespaces(&job.spec)?).map_err(RuntimeError::start("make the container's namespaces"))? {
+    match fork(namespaces(job)?).map_err(RuntimeError::start("make the container's namespaces"))? {
         Some(child) => Ok(child),
         None => init::main(job, channel, root),
     }
 }
 
 /// The `CLONE_NEW*` flags of the container's own namespaces.
-fn namespaces(spec: &Spec) -> Result<u64, RuntimeError> {
+fn namespaces(job: &Job) -> Result<u64, RuntimeError> {
     let mut flags = (libc::CLONE_NEWPID | libc::CLONE_NEWNS) as u64;
-    let listed = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
+    let listed = job.spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
     for namespace in listed {
         if namespace.path().is_some() {
             return Err(RuntimeError::Specification("joining a namespace by its path".to_owned()));
@@ -92,6 +92,8 @@ fn namespaces(spec: &Spec) -> Result<u64, RuntimeError> {
             LinuxNamespaceType::Ipc => libc::CLONE_NEWIPC,
             LinuxNamespaceType::Uts => libc::CLONE_NEWUTS,
             LinuxNamespaceType::Network => libc::CLONE_NEWNET,
+            // Its root is the cgroup of who makes it: with limits the init makes it, where it has joined.
+            LinuxNamespaceType::Cgroup if !job.cgroups.is_empty() => 0,
             LinuxNamespaceType::Cgroup => libc::CLONE_NEWCGROUP,
             // These two are always made; the user namespace is the supervisor's.
             LinuxNamespaceType::Pid | LinuxNamespaceType::Mount | LinuxNamespaceType::User => 0,

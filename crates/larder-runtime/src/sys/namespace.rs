@@ -4,6 +4,12 @@
 
 use std::io;
 
+/// Makes the cgroups that this process is in the highest that it and its children see.
+pub(crate) fn unshare_cgroup() -> io::Result<()> {
+    // SAFETY: only what paths of cgroups are counted from changes.
+    if unsafe { libc::unshare(libc::CLONE_NEWCGROUP) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Puts this process, which has one thread, into a new user namespace.
 pub(crate) fn unshare_user() -> io::Result<()> {
     // SAFETY: only credentials change; no descriptor table or memory is unshared.

@@ -47,6 +47,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
             "--env" => options.spec.env.push(value()),
             "--workdir" => options.spec.cwd = value().into(),
             "--hostname" => options.spec.hostname = Some(value()),
+            "--memory" => options.spec.limits.memory = Some(value().parse().expect("bytes")),
+            "--milli-cpus" => options.spec.limits.milli_cpus = Some(value().parse().expect("a number")),
+            "--pids" => options.spec.limits.pids = Some(value().parse().expect("a number")),
+            "--io-weight" => options.spec.limits.io_weight = Some(value().parse().expect("a number")),
             "--net-host" => options.spec.net = Net::Host,
             "--mount" => {
                 let text = value();
@@ -112,6 +116,9 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     });
     match launched {
         Ok(ended) => {
+            if ended.memory_kills > 0 {
+                eprintln!("killed for its memory");
+            }
             if options.show_view {
                 eprintln!("view: {:?}", ended.view);
             }
@@ -127,6 +134,9 @@ fn fail(error: &larder_runtime::RuntimeError) -> ExitCode {
     while let Some(next) = cause {
         text = format!("{text}: {next}");
         cause = next.source();
+    }
+    if let Some(remedy) = error.remedy() {
+        text = format!("{text} (remedy: {remedy})");
     }
     eprintln!("launch: {text}");
     ExitCode::from(error.exit_code())

@@ -128,6 +128,11 @@ impl Place {
         }
     }
 
+    /// The number of its user.
+    pub(crate) const fn uid(&self) -> u32 {
+        self.user.uid()
+    }
+
     /// A path of this place on the host.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -202,8 +207,12 @@ impl Place {
         options: &[&str],
         script: &str,
     ) -> (Child, std::io::BufReader<std::process::ChildStdout>) {
+        self.await_ready(self.container(options, &["sh", "-c", script]))
+    }
+
+    /// Starts a launcher whose container writes the line "ready".
+    pub(crate) fn await_ready(&self, mut command: Command) -> (Child, std::io::BufReader<std::process::ChildStdout>) {
         use std::io::BufRead;
-        let mut command = self.container(options, &["sh", "-c", script]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("a launcher");
         let mut out = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();

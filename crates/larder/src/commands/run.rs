@@ -10,6 +10,9 @@ use larder_lib::run::{self, Mount, Network, PackagePaths, RunOptions, Target};
 use crate::cli::Context;
 use crate::failure::Failure;
 use crate::progress::Reporter;
+use crate::ui;
+
+mod limits;
 
 /// Exit code of a container that could not be started, as docker has it.
 const NOT_STARTED: u8 = 125;
@@ -21,7 +24,8 @@ Examples:
   larder run --net host examples/web
   larder run debian.org/redis-server -- redis-server --version
   echo hello | larder run example.com/web -- tr a-z A-Z
-  larder run -it --mount ./data:/data:ro example.com/web -- bash")]
+  larder run -it --mount ./data:/data:ro example.com/web -- bash
+  larder run --memory 512m --cpus 1.5 --pids-limit 100 example.com/web")]
 pub(crate) struct Args {
     /// A folder with a recipe, an image, or a package of the configured distribution
     target: String,
@@ -46,6 +50,8 @@ pub(crate) struct Args {
     /// Let the container write to the packages' paths, in its own layer
     #[arg(long)]
     writable: bool,
+    #[command(flatten)]
+    limits: limits::LimitArgs,
     /// Give the command a terminal of its own
     #[arg(long, short)]
     tty: bool,
@@ -69,7 +75,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let target = Target::parse(&host, &args.target).map_err(|error| not_started(error.into()))?;
     let image = run::image(&host, &target, &progress).map_err(|error| not_started(error.into()))?;
     match run::start(&host, &image, &options, &progress) {
-        Ok(ended) => Ok(ExitCode::from(ended.exit.code())),
+        Ok(ended) => {
+            tell_of_memory(ended.memory_kills, options.limits.memory);
+            Ok(ExitCode::from(ended.exit.code()))
+        }
         Err(error) => {
             let code = error.exit_code().unwrap_or(NOT_STARTED);
             Err(Failure::from(error).with_code(code))
@@ -79,6 +88,15 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
 
 fn not_started(failure: Failure) -> Failure {
     failure.with_code(NOT_STARTED)
+}
+
+/// Exit code 137 alone doesn't say who killed.
+fn tell_of_memory(kills: u64, limit: Option<u64>) {
+    if let (1.., Some(limit)) = (kills, limit) {
+        let noun = if kills == 1 { "process" } else { "processes" };
+        let limit = ui::bytes(limit);
+        ui::note(format!("the container reached its memory limit of {limit}: the kernel killed {kills} {noun} in it"));
+    }
 }
 
 fn options(context: &Context, args: &Args) -> Result<RunOptions, Failure> {
@@ -114,6 +132,7 @@ fn options(context: &Context, args: &Args) -> Result<RunOptions, Failure> {
             Net::Host => Network::Host,
         },
         terminal: args.tty,
+        limits: args.limits.limits()?,
         packages: if args.writable { PackagePaths::Writable } else { PackagePaths::ReadOnly },
     })
 }

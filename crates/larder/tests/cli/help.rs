@@ -120,6 +120,18 @@ fn help_of_the_main_commands() {
           --writable
               Let the container write to the packages' paths, in its own layer
 
+      -m, --memory <SIZE>
+              Limit the memory, swap included: bytes, or a number with k, m, g or t
+
+          --cpus <N>
+              Limit the CPU time to that of this many CPUs, such as 1.5
+
+          --pids-limit <N>
+              Limit the number of processes and threads
+
+          --io-weight <N>
+              Weigh the container's use of disks: 10 to 1000, where others have 100
+
       -t, --tty
               Give the command a terminal of its own
 
@@ -147,6 +159,7 @@ fn help_of_the_main_commands() {
       larder run debian.org/redis-server -- redis-server --version
       echo hello | larder run example.com/web -- tr a-z A-Z
       larder run -it --mount ./data:/data:ro example.com/web -- bash
+      larder run --memory 512m --cpus 1.5 --pids-limit 100 example.com/web
     $ larder update --help
     Move packages of a recipe or an image to newer versions, and nothing else
 

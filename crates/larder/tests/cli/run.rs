@@ -272,6 +272,28 @@ fn a_killed_container_leaves_nothing_and_the_next_command_tidies_up() {
 }
 
 #[test]
+fn limits_hold_or_are_said_to_be_impossible() {
+    let Some(site) = machine(false) else { return };
+    let output = site.env.larder(["run", "--memory", "64m", "box", "--", "true"]);
+    if output.code != 0 {
+        let said = format!("{} {}", output.code, output.stderr);
+        assert!(said.starts_with("125 error: can't set the memory limit of 67108864 bytes: "), "{said}");
+        assert!(said.contains("hint: "), "{said}");
+        return skip("limits on the command line", said.replace('\n', " "));
+    }
+    let hog = "x=0123456789abcdef; while :; do x=$x$x; done";
+    let output = site.env.larder(["run", "--memory", "64m", "box", "--", "sh", "-c", hog]).failure(137);
+    assert_eq!(
+        output.stderr,
+        "note: the container reached its memory limit of 64.0 MiB: the kernel killed 1 process in it\n"
+    );
+    let forks = "for n in 1 2 3 4; do sleep 60 >/dev/null 2>&1 & echo $n; done";
+    let limits = ["run", "--pids-limit", "3", "--cpus", "0.5", "-m", "64m", "box", "--", "sh", "-c", forks];
+    let output = site.env.larder(limits);
+    assert!(output.code != 0 && output.stdout == "1\n2\n" && output.stderr.contains("can't fork"), "{output:?}");
+}
+
+#[test]
 fn what_a_running_container_needs_is_kept() {
     let Some(site) = machine(false) else { return };
     let (mut child, mut stdout) = start(&site, "echo ready; read line; hello $line");

@@ -135,6 +135,104 @@ fn arguments_of_run_that_make_no_sense() {
 }
 
 #[test]
+fn limits_that_make_no_sense() {
+    let site = Site::new();
+    assert_snapshot!(site.session(&[
+        "run --memory 64x example.com/web",
+        "run --memory -64m example.com/web",
+        "run --memory 1,5g example.com/web",
+        "run --memory lots example.com/web",
+        "run --memory 512 example.com/web",
+        "run --memory 4k example.com/web",
+        "run --cpus 0 example.com/web",
+        "run --cpus 1,5 example.com/web",
+        "run --cpus 50% example.com/web",
+        "run --cpus 250m example.com/web",
+        "run --cpus 0.0125 example.com/web",
+        "run --cpus two example.com/web",
+        "run --pids-limit -1 example.com/web",
+        "run --pids-limit unlimited example.com/web",
+        "run --pids-limit 100k example.com/web",
+        "run --pids-limit 99999999 example.com/web",
+        "run --io-weight 5 example.com/web",
+        "run --io-weight high example.com/web",
+    ]), @r"
+    $ larder run --memory 64x example.com/web
+    2> error: --memory 64x: this is no size
+    2>   hint: write 64m
+    [exit code 2]
+    $ larder run --memory -64m example.com/web
+    2> error: --memory -64m: this is no size
+    2>   hint: write 64m
+    [exit code 2]
+    $ larder run --memory 1,5g example.com/web
+    2> error: --memory 1,5g: this is no size
+    2>   hint: write 1.5g
+    [exit code 2]
+    $ larder run --memory lots example.com/web
+    2> error: --memory lots: this is no size
+    2>   hint: write 64m, for example
+    [exit code 2]
+    $ larder run --memory 512 example.com/web
+    2> error: --memory 512: no program can start in so little
+    2>   hint: for 512 MiB write 512m; the least is 6m
+    [exit code 2]
+    $ larder run --memory 4k example.com/web
+    2> error: --memory 4k: no program can start in so little
+    2>   hint: the least is 6m
+    [exit code 2]
+    $ larder run --cpus 0 example.com/web
+    2> error: --cpus 0: a container needs some CPU time
+    2>   hint: leave --cpus out for no limit; the least is 0.01
+    [exit code 2]
+    $ larder run --cpus 1,5 example.com/web
+    2> error: --cpus 1,5: this is no number of CPUs
+    2>   hint: write 1.5
+    [exit code 2]
+    $ larder run --cpus 50% example.com/web
+    2> error: --cpus 50%: this is no number of CPUs
+    2>   hint: write 0.5
+    [exit code 2]
+    $ larder run --cpus 250m example.com/web
+    2> error: --cpus 250m: this is no number of CPUs
+    2>   hint: write 0.25
+    [exit code 2]
+    $ larder run --cpus 0.0125 example.com/web
+    2> error: --cpus 0.0125: this is finer than a thousandth
+    2>   hint: write 0.013
+    [exit code 2]
+    $ larder run --cpus two example.com/web
+    2> error: --cpus two: this is no number of CPUs
+    2>   hint: write 0.5 or 2, for example
+    [exit code 2]
+    $ larder run --pids-limit -1 example.com/web
+    2> error: --pids-limit -1: a container has at least one process
+    2>   hint: leave --pids-limit out for no limit
+    [exit code 2]
+    $ larder run --pids-limit unlimited example.com/web
+    2> error: --pids-limit unlimited: this is no number
+    2>   hint: leave --pids-limit out for no limit
+    [exit code 2]
+    $ larder run --pids-limit 100k example.com/web
+    2> error: --pids-limit 100k: this is no whole number
+    2>   hint: write 100
+    [exit code 2]
+    $ larder run --pids-limit 99999999 example.com/web
+    2> error: --pids-limit 99999999: the kernel has no more than 4194304 processes
+    2>   hint: leave --pids-limit out for no limit
+    [exit code 2]
+    $ larder run --io-weight 5 example.com/web
+    2> error: --io-weight 5: a weight is from 10 to 1000
+    2>   hint: write 10
+    [exit code 2]
+    $ larder run --io-weight high example.com/web
+    2> error: --io-weight high: a weight is a whole number from 10 to 1000
+    2>   hint: write 500, for example: others have 100
+    [exit code 2]
+    ");
+}
+
+#[test]
 fn targets_that_are_not_there() {
     let site = Site::new();
     site.recipe("web", &["greeter"], "");
