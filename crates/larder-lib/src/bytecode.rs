@@ -130,7 +130,13 @@ fn compile_in_container(host: &Host, image: &Interim<'_>, work: &Work, batches: 
     let digest = image.plan.sources[image.plan.image].digest;
     let place = Place { key: image.key, image: digest, read_only: &read_only, listing: image.listing };
     let streams = Streams::new(&folder.0, &Work::input(batches, "", OUTPUT))?;
-    let process = Process { spec, user: Some("0:0".to_owned()), stop_signal: None, packages: PackagePaths::ReadOnly };
+    let process = Process {
+        spec,
+        user: Some("0:0".to_owned()),
+        stop_signal: None,
+        packages: PackagePaths::ReadOnly,
+        runtime: None,
+    };
     let ended = container::launch(host, &place, process, host.store.lease()?);
     let said = streams.restore();
     match ended?.exit {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use larder_runtime::launch::{self, Ended, Launch};
+use larder_runtime::launch::{self, Ended, Launch, OtherRuntime};
 use larder_runtime::view::{ViewRequest, ViewTree};
 use larder_store::{Content, FileSetDigest, Lease, Root as Needed, Roots};
 use oci_spec::runtime::Spec;
@@ -44,12 +44,14 @@ pub(crate) struct Process {
     pub(crate) stop_signal: Option<String>,
     /// Whether it can write to the paths that packages own.
     pub(crate) packages: PackagePaths,
+    /// What runs it, instead of the launcher's own init.
+    pub(crate) runtime: Option<OtherRuntime>,
 }
 
 /// Launches a container and waits for its end. What it needs is written down before anything is looked up, so that no
 /// collection can take it away; the lease is given up then, because a collection must not wait for a container's end.
 pub(crate) fn launch(host: &Host, place: &Place<'_>, process: Process, lease: Lease) -> Result<Ended> {
-    let Process { spec, user, stop_signal, packages } = process;
+    let Process { spec, user, stop_signal, packages, runtime } = process;
     let id = new_id()?;
     let key = place.key.hex();
     let (objects, views) = (host.store.objects_dir(), host.store.views_dir());
@@ -72,6 +74,7 @@ pub(crate) fn launch(host: &Host, place: &Place<'_>, process: Process, lease: Le
         user,
         stop_signal,
         map: launch::user_map(),
+        runtime,
     })?)
 }
 

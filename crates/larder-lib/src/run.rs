@@ -24,7 +24,7 @@ use crate::solve::{self, Wanted};
 use crate::{Error, Host, Result, container, image, obtain};
 
 pub use crate::container::{PackagePaths, collect};
-pub use larder_runtime::launch::{BindMount as Mount, Exit, Limits, Net as Network};
+pub use larder_runtime::launch::{BindMount as Mount, Exit, Limits, Net as Network, OtherRuntime, RuntimeKind};
 
 /// Where name servers are listed, on the host and in containers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -82,6 +82,8 @@ pub struct RunOptions {
     pub terminal: bool,
     /// Whether packages' paths can be written.
     pub packages: PackagePaths,
+    /// What runs the container, instead of the launcher's own init.
+    pub runtime: Option<OtherRuntime>,
 }
 
 /// Finds or makes what a target means: a recipe is built if need be; a name that no image has, but a distribution's
@@ -195,7 +197,13 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
     let place =
         container::Place { key: ready.composed, image: image.digest, read_only: &ready.read_only, listing: &listing };
     let user = options.user.clone().or(metadata.user);
-    let process = Process { spec, user, stop_signal: metadata.stop_signal, packages: options.packages };
+    let process = Process {
+        spec,
+        user,
+        stop_signal: metadata.stop_signal,
+        packages: options.packages,
+        runtime: options.runtime.clone(),
+    };
     container::launch(host, &place, process, lease)
 }
 

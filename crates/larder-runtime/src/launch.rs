@@ -19,13 +19,14 @@
 //! - The supervisor is this same program, started with [`WORD`] as first argument: its `main` calls [`entry`] before anything else.
 //!
 //! # Absent on purpose
-//! OCI hooks, device cgroups, labels of security modules. `--runtime crun|runc` will have the supervisor start that program on
-//! the same specification in place of the init: the place is `supervisor::start_init`.
+//! OCI hooks, device cgroups, labels of security modules. [`Launch::runtime`] has the supervisor start another program on
+//! the same specification in place of the init.
 
 mod cgroup;
 mod channel;
 mod directory;
 mod foreground;
+mod foreign;
 mod identity;
 mod idmap;
 mod init;
@@ -50,6 +51,7 @@ use crate::view::{ViewKindName, ViewRequest};
 
 pub use directory::{Collected, collect};
 pub use foreground::run;
+pub use foreign::{OtherRuntime, RuntimeKind};
 pub use idmap::{IdRange, MapTools, UserMap};
 pub use probe::{Capabilities, probe, user_map};
 pub use spec::{BindMount, DEFAULT_CAPABILITIES, Limits, Net, SpecOptions, specification};
@@ -89,6 +91,9 @@ pub struct Launch<'a> {
     pub stop_signal: Option<String>,
     /// How the container's user ids become the host's.
     pub map: UserMap,
+    /// Another OCI runtime that runs the container, in the place of this crate's own init. What it does otherwise: its workload is
+    /// PID 1 of the container, the limits are its own to set, and the system call filter is the nearest that a specification can say.
+    pub runtime: Option<OtherRuntime>,
 }
 
 /// What a container sees as `/`.

@@ -21,6 +21,8 @@ mod crash;
 mod isolation;
 #[path = "launch/limits.rs"]
 mod limits;
+#[path = "launch/other_runtimes.rs"]
+mod other_runtimes;
 #[path = "launch/place.rs"]
 mod place;
 #[path = "launch/process.rs"]
@@ -40,7 +42,9 @@ fn main() -> ExitCode {
         return command::main(arguments);
     }
     let filters: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let tests: Vec<Test> = [process::TESTS, isolation::TESTS, limits::TESTS, terminal::TESTS, crash::TESTS].concat();
+    let tests: Vec<Test> =
+        [process::TESTS, isolation::TESTS, limits::TESTS, other_runtimes::TESTS, terminal::TESTS, crash::TESTS]
+            .concat();
     let (mut passed, mut failed) = (0, Vec::new());
     for user in User::ALL {
         let place = match Place::new(user) {

@@ -8,6 +8,7 @@
 //! | `LARDER_OFFLINE` | any value but `0`: never use the network |
 //! | `XDG_DATA_HOME`, `XDG_CONFIG_HOME`, `HOME` | where an ordinary user's store and configuration are |
 //! | `http_proxy`, `https_proxy` | proxies of the Debian archive |
+//! | `PATH` | where another container runtime is looked for |
 //! | `NO_COLOR`, `CLICOLOR_FORCE`, `TERM` | whether to colour, as everywhere |
 
 use std::ffi::OsString;
@@ -71,6 +72,13 @@ impl Environment {
 
 fn text(value: Option<OsString>) -> Option<String> {
     value.and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
+}
+
+/// Where a program of the host is: in the folders of `PATH`, and in those of the administrator, which an ordinary user's `PATH` lacks.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from));
+    folders.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 /// The caller's value of a variable, for `larder run --env NAME`.

@@ -31,6 +31,9 @@ mod model;
 /// The file in a container's directory that names its cgroups. It goes last: without it nobody would find them.
 pub(super) const RECORD: &str = "cgroup";
 
+/// The machine's disks.
+const BLOCK: &str = "/sys/block";
+
 /// The beginning of every name of a cgroup of ours.
 const PREFIX: &str = "larder-";
 
@@ -58,7 +61,7 @@ impl Leaf {
         let maker = Maker {
             files: &Kernel,
             hierarchies: &hierarchies,
-            block: Path::new("/sys/block"),
+            block: Path::new(BLOCK),
             name: format!("{PREFIX}{id}"),
             record: &|path| {
                 let mut file = OpenOptions::new().append(true).create(true).open(&record)?;
@@ -74,6 +77,23 @@ impl Leaf {
             None => maker.plain().and_then(|path| File::open(path).ok()),
         };
         Ok(Self { fd, join })
+    }
+
+    /// Notes the cgroups that another runtime may make for the container: below this process's own, or at the top.
+    ///
+    /// # Errors
+    /// The container's directory can't be written, or a limit is asked for that would have no effect.
+    pub(super) fn expect(directory: &Directory, spec: &Spec) -> Result<Self, RuntimeError> {
+        let record = directory.path().join(RECORD);
+        let name = path_for_runtime(directory.path());
+        let name = name.file_name().unwrap_or_default();
+        let hierarchies = Hierarchies::of_this_process().unwrap_or_default();
+        leaf::check_weights(&hierarchies, Path::new(BLOCK), &Limit::all(resources(spec))?)?;
+        let join: Vec<PathBuf> =
+            hierarchies.all().flat_map(|tree| [&tree.own, &tree.top]).map(|parent| parent.join(name)).collect();
+        let lines: String = join.iter().map(|path| format!("{}\n", path.display())).collect();
+        fs::write(&record, lines).map_err(RuntimeError::io("write", &record))?;
+        Ok(Self { fd: None, join })
     }
 
     /// The directory for the supervisor to be born in.
@@ -103,6 +123,25 @@ pub(super) fn join(path: &Path) -> Result<(), RuntimeError> {
     Kernel
         .write(&path.join("cgroup.procs"), "0")
         .map_err(RuntimeError::start(format!("join the cgroup {}", path.display())))
+}
+
+/// What a specification tells another runtime as the path of the container's cgroups. In trees of version 1 it is below the caller's own;
+/// in version 2, where a cgroup with processes has no limited children, at the top.
+pub(super) fn path_for_runtime(directory: &Path) -> PathBuf {
+    let id = directory.file_name().unwrap_or_default().to_string_lossy();
+    let old = Hierarchies::of_this_process().is_ok_and(|hierarchies| hierarchies.has_old());
+    PathBuf::from(format!("{}{PREFIX}{id}", if old { "" } else { "/" }))
+}
+
+/// Where cgroups of version 2 are mounted beside those of version 1.
+pub(super) fn hybrid_mount() -> Option<PathBuf> {
+    let hierarchies = Hierarchies::of_this_process().ok()?;
+    hierarchies.unified().filter(|_| hierarchies.has_old()).map(|tree| tree.top.clone())
+}
+
+/// Whether a specification has limits.
+pub(super) fn limited(spec: &Spec) -> bool {
+    Limit::all(resources(spec)).is_ok_and(|limits| !limits.is_empty())
 }
 
 /// Refuses limits of a specification that would have to be ignored.

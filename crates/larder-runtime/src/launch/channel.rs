@@ -214,7 +214,7 @@ impl Channel {
         Ok(())
     }
 
-    fn receive_bytes(&self) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
+    pub(super) fn receive_bytes(&self) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
         let mut bytes = vec![0_u8; MESSAGE_LIMIT];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);

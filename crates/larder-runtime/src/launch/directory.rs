@@ -230,6 +230,7 @@ fn remove_inside(directory: &Directory, program: Option<&Path>, map: &UserMap) -
         user: None,
         map: map.kind(),
         cgroups: Vec::new(),
+        runtime: None,
     };
     let program = resolve_program(program.map(Path::to_owned))?;
     let supervisor = Supervisor::start(&program, &job, map, directory, None)?;

@@ -39,6 +39,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     let stop = launch.stop_signal.as_deref().map_or(Ok(libc::SIGTERM), stop_number)?;
     let Launch { program, mut spec, root, container_dir, on_directory, read_only_paths, writable, user, map, .. } =
         launch;
+    let runtime = launch.runtime;
     super::spec::check(&spec)?;
     let terminal = spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
     if terminal {
@@ -59,6 +60,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         user,
         map: map.kind(),
         cgroups: Vec::new(),
+        runtime,
     };
     let program = resolve_program(program)?;
     let directory = Directory::create(&job.container_dir)?;
@@ -66,7 +68,11 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         directory.remove();
         return Err(RuntimeError::Refused { source });
     }
-    let leaf = match Leaf::create(&directory, &job.spec) {
+    let made = match job.runtime {
+        None => Leaf::create(&directory, &job.spec),
+        Some(_) => Leaf::expect(&directory, &job.spec),
+    };
+    let leaf = match made {
         Ok(leaf) => leaf,
         Err(error) => {
             directory.remove();

@@ -36,10 +36,11 @@ pub(super) fn main(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> ! {
 }
 
 /// The workload's process.
-struct Started {
-    pid: libc::pid_t,
+pub(super) struct Started {
+    pub(super) pid: libc::pid_t,
     /// The container's side of its terminal, kept open: while nobody has it open its master reports a hang-up.
-    _terminal: Option<OwnedFd>,
+    #[expect(dead_code, reason = "held, not used")]
+    pub(super) terminal: Option<OwnedFd>,
 }
 
 /// Builds everything and starts the workload.
@@ -79,7 +80,7 @@ fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, 
     let (master, container) = terminal.map(|terminal| (terminal.master, terminal.container)).unzip();
     channel.send(&Message::Started(master));
     privileges::keep_kill_only()?;
-    Ok(Started { pid, _terminal: container })
+    Ok(Started { pid, terminal: container })
 }
 
 /// Forks, and waits until the child has become the workload.
@@ -115,7 +116,7 @@ fn start_workload(workload: &Workload<'_>) -> Result<libc::pid_t, RuntimeError> 
 }
 
 /// Reaps and hands signals on until the workload ends, and tells how.
-fn attend(workload: &Started, channel: &Channel) -> Result<(), RuntimeError> {
+pub(super) fn attend(workload: &Started, channel: &Channel) -> Result<(), RuntimeError> {
     let queue = signal::Queue::open().map_err(RuntimeError::start("read signals"))?;
     loop {
         while let Some((pid, status)) = signal::reap() {

@@ -9,6 +9,7 @@ use oci_spec::runtime::Spec;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
 
+use super::OtherRuntime;
 use crate::error::RuntimeError;
 
 /// A launch without what only its caller can do. It lives as long as one container and is read by the binary that wrote it.
@@ -22,6 +23,8 @@ pub(super) struct Job {
     pub(super) map: MapKind,
     /// The cgroups with limits, which the init joins.
     pub(super) cgroups: Vec<PathBuf>,
+    /// What runs the container instead of our own init.
+    pub(super) runtime: Option<OtherRuntime>,
 }
 
 /// Where the root comes from.

@@ -83,6 +83,25 @@ pub(super) fn mount_all(root: &RootDir, mounts: &[Mount], map: MapKind) -> Resul
     Ok(())
 }
 
+/// Makes the places of the mounts, for another runtime to mount on: what is read-only later has to have them already.
+pub(super) fn make_mount_points(root: &RootDir, mounts: &[Mount]) -> Result<(), RuntimeError> {
+    for mount in mounts {
+        let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+        let place = match mount.source().as_deref().map(Path::metadata) {
+            Some(Ok(source)) if options.bind && !source.is_dir() => Target::File,
+            _ => Target::Directory,
+        };
+        let target = mount.destination();
+        // What lies in a file system that isn't mounted yet is the runtime's.
+        if options.bind && root.target(target, place).is_err() {
+            return Err(RuntimeError::start(format!("make the mount point {} in the container", target.display()))(
+                io::Error::from_raw_os_error(libc::ENOENT),
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn mount_one(root: &RootDir, mount: &Mount, options: &Options, map: MapKind) -> Result<(), RuntimeError> {
     let shown = mount.destination().display();
     let kind = mount.typ().as_deref().unwrap_or("bind");

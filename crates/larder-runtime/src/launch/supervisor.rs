@@ -14,7 +14,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::channel::{Answer, Channel, Failure, Message};
 use super::job::{Job, JobRoot, MapKind, contents};
-use super::{directory, init, wire};
+use super::{directory, foreign, init, wire};
 use crate::error::RuntimeError;
 use crate::sys::clone::{adopt, fork};
 use crate::sys::mount::{AttributeChange, Recursive, clone_tree, set_attributes};
@@ -72,8 +72,15 @@ fn contain(job: &Job, channel: &Channel) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-/// Starts what runs the workload. This is where another OCI runtime would take the specification.
+/// Starts what runs the workload: our own init, or the attendant of another OCI runtime.
 fn start_init(job: &Job, channel: &Channel, root: &OwnedFd) -> Result<libc::pid_t, RuntimeError> {
+    if let Some(runtime) = &job.runtime {
+        let failed = RuntimeError::start("make a mount namespace for the runtime");
+        return match fork(libc::CLONE_NEWNS as u64).map_err(failed)? {
+            Some(child) => Ok(child),
+            None => foreign::main(job, runtime, channel, root),
+        };
+    }
     match fork(namespaces(job)?).map_err(RuntimeError::start("make the container's namespaces"))? {
         Some(child) => Ok(child),
         None => init::main(job, channel, root),

@@ -65,7 +65,7 @@ impl Workload<'_> {
                 .map_err(RuntimeError::start("set the OOM score"))?;
         }
         umask(Mode::from_raw_mode(self.process.user().umask().unwrap_or(0o022)));
-        self.give_streams();
+        give_streams(self.identity);
         self.become_user()?;
         let directory = self.process.cwd();
         let directory = if directory.as_os_str().is_empty() { Path::new("/") } else { directory };
@@ -77,18 +77,6 @@ impl Workload<'_> {
             self.filter.install()?;
         }
         Ok(())
-    }
-
-    /// Gives the workload's user the pipes that are its standard streams, so that programs which open `/dev/stdout` by name
-    /// can. Anonymous pipes only: a file or a named pipe belongs to somebody on the host.
-    fn give_streams(&self) {
-        let (uid, gid) = (Uid::from_raw(self.identity.uid), Gid::from_raw(self.identity.gid));
-        for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
-            if rustix::fs::fstatfs(stream).is_ok_and(|found| found.f_type == PIPE_FS) {
-                // Where it is refused, the program can still use the stream that it has.
-                let _ = rustix::fs::fchown(stream, Some(uid), Some(gid));
-            }
-        }
     }
 
     fn become_user(&self) -> Result<(), RuntimeError> {
@@ -122,7 +110,7 @@ impl Workload<'_> {
         let Some(program) = arguments.first() else {
             return RuntimeError::Specification("there is no program to run".to_owned());
         };
-        let environment = self.environment();
+        let environment = environment(self.process, self.identity);
         let texts = |list: &[String]| -> Option<Vec<CString>> {
             list.iter().map(|text| CString::new(text.as_bytes()).ok()).collect()
         };
@@ -157,21 +145,34 @@ impl Workload<'_> {
             None => RuntimeError::ProgramNotFound(program.clone()),
         }
     }
+}
 
-    fn environment(&self) -> Vec<String> {
-        let mut environment = self.process.env().clone().unwrap_or_default();
-        let mut default = |name: &str, value: &str| {
-            if !environment.iter().any(|text| text.strip_prefix(name).is_some_and(|rest| rest.starts_with('='))) {
-                environment.push(format!("{name}={value}"));
-            }
-        };
-        default("PATH", PATH);
-        default("HOME", self.identity.home.as_deref().unwrap_or("/"));
-        if self.terminal.is_some() {
-            default("TERM", "xterm");
+/// Gives the workload's user the pipes that are its standard streams, so that programs which open `/dev/stdout` by name
+/// can. Anonymous pipes only: a file or a named pipe belongs to somebody on the host.
+pub(super) fn give_streams(identity: &Identity) {
+    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
+    for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
+        if rustix::fs::fstatfs(stream).is_ok_and(|found| found.f_type == PIPE_FS) {
+            // Where it is refused, the program can still use the stream that it has.
+            let _ = rustix::fs::fchown(stream, Some(uid), Some(gid));
         }
-        environment
     }
+}
+
+/// The variables of a process, with those that every program expects.
+pub(super) fn environment(process: &Process, identity: &Identity) -> Vec<String> {
+    let mut environment = process.env().clone().unwrap_or_default();
+    let mut default = |name: &str, value: &str| {
+        if !environment.iter().any(|text| text.strip_prefix(name).is_some_and(|rest| rest.starts_with('='))) {
+            environment.push(format!("{name}={value}"));
+        }
+    };
+    default("PATH", PATH);
+    default("HOME", identity.home.as_deref().unwrap_or("/"));
+    if process.terminal().unwrap_or(false) {
+        default("TERM", "xterm");
+    }
+    environment
 }
 
 fn set_limit(limit: &PosixRlimit) -> Result<(), RuntimeError> {

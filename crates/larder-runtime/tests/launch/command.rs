@@ -7,7 +7,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use larder_runtime::launch::{self, BindMount, Launch, Net, Root, SpecOptions, UserMap, specification};
+use larder_runtime::launch::{
+    self, BindMount, Launch, Net, OtherRuntime, Root, RuntimeKind, SpecOptions, UserMap, specification,
+};
 use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewRequest, ViewTree};
 
 /// The first argument that makes this binary a launcher.
@@ -29,6 +31,7 @@ struct Options {
     read_only_root: bool,
     show_view: bool,
     single: bool,
+    runtime: Option<OtherRuntime>,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
@@ -65,6 +68,11 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
             "--writable" => options.writable = true,
             "--read-only-root" => options.read_only_root = true,
             "--terminal" => options.spec.terminal = true,
+            "--runtime" => {
+                let program = PathBuf::from(value());
+                let kind = RuntimeKind::ALL.into_iter().find(|kind| program.ends_with(kind.name())).expect("a runtime");
+                options.runtime = Some(OtherRuntime { kind, program });
+            }
             "--single" => options.single = true,
             "--show-view" => options.show_view = true,
             "--" => options.spec.args = arguments.by_ref().collect(),
@@ -113,6 +121,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
         user: options.user,
         stop_signal: options.stop_signal,
         map,
+        runtime: options.runtime,
     });
     match launched {
         Ok(ended) => {

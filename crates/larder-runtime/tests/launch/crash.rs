@@ -144,7 +144,7 @@ fn kill(id: u32) {
 }
 
 /// Our processes: the launcher, and below it as many of the others as there are by now.
-fn roles(launcher: u32) -> Vec<u32> {
+pub(crate) fn roles(launcher: u32) -> Vec<u32> {
     let mut found = vec![launcher];
     while found.len() < ROLES.len() {
         let id = found[found.len() - 1];

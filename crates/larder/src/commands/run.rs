@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use larder_lib::run::{self, Mount, Network, PackagePaths, RunOptions, Target};
+use larder_lib::run::{self, Mount, Network, OtherRuntime, PackagePaths, RunOptions, RuntimeKind, Target};
 
 use crate::cli::Context;
 use crate::failure::Failure;
@@ -52,6 +52,9 @@ pub(crate) struct Args {
     writable: bool,
     #[command(flatten)]
     limits: limits::LimitArgs,
+    /// Let another OCI runtime run the container: `runc` or `crun`
+    #[arg(long, value_name = "NAME")]
+    runtime: Option<String>,
     /// Give the command a terminal of its own
     #[arg(long, short)]
     tty: bool,
@@ -134,7 +137,20 @@ fn options(context: &Context, args: &Args) -> Result<RunOptions, Failure> {
         terminal: args.tty,
         limits: args.limits.limits()?,
         packages: if args.writable { PackagePaths::Writable } else { PackagePaths::ReadOnly },
+        runtime: args.runtime.as_deref().map(runtime).transpose()?,
     })
+}
+
+fn runtime(name: &str) -> Result<OtherRuntime, Failure> {
+    let Some(kind) = RuntimeKind::ALL.into_iter().find(|kind| kind.name() == name) else {
+        return Err(Failure::usage(format!("--runtime {name}: larder can't use such a runtime"))
+            .hint("write runc or crun, or leave --runtime out"));
+    };
+    let program = crate::environment::find_program(name).ok_or_else(|| {
+        not_started(Failure::plain(format!("--runtime {name}: there is no program {name} on this host")))
+            .hint(format!("install Debian's package {name}, or leave --runtime out"))
+    })?;
+    Ok(OtherRuntime { kind, program })
 }
 
 fn mount(text: &str) -> Result<Mount, Failure> {

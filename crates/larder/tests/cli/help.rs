@@ -132,6 +132,9 @@ fn help_of_the_main_commands() {
           --io-weight <N>
               Weigh the container's use of disks: 10 to 1000, where others have 100
 
+          --runtime <NAME>
+              Let another OCI runtime run the container: `runc` or `crun`
+
       -t, --tty
               Give the command a terminal of its own
 

@@ -294,6 +294,37 @@ fn limits_hold_or_are_said_to_be_impossible() {
 }
 
 #[test]
+fn another_runtime_runs_the_container() {
+    let Some(mut site) = machine(false) else { return };
+    for (name, path) in [("runc", "/usr/sbin/runc"), ("crun", "/usr/bin/crun")] {
+        if !Path::new(path).exists() {
+            skip(format!("larder run --runtime {name}"), format!("there is no {name}; scripts/setup installs it"));
+            continue;
+        }
+        let output = site.env.larder(["run", "--runtime", name, "box", "--", "sh", "-c", "echo $COLOUR; exit 7"]);
+        if output.code == 125 {
+            assert!(output.stderr.contains(&format!("error: {name} can't run the container: ")), "{output:?}");
+            skip(format!("larder run --runtime {name}"), output.stderr.replace('\n', " "));
+            continue;
+        }
+        assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (7, "red\n", ""), "{name}");
+        let output = site.env.larder(["run", "--runtime", name, "box", "--", "touch", "/usr/bin/new"]).failure(1);
+        assert!(output.stderr.contains("Read-only file system"), "{output:?}");
+        _ = site.env.larder(["run", "--runtime", name, "--writable", "box", "--", "touch", "/usr/bin/new"]).success();
+        assert_eq!(containers(&site), 0);
+    }
+    if !Path::new("/usr/sbin/crun").exists() && !Path::new("/usr/local/sbin/crun").exists() {
+        site.env.set("PATH", "/nowhere");
+        assert_snapshot!(site.session(&["run --runtime crun box"]), @r"
+        $ larder run --runtime crun box
+        2> error: --runtime crun: there is no program crun on this host
+        2>   hint: install Debian's package crun, or leave --runtime out
+        [exit code 125]
+        ");
+    }
+}
+
+#[test]
 fn what_a_running_container_needs_is_kept() {
     let Some(site) = machine(false) else { return };
     let (mut child, mut stdout) = start(&site, "echo ready; read line; hello $line");

@@ -78,6 +78,7 @@ fn arguments_of_run_that_make_no_sense() {
         "run --mount data:/data:rx example.com/web",
         "run --env =x example.com/web",
         "run --net bridge example.com/web",
+        "run --runtime docker example.com/web",
         "run --tty example.com/web",
         "run example.com/web ls",
         "run",
@@ -111,6 +112,10 @@ fn arguments_of_run_that_make_no_sense() {
     2>   [possible values: none, host]
     2>
     2> For more information, try '--help'.
+    [exit code 2]
+    $ larder run --runtime docker example.com/web
+    2> error: --runtime docker: larder can't use such a runtime
+    2>   hint: write runc or crun, or leave --runtime out
     [exit code 2]
     $ larder run --tty example.com/web
     2> error: --tty needs a terminal on stdin, and there is none

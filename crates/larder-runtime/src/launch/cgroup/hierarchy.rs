@@ -75,6 +75,16 @@ impl Hierarchies {
         found
     }
 
+    /// Every tree that is visible here.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Hierarchy> {
+        self.old.iter().filter_map(|(_, tree)| tree.as_ref()).chain(&self.unified)
+    }
+
+    /// Whether there are trees of version 1.
+    pub(super) fn has_old(&self) -> bool {
+        self.old.iter().any(|(_, tree)| tree.is_some())
+    }
+
     /// The tree of version 2.
     pub(super) fn unified(&self) -> Option<&Hierarchy> {
         self.unified.as_ref()

@@ -109,11 +109,7 @@ impl Maker<'_> {
                 Found::Hidden => return Err(Obstacle::of(limit)(no_controller(old_name, new_name))),
             }
         }
-        for (limit, hierarchy) in new.iter().chain(&old) {
-            if matches!(limit, Limit::IoWeight(_)) && !weights_count(self.block, &hierarchy.top) {
-                return Err(Obstacle::of(limit)(no_weights()));
-            }
-        }
+        check_weights(self.hierarchies, self.block, limits)?;
         let unified = match new.first() {
             Some((first, hierarchy)) => {
                 let limits: Vec<&Limit> = new.iter().map(|(limit, _)| *limit).collect();
@@ -212,6 +208,19 @@ impl Maker<'_> {
         }
         Ok(())
     }
+}
+
+/// Refuses a weight where nothing looks at it.
+pub(super) fn check_weights(hierarchies: &Hierarchies, block: &Path, limits: &[Limit]) -> Result<(), RuntimeError> {
+    for limit in limits.iter().filter(|limit| matches!(limit, Limit::IoWeight(_))) {
+        let (old, new) = limit.controller();
+        match hierarchies.find(old, new) {
+            Found::Old(tree) | Found::New(tree) if weights_count(block, &tree.top) => {}
+            Found::Hidden => return Err(Obstacle::of(limit)(no_controller(old, new))),
+            Found::Old(_) | Found::New(_) => return Err(Obstacle::of(limit)(no_weights())),
+        }
+    }
+    Ok(())
 }
 
 fn no_controller(old: &str, new: &str) -> Obstacle {

@@ -115,9 +115,10 @@ mod tests {
     #[test]
     fn exactly_the_listed_calls_are_allowed() {
         use super::super::table::{ALLOWED, ALLOWED_HERE};
+        let own: Vec<i64> = ALLOWED.iter().chain(ALLOWED_HERE).map(|call| call.number).collect();
         // Far apart, so that some jumps are long.
         let scattered: Vec<i64> = (0..600).map(|number| number * 3 % 1201).collect();
-        for list in [vec![], vec![0], vec![5, 5, 6], [ALLOWED, ALLOWED_HERE].concat(), scattered] {
+        for list in [vec![], vec![0], vec![5, 5, 6], own, scattered] {
             let program = program(list.iter().copied());
             for number in (0..1500).chain([0x4000_0000, 0x4000_0001, u32::MAX]) {
                 let expected = if list.contains(&i64::from(number)) { ALLOW } else { UNKNOWN };
