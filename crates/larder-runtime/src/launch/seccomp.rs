@@ -4,6 +4,8 @@
 //! library falls back from calls that are newer than the list. The inner one answers EPERM to calls that are known and
 //! refused, some of them by their arguments. Where both refuse, the kernel takes the number of the one installed last.
 
+#[cfg(test)]
+mod docker;
 mod profile;
 mod search;
 mod table;
