@@ -13,6 +13,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+#[path = "launch/attacks.rs"]
+mod attacks;
 #[path = "launch/command.rs"]
 mod command;
 #[path = "launch/crash.rs"]
@@ -42,9 +44,16 @@ fn main() -> ExitCode {
         return command::main(arguments);
     }
     let filters: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let tests: Vec<Test> =
-        [process::TESTS, isolation::TESTS, limits::TESTS, other_runtimes::TESTS, terminal::TESTS, crash::TESTS]
-            .concat();
+    let tests: Vec<Test> = [
+        process::TESTS,
+        isolation::TESTS,
+        attacks::TESTS,
+        limits::TESTS,
+        other_runtimes::TESTS,
+        terminal::TESTS,
+        crash::TESTS,
+    ]
+    .concat();
     let (mut passed, mut failed) = (0, Vec::new());
     for user in User::ALL {
         let place = match Place::new(user) {

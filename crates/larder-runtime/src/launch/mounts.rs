@@ -264,6 +264,12 @@ pub(super) fn bind_read_only(root: &RootDir, path: &Path) -> Result<(), RuntimeE
     attach_at(tree, place).map_err(failed())
 }
 
+fn is_null_device(fd: &OwnedFd) -> io::Result<bool> {
+    let found = fstat(fd)?;
+    let character = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
+    Ok(character && found.st_rdev == rustix::fs::makedev(1, 3))
+}
+
 /// Hides what is at each path: a file behind `/dev/null`, a directory behind an empty read-only one.
 pub(super) fn mask(root: &RootDir, paths: &[String]) -> Result<(), RuntimeError> {
     let mut empty: Option<OwnedFd> = None;
@@ -291,7 +297,15 @@ pub(super) fn mask(root: &RootDir, paths: &[String]) -> Result<(), RuntimeError>
                 }
             }
         } else {
-            let null = root.place(Path::new("/dev/null")).map_err(failed())?;
+            let null = root
+                .place(Path::new("/dev/null"))
+                .map_err(RuntimeError::start("open /dev/null of the container, behind which files are hidden"))?;
+            // A mount over /dev may have put anything there, the very file that is to be hidden included.
+            if !is_null_device(&null).map_err(failed())? {
+                return Err(RuntimeError::Specification(
+                    "/dev/null of the container is not the null device, behind which files are hidden".to_owned(),
+                ));
+            }
             clone_tree(null.as_fd(), "", Recursive::No).map_err(failed())?
         };
         attach_at(cover, place).map_err(failed())?;

@@ -1,5 +1,7 @@
 //! The container's file system, put together inside its mount namespace, and the move into it.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -12,6 +14,9 @@ use super::mounts;
 use super::resolve::RootDir;
 use crate::error::RuntimeError;
 use crate::sys::mount::attach;
+
+/// `PROC_SUPER_MAGIC` of `linux/magic.h`.
+const PROC_FS: rustix::fs::FsWord = 0x9fa0;
 
 /// Attaches the root and everything below it. The caller is still outside.
 pub(super) fn assemble(job: &Job, root_mount: &OwnedFd) -> Result<RootDir, RuntimeError> {
@@ -41,7 +46,7 @@ pub(super) fn restrict(job: &Job, root: &RootDir) -> Result<(), RuntimeError> {
     let Some(linux) = job.spec.linux() else { return Ok(()) };
     for (name, value) in linux.sysctl().iter().flatten() {
         let path = Path::new("/proc/sys").join(name.replace('.', "/"));
-        let written = std::fs::write(&path, value);
+        let written = write_setting(&path, value);
         // Some are root's alone; the default ones are a convenience.
         if job.map == MapKind::Host {
             written.map_err(RuntimeError::start(format!("set the sysctl {name}")))?;
@@ -51,4 +56,13 @@ pub(super) fn restrict(job: &Job, root: &RootDir) -> Result<(), RuntimeError> {
         mounts::bind_read_only(root, Path::new(path))?;
     }
     mounts::mask(root, linux.masked_paths().as_deref().unwrap_or_default())
+}
+
+/// Writes into a file of the kernel, and into no other: a mount over `/proc` could have put one there.
+fn write_setting(path: &Path, value: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    if rustix::fs::fstatfs(&file)?.f_type != PROC_FS {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no file of the kernel"));
+    }
+    file.write_all(value.as_bytes())
 }

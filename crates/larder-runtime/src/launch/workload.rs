@@ -6,7 +6,7 @@ use std::path::Path;
 
 use oci_spec::runtime::{PosixRlimit, PosixRlimitType, Process};
 use rustix::fs::Mode;
-use rustix::process::{Gid, Resource, Rlimit, Uid, chdir, setrlimit, setsid, umask};
+use rustix::process::{Gid, Resource, Rlimit, Uid, chdir, getcwd, setrlimit, setsid, umask};
 use rustix::thread::{
     set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
@@ -71,6 +71,13 @@ impl Workload<'_> {
         let directory = if directory.as_os_str().is_empty() { Path::new("/") } else { directory };
         chdir(directory)
             .map_err(failed(&format!("enter the working directory {} of the container", directory.display())))?;
+        // A link below /proc may lead to a directory that the caller has open: from there the whole host could be reached.
+        if !getcwd(Vec::new()).is_ok_and(|path| path.to_bytes().starts_with(b"/")) {
+            let directory = directory.display();
+            return Err(RuntimeError::Specification(format!(
+                "the working directory {directory} leads outside of the container"
+            )));
+        }
         signal::reset_all();
         if self.process.no_new_privileges().unwrap_or(false) {
             set_no_new_privs(true).map_err(failed("set no_new_privs"))?;

@@ -47,7 +47,7 @@ pub(crate) struct Spawn<'a> {
     pub(crate) arguments: &'a [CString],
     /// `CLONE_NEW*` flags.
     pub(crate) namespaces: u64,
-    /// Descriptors that stay open in the program, under the same numbers.
+    /// Descriptors that stay open in the program, under the same numbers. Of others it has 0, 1 and 2 only.
     pub(crate) inherit: &'a [BorrowedFd<'a>],
     /// When given, the child waits until a byte can be read from this pipe, and ends when nobody can write to it any more.
     pub(crate) wait_for: Option<Gate<'a>>,
@@ -153,6 +153,10 @@ impl Child<'_> {
                 if libc::read(read, (&raw mut byte).cast::<c_void>(), 1) != 1 {
                     libc::_exit(125);
                 }
+            }
+            // What the caller has open for others, such as a directory of the host, is no business of a container.
+            if libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) != 0 {
+                return ChildStep::Inherit;
             }
             for &fd in self.inherit {
                 if libc::fcntl(fd, libc::F_SETFD, 0) != 0 {

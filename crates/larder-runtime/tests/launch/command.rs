@@ -1,5 +1,6 @@
 //! A command line for the launcher alone: what this test binary does when it is called with [`WORD`].
 
+use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 use std::os::unix::ffi::OsStrExt;
@@ -11,6 +12,7 @@ use larder_runtime::launch::{
     self, BindMount, Launch, Net, OtherRuntime, Root, RuntimeKind, SpecOptions, UserMap, specification,
 };
 use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewRequest, ViewTree};
+use oci_spec::runtime::Capability;
 
 /// The first argument that makes this binary a launcher.
 pub(crate) const WORD: &str = "__launch";
@@ -32,6 +34,8 @@ struct Options {
     show_view: bool,
     single: bool,
     runtime: Option<OtherRuntime>,
+    /// More than the default ones.
+    capabilities: Vec<String>,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
@@ -73,6 +77,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
                 let kind = RuntimeKind::ALL.into_iter().find(|kind| program.ends_with(kind.name())).expect("a runtime");
                 options.runtime = Some(OtherRuntime { kind, program });
             }
+            "--capability" => options.capabilities.push(value()),
             "--single" => options.single = true,
             "--show-view" => options.show_view = true,
             "--" => options.spec.args = arguments.by_ref().collect(),
@@ -102,6 +107,17 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     };
     if options.read_only_root {
         spec.root_mut().as_mut().expect("a root").set_readonly(Some(true));
+    }
+    for name in &options.capabilities {
+        let process = spec.process_mut().as_mut().expect("a process");
+        let mut sets = process.capabilities().clone().expect("capabilities");
+        let capability: Capability = serde_json::from_value(format!("CAP_{name}").into()).expect("a capability");
+        let more = |set: &Option<HashSet<Capability>>| {
+            Some(set.iter().flatten().copied().chain([capability]).collect::<HashSet<_>>())
+        };
+        let (bounding, effective, permitted) = (more(sets.bounding()), more(sets.effective()), more(sets.permitted()));
+        sets.set_bounding(bounding).set_effective(effective).set_permitted(permitted);
+        process.set_capabilities(Some(sets));
     }
     let map = if options.single { UserMap::Single } else { launch::user_map() };
     let (objects, views) = (options.store.join("objects"), options.store.join("views"));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Test;
+use crate::attacks::leaky;
 use crate::crash::{collect_until, roles};
 use crate::place::{Ended, Place, User, marked};
 
@@ -17,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("other_runtimes_take_the_same_privileges", privileges),
     ("other_runtimes_have_read_only_packages", packages),
     ("other_runtimes_take_mounts", mounts),
+    ("other_runtimes_inherit_nothing_of_the_caller", descriptors),
     ("other_runtimes_hand_signals_on", signals),
     ("other_runtimes_give_a_terminal", terminal),
     ("other_runtimes_take_limits", limits),
@@ -137,6 +139,20 @@ fn mounts(place: &Place) {
             let option = format!("{}:/{link}/planted", place.path("files/etc").display());
             let ended = run(place, program, &["--mount", &option], &["true"]);
             assert!(!outside.join("planted").exists(), "{program}: {link}: {ended:?}");
+        }
+    });
+}
+
+/// As in CVE-2024-21626, in whose time runc was caught.
+fn descriptors(place: &Place) {
+    each(place, "other_runtimes_inherit_nothing_of_the_caller", |place, program| {
+        let secret = place.path("outside/secret");
+        fs::write(&secret, "of the host\n").unwrap();
+        let script = format!("cat ../../../../../../../..{0} ..{0} .{0} 2>/dev/null; true", secret.display());
+        for number in 3..12 {
+            let directory = format!("/proc/self/fd/{number}");
+            let ended = leaky(place, &["--runtime", program, "--workdir", &directory], &["sh", "-c", &script]);
+            assert!(!ended.out.contains("of the host"), "{program}: {directory}: {ended:?}");
         }
     });
 }
