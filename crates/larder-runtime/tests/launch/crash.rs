@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Test;
+use crate::limits::for_root;
 use crate::place::{Place, User, marked};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -55,9 +56,7 @@ fn random_kills(place: &Place) {
         all.kill(round, lengths[2].mul_f64(1.5 * at));
     }
     assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), before);
-    let mut leaves = Vec::new();
-    find(Path::new("/sys/fs/cgroup"), &format!("larder-{}", all.prefix), &mut leaves);
-    assert_eq!(leaves, Vec::<String>::new(), "cgroups are left");
+    assert_eq!(cgroups(&format!("larder-{}", all.prefix)), Vec::<String>::new(), "cgroups are left");
     let killed: Vec<_> = ROLES.iter().zip(all.killed).collect();
     let text = format!("KILLED containers of {:?}: before and after the workload's start: {killed:?}\n", place.user);
     _ = std::io::stderr().write_all(text.as_bytes());
@@ -67,9 +66,10 @@ fn random_kills(place: &Place) {
 }
 
 impl Rounds<'_> {
-    fn start(&self, id: &str) -> Child {
+    fn start(&self, id: &str, limits: &[&str]) -> Child {
         let option = format!("MARKER={}", self.marker);
-        let mut command = self.place.container(&["--env", &option, "--id", id], &["sh", "-c", TREE]);
+        let options = [&["--env", &option, "--id", id], limits].concat();
+        let mut command = self.place.container(&options, &["sh", "-c", TREE]);
         command.env("MARKER", &self.marker).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.process_group(0).spawn().unwrap()
     }
@@ -77,7 +77,7 @@ impl Rounds<'_> {
     /// How long it takes from the launcher's start until the workload has said that it runs.
     fn undisturbed(&self, number: usize) -> Duration {
         let start = Instant::now();
-        let mut child = self.start(&format!("{}-whole-{number}", self.prefix));
+        let mut child = self.start(&format!("{}-whole-{number}", self.prefix), &[]);
         let mut word = [0; 6];
         child.stdout.take().unwrap().read_exact(&mut word).unwrap();
         let length = start.elapsed();
@@ -91,7 +91,9 @@ impl Rounds<'_> {
     fn kill(&mut self, round: usize, delay: Duration) {
         let role = round % ROLES.len();
         let context = format!("round {round}, {} after {delay:?}", ROLES[role]);
-        let mut child = self.start(&format!("{}-{round}", self.prefix));
+        // Every other one with limits, whose cgroups are more to leave behind.
+        let limits = if round.is_multiple_of(2) { for_root(self.place) } else { &[] };
+        let mut child = self.start(&format!("{}-{round}", self.prefix), limits);
         sleep(delay);
         let end = Instant::now() + Duration::from_secs(20);
         let ours = loop {
@@ -205,6 +207,13 @@ fn started(id: u32) -> Option<u64> {
 fn uptime() -> u64 {
     let text = fs::read_to_string("/proc/uptime").unwrap();
     (text.split(' ').next().unwrap().parse::<f64>().unwrap() * 100.0) as u64
+}
+
+/// The cgroups of any tree whose names begin like this.
+pub(crate) fn cgroups(prefix: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    find(Path::new("/sys/fs/cgroup"), prefix, &mut found);
+    found
 }
 
 /// Directories whose name begins so, at any depth.

@@ -39,6 +39,11 @@ fn trees() -> Vec<(&'static str, PathBuf)> {
     ["memory", "cpu", "pids", "blkio"].into_iter().filter_map(find).collect()
 }
 
+/// Options that limit a container, where root can set them here without further preparation; else none.
+pub(crate) fn for_root(place: &Place) -> &'static [&'static str] {
+    if place.user == User::Root && trees().len() == 4 { ALL } else { &[] }
+}
+
 /// Cgroups that belong to the place's user; they go with this value.
 struct Delegated(Vec<PathBuf>);
 

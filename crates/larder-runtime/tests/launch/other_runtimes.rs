@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Test;
 use crate::attacks::leaky;
-use crate::crash::{collect_until, roles};
+use crate::crash::{cgroups, collect_until, roles};
 use crate::place::{Ended, Place, User, marked};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -230,8 +230,7 @@ fn kills(place: &Place) {
         assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), before);
         collect_until(place, &[]);
         let name = format!("larder-other-{:?}-{}", place.user, std::process::id());
-        let found = std::process::Command::new("find").args(["/sys/fs/cgroup", "-name", &format!("{name}*")]).output();
-        assert_eq!(String::from_utf8_lossy(&found.unwrap().stdout), "", "{program}");
+        assert_eq!(cgroups(&name), Vec::<String>::new(), "{program}");
     });
 }
 
