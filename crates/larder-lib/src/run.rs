@@ -25,6 +25,7 @@ use crate::{Error, Host, Result, container, image, obtain};
 
 pub use crate::container::{PackagePaths, collect};
 pub use larder_runtime::launch::{BindMount as Mount, Exit, Net as Network};
+pub use larder_runtime::view::ViewKindName;
 
 /// Where name servers are listed, on the host and in containers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -80,6 +81,8 @@ pub struct RunOptions {
     pub terminal: bool,
     /// Whether packages' paths can be written.
     pub packages: PackagePaths,
+    /// The only way in which the view may be made, instead of the host's.
+    pub view: Option<ViewKindName>,
 }
 
 /// Finds or makes what a target means: a recipe is built if need be; a name that no image has, but a distribution's
@@ -192,8 +195,9 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
     let place =
         container::Place { key: ready.composed, image: image.digest, read_only: &ready.read_only, listing: &listing };
     let user = options.user.clone().or(metadata.user);
-    let process = Process { spec, user, stop_signal: metadata.stop_signal, packages: options.packages };
-    container::launch(host, &place, process, lease)
+    let (packages, view) = (options.packages, options.view.or(host.view));
+    let process = Process { spec, user, stop_signal: metadata.stop_signal, packages, view };
+    container::launch(host, &place, process, lease, progress)
 }
 
 /// With the host's network a container asks the host's name servers, unless the image or the caller says otherwise.

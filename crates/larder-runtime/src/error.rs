@@ -72,6 +72,17 @@ pub enum RuntimeError {
         prepared: ViewKindName,
     },
 
+    /// A writable layer was to be put over another view than its own.
+    #[error("the writable layer {} belongs to {was}; over {view} it would show wrong content", upper.display())]
+    OtherUpper {
+        /// The layer.
+        upper: PathBuf,
+        /// Its view: way, key and artefact.
+        was: String,
+        /// The view that was to be mounted.
+        view: String,
+    },
+
     /// The EROFS writer refused a listing.
     #[error("can't write the image of the view: {reason}")]
     ViewImage {

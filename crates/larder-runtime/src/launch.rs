@@ -60,6 +60,9 @@ pub const WORD: &str = "__larder-supervise";
 /// What [`Launch::on_directory`] calls.
 pub type OnDirectory<'a> = dyn Fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
 
+/// What [`Launch::on_view`] calls.
+pub type OnView<'a> = dyn Fn(ViewKindName) + 'a;
+
 /// What to run.
 pub struct Launch<'a> {
     /// The program that becomes the supervisor: one whose `main` calls [`entry`] first. `None`: the running program.
@@ -88,6 +91,10 @@ pub struct Launch<'a> {
     pub stop_signal: Option<String>,
     /// How the container's user ids become the host's.
     pub map: UserMap,
+    /// The only way in which the view may be made. `None`: the first that works.
+    pub view: Option<ViewKindName>,
+    /// Called before the workload runs where the view isn't made in the way that is usual for this kind of user.
+    pub on_view: Option<&'a OnView<'a>>,
 }
 
 /// What a container sees as `/`.

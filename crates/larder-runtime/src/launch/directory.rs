@@ -229,6 +229,7 @@ fn remove_inside(directory: &Directory, program: Option<&Path>, map: &UserMap) -
         read_only_paths: Vec::new(),
         user: None,
         map: map.kind(),
+        view: None,
     };
     let program = resolve_program(program.map(Path::to_owned))?;
     let supervisor = Supervisor::start(&program, &job, map, directory, None)?;

@@ -39,6 +39,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     let stop = launch.stop_signal.as_deref().map_or(Ok(libc::SIGTERM), stop_number)?;
     let Launch { program, mut spec, root, container_dir, on_directory, read_only_paths, writable, user, map, .. } =
         launch;
+    let (view, on_view) = (launch.view, launch.on_view);
     super::spec::check(&spec)?;
     let terminal = spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
     if terminal {
@@ -58,6 +59,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         read_only_paths: if writable { Vec::new() } else { read_only_paths },
         user,
         map: map.kind(),
+        view: view.map(|kind| kind.as_str().to_owned()),
     };
     let program = resolve_program(program)?;
     let directory = Directory::create(&job.container_dir)?;
@@ -73,7 +75,10 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
             Root::View(request) => Some(request),
             Root::Directory(_) => None,
         };
-        Conversation { supervisor, catcher, stop, terminal, listing, outcome: Outcome::default() }.hold()
+        let usual = job.map.usual_view();
+        let tell = |kind: ViewKindName| on_view.filter(|_| kind != usual).iter().for_each(|call| call(kind));
+        Conversation { supervisor, catcher, stop, terminal, listing, on_view: &tell, outcome: Outcome::default() }
+            .hold()
     })();
     // Usually the supervisor has emptied it; after a failure it is ours to do.
     directory.remove();
@@ -233,6 +238,7 @@ struct Conversation<'a> {
     stop: i32,
     terminal: bool,
     listing: Option<ViewRequest<'a>>,
+    on_view: &'a dyn Fn(ViewKindName),
     outcome: Outcome,
 }
 
@@ -260,7 +266,10 @@ impl Conversation<'_> {
                         terminal = Some(Terminal::start(master)?);
                     }
                 }
-                Some(Message::View(kind)) => self.outcome.view = Some(kind),
+                Some(Message::View(kind)) => {
+                    self.outcome.view = Some(kind);
+                    (self.on_view)(kind);
+                }
                 Some(Message::WantTree) => {
                     // Listing may take long, and is the caller's own work: its signals are the caller's too.
                     self.catcher.pause();

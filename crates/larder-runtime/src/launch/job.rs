@@ -10,6 +10,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RuntimeError;
+use crate::view::ViewKindName;
 
 /// A launch without what only its caller can do. It lives as long as one container and is read by the binary that wrote it.
 #[derive(Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub(super) struct Job {
     pub(super) read_only_paths: Vec<PathBuf>,
     pub(super) user: Option<String>,
     pub(super) map: MapKind,
+    /// The name of the only way to make the view.
+    pub(super) view: Option<String>,
 }
 
 /// Where the root comes from.
@@ -41,6 +44,13 @@ pub(super) enum MapKind {
     Host,
     Single,
     Range,
+}
+
+impl MapKind {
+    /// The way of making views that usually works for such a user.
+    pub(super) fn usual_view(self) -> ViewKindName {
+        if self == Self::Host { ViewKindName::Erofs } else { ViewKindName::Stubs }
+    }
 }
 
 impl Job {

@@ -11,7 +11,7 @@ pub enum ViewKindName {
     ErofsLoop,
     /// Sparse files on disk that lead to the objects, for ordinary users.
     Stubs,
-    /// A tree of hard links to the objects, for ordinary users on older kernels. Not made yet.
+    /// A tree of hard links on disk, for ordinary users on older kernels.
     Checkout,
     /// Links into `/packages`. Not made yet.
     Symlink,

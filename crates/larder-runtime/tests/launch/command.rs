@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use larder_runtime::launch::{self, BindMount, Launch, Net, Root, SpecOptions, UserMap, specification};
-use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewRequest, ViewTree};
+use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewKindName, ViewRequest, ViewTree};
 
 /// The first argument that makes this binary a launcher.
 pub(crate) const WORD: &str = "__launch";
@@ -29,6 +29,7 @@ struct Options {
     read_only_root: bool,
     show_view: bool,
     single: bool,
+    view: Option<ViewKindName>,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
@@ -61,6 +62,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
             "--writable" => options.writable = true,
             "--read-only-root" => options.read_only_root = true,
             "--terminal" => options.spec.terminal = true,
+            "--view" => options.view = Some(ViewKindName::parse(&value()).expect("the name of a way")),
             "--single" => options.single = true,
             "--show-view" => options.show_view = true,
             "--" => options.spec.args = arguments.by_ref().collect(),
@@ -109,6 +111,8 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
         user: options.user,
         stop_signal: options.stop_signal,
         map,
+        view: options.view,
+        on_view: Some(&|kind| eprintln!("unusual: {kind}")),
     });
     match launched {
         Ok(ended) => {

@@ -11,7 +11,7 @@ use larder_runtime::RuntimeError;
 use larder_runtime::view::{View, ViewKind, ViewKindName, ViewTree, by_name};
 use rustix::fs::XattrFlags;
 
-use crate::fixture::{Fixture, ROOT, inside, skip};
+use crate::fixture::{Fixture, ROOT, TOOL, inside, skip};
 
 pub(crate) fn prepared_once(view: &dyn View, fixture: &Fixture) {
     view.remove(&fixture.views, "01").unwrap();
@@ -125,6 +125,55 @@ pub(crate) fn missing_object(view: &dyn View, fixture: &Fixture) {
     view.remove(&fixture.views, "07").unwrap();
     view.prepare(&fixture.request("07", &|| Ok(tree.clone()))).unwrap_err();
     fixture.assert_no_leavings();
+}
+
+/// A layer that was written over one view shows nonsense over another.
+pub(crate) fn upper_of_another(view: &dyn View, fixture: &Fixture) {
+    let upper = fixture.upper("other-plan");
+    let mount = view.mount(&fixture.prepare(view), Some(upper.upper())).unwrap();
+    fs::write(inside(&mount, "usr/lib/size-64"), "changed").unwrap();
+    drop(mount);
+    let other = fixture.prepare_as(view, "09");
+    let refused = |result: Result<_, RuntimeError>| match result {
+        Err(RuntimeError::OtherUpper { .. }) => {}
+        other => panic!("{other:?}"),
+    };
+    refused(view.mount(&other, Some(upper.upper())));
+    view.mount(&fixture.prepare(view), Some(upper.upper())).unwrap();
+    // Without a record nobody knows where the layer has been.
+    fs::remove_file(upper.workdir.join("view")).unwrap();
+    refused(view.mount(&fixture.prepare(view), Some(upper.upper())));
+    view.remove(&fixture.views, "09").unwrap();
+}
+
+/// An attribute from outside can't make a file of the view another object.
+pub(crate) fn hostile_attribute(view: &dyn View, fixture: &Fixture) {
+    let secret = fixture.entries().iter().find_map(|entry| match &entry.kind {
+        ViewKind::File { object, .. } if entry.path == TOOL.as_bytes() => Some(hex::encode(object)),
+        _ => None,
+    });
+    let redirect = secret.map(|hex| format!("/{}/{}", &hex[..2], &hex[2..])).unwrap();
+    for prefix in ["user", "trusted"] {
+        for name in ["redirect", "metacopy", "opaque", "whiteout", "origin", "overlay.redirect"] {
+            let mut entries = fixture.entries().to_vec();
+            let file = entries.iter_mut().find(|entry| entry.path == b"usr/lib/size-7").unwrap();
+            file.xattrs = vec![(format!("{prefix}.overlay.{name}").into_bytes(), redirect.clone().into_bytes())];
+            assert!(matches!(ViewTree::new(ROOT, entries), Err(RuntimeError::ViewEntry { .. })), "{prefix} {name}");
+        }
+    }
+    // One that a container writes into its own layer leads nowhere either: the kernel keeps those names to itself.
+    let upper = fixture.upper("hostile");
+    let mount = view.mount(&fixture.prepare(view), Some(upper.upper())).unwrap();
+    let path = inside(&mount, "usr/lib/size-7");
+    let before = fs::read(&path).unwrap();
+    for name in ["user.overlay.redirect", "trusted.overlay.redirect"] {
+        // Whether it is refused, or kept under another name, is the kernel's choice.
+        let _ = rustix::fs::setxattr(&path, name, redirect.as_bytes(), XattrFlags::empty());
+        let _ = rustix::fs::setxattr(&path, name.replace("redirect", "metacopy"), b"", XattrFlags::empty());
+    }
+    drop(mount);
+    let mount = view.mount(&fixture.prepare(view), Some(upper.upper())).unwrap();
+    assert_eq!(fs::read(inside(&mount, "usr/lib/size-7")).unwrap(), before);
 }
 
 /// A stub that leads to another object is found at the mount.

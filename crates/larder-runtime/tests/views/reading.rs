@@ -13,7 +13,7 @@ use std::process::Command;
 use larder_runtime::view::{Exception, View, ViewEntry, ViewKind};
 use rustix::thread::CapabilitySet;
 
-use crate::fixture::{self, Fixture, ROOT, inside, skip};
+use crate::fixture::{self, Fixture, PACKAGED_TOOL, ROOT, TOOL, inside, skip};
 
 pub(crate) fn every_entry(view: &dyn View, fixture: &Fixture) {
     let mount = view.mount(&fixture.prepare(view), None).unwrap();
@@ -51,7 +51,8 @@ fn check_entry(expect: &Expect, fixture: &Fixture, mount: &OwnedFd, entry: &View
         ViewKind::Directory => assert!(status.is_dir(), "{shown}"),
         ViewKind::File { object, size } => {
             assert!(status.is_file(), "{shown}");
-            assert_eq!((status.len(), status.nlink()), (*size, 1), "{shown}");
+            let linked = expect.hard_links && *size > 0;
+            assert_eq!((status.len(), status.nlink() > 1), (*size, linked), "{shown}: {} links", status.nlink());
             assert!(fs::read(&path).unwrap() == fixture.content(object), "{shown}: other content");
         }
         ViewKind::Symlink { target } => {
@@ -89,6 +90,7 @@ pub(crate) fn attributes_of(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
 /// What a way shows, by its table of exceptions.
 struct Expect {
     unmapped_are_own: bool,
+    hard_links: bool,
     capabilities: bool,
     uids: Vec<(u32, u32)>,
     gids: Vec<(u32, u32)>,
@@ -103,10 +105,11 @@ impl Expect {
             text.lines().map(|line| (numbers(line)[0], numbers(line)[2])).collect()
         };
         let own = rustix::thread::capabilities(None).unwrap().effective;
-        let may_be_missing = view.exceptions().contains(&Exception::CapabilitiesMayBeMissing);
+        let excepts = |exception| view.exceptions().contains(&exception);
         Self {
-            capabilities: !may_be_missing || own.contains(CapabilitySet::SETFCAP),
-            unmapped_are_own: view.exceptions().contains(&Exception::UnmappedOwnersAreOwn),
+            hard_links: excepts(Exception::FilesAreHardLinks),
+            capabilities: !excepts(Exception::CapabilitiesMayBeMissing) || own.contains(CapabilitySet::SETFCAP),
+            unmapped_are_own: excepts(Exception::UnmappedOwnersAreOwn),
             uids: map("/proc/self/uid_map"),
             gids: map("/proc/self/gid_map"),
         }
@@ -167,17 +170,34 @@ pub(crate) fn shared_page_cache(view: &dyn View, fixture: &Fixture) {
         return skip("two views share the page cache", "it needs the program fincore");
     }
     let object = blake3::hash(&fs::read(inside(&one, &name)).unwrap());
-    let object = fs::File::open(fixture.object_path(object.as_bytes())).unwrap();
+    let object = fixture.object_path(object.as_bytes());
     if fixture::is_tmpfs(&fixture.directory) {
         // What the store keeps in memory can't be dropped from it.
         return view.remove(&fixture.views, "fedcba").unwrap();
     }
-    object.sync_all().unwrap();
-    rustix::fs::fadvise(&object, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    fs::File::open(&object).unwrap().sync_all().unwrap();
+    for path in [&object, &inside(&one, &name), &inside(&one, &packaged)] {
+        rustix::fs::fadvise(&fs::File::open(path).unwrap(), 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    }
     assert_eq!(resident(&inside(&other, &name)), Some(0), "dropped from memory");
     fs::read(inside(&one, &name)).unwrap();
-    for path in [&name, &packaged] {
-        assert!(resident(&inside(&other, path)).unwrap() >= size, "{path} in memory by the other view");
-    }
+    assert!(resident(&inside(&other, &name)).unwrap() >= size, "in memory by the other view");
+    // The same object with another mode and group.
+    let copied = view.exceptions().contains(&Exception::AttributesCostACopy);
+    assert_eq!(resident(&inside(&other, &packaged)).unwrap() < size, copied, "other attributes");
     view.remove(&fixture.views, "fedcba").unwrap();
+}
+
+/// A package's file is the same in its package and in its place.
+pub(crate) fn packages_twice(view: &dyn View, fixture: &Fixture) {
+    let mount = view.mount(&fixture.prepare(view), None).unwrap();
+    let [placed, packaged] = [TOOL, PACKAGED_TOOL].map(|path| fs::metadata(inside(&mount, path)).unwrap());
+    let shown = |status: &fs::Metadata| (status.mode(), status.len(), status.mtime(), status.uid(), status.gid());
+    assert_eq!(shown(&placed), shown(&packaged));
+    let same = (placed.dev(), placed.ino()) == (packaged.dev(), packaged.ino());
+    assert_eq!(same, view.exceptions().contains(&Exception::FilesAreHardLinks), "one file under two names");
+    for path in [TOOL, PACKAGED_TOOL] {
+        let output = Command::new(inside(&mount, path)).arg("0").output().unwrap();
+        assert!(output.status.success(), "{path} runs from its map: {output:?}");
+    }
 }

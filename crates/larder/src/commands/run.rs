@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use larder_lib::run::{self, Mount, Network, PackagePaths, RunOptions, Target};
+use clap::builder::PossibleValuesParser;
+use larder_lib::run::{self, Mount, Network, PackagePaths, RunOptions, Target, ViewKindName};
 
 use crate::cli::Context;
 use crate::failure::Failure;
@@ -46,6 +47,9 @@ pub(crate) struct Args {
     /// Let the container write to the packages' paths, in its own layer
     #[arg(long)]
     writable: bool,
+    /// Make the container's file system in this way only; docs/views.md has them
+    #[arg(long, value_name = "WAY", value_parser = PossibleValuesParser::new(ViewKindName::ALL.map(ViewKindName::as_str)))]
+    view: Option<String>,
     /// Give the command a terminal of its own
     #[arg(long, short)]
     tty: bool,
@@ -115,6 +119,7 @@ fn options(context: &Context, args: &Args) -> Result<RunOptions, Failure> {
         },
         terminal: args.tty,
         packages: if args.writable { PackagePaths::Writable } else { PackagePaths::ReadOnly },
+        view: args.view.as_deref().and_then(ViewKindName::parse),
     })
 }
 
