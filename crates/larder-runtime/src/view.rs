@@ -13,12 +13,13 @@
 //! namespace, because the owners of stubs are made by its map. `erofs` may be prepared anywhere.
 //!
 //! # Absent on purpose
-//! The ways `erofs-loop` and `symlink` have names and places in the order, but no code yet. No view is ever
+//! The way `symlink` has a name and a place in the order, but no code yet. No view is ever
 //! stacked on another overlay: the writable layer is part of the same one.
 
 mod artefact;
 mod checkout;
 mod erofs;
+mod erofs_loop;
 mod name;
 mod overlay;
 mod owners;
@@ -102,6 +103,9 @@ pub enum Exception {
     UnmappedOwnersAreOwn,
     /// Where the process may not set `security.capability`, files are without.
     CapabilitiesMayBeMissing,
+    /// Where the kernel follows the marks of an image only with `metacopy=on` (before about 6.16): directories of the view can be
+    /// renamed, and a file of which only attributes were changed has no content of its own in the upper.
+    OldKernelsLeanOnTheView,
     /// Files with the same content and the same attributes are hard links of each other until one is written: they share a
     /// number, their link count is above one, and a file's number changes when it is written for the first time.
     FilesAreHardLinks,

@@ -7,8 +7,12 @@
 
 #[path = "views/fixture.rs"]
 mod fixture;
+#[path = "views/kernel.rs"]
+mod kernel;
 #[path = "views/lifecycle.rs"]
 mod lifecycle;
+#[path = "views/loops.rs"]
+mod loops;
 #[path = "views/namespace.rs"]
 mod namespace;
 #[path = "views/reading.rs"]
@@ -51,6 +55,11 @@ fn suite_of(kind: ViewKindName) {
 #[test]
 fn erofs_as_root() {
     as_root(ViewKindName::Erofs);
+}
+
+#[test]
+fn erofs_loop_as_root() {
+    as_root(ViewKindName::ErofsLoop);
 }
 
 #[test]
@@ -97,6 +106,12 @@ fn checkout_without_the_right_to_give_capabilities() {
 #[ignore = "run by the tests above, inside a namespace"]
 fn suite_of_erofs() {
     suite_of(ViewKindName::Erofs);
+}
+
+#[test]
+#[ignore = "run by the tests above, inside a namespace"]
+fn suite_of_erofs_loop() {
+    suite_of(ViewKindName::ErofsLoop);
 }
 
 #[test]
@@ -154,7 +169,7 @@ fn probe_takes_the_first() {
 #[test]
 fn on_new_kernels_root_gets_erofs_and_an_ordinary_user_stubs() {
     let needed = (6, 16);
-    if fixture::kernel() < needed {
+    if kernel::version() < needed {
         return skip("the usual ways", &format!("the kernel is older than {}.{}", needed.0, needed.1));
     }
     if is_root() {

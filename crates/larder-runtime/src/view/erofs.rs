@@ -37,7 +37,7 @@ pub(crate) struct Erofs;
 
 impl Way for Erofs {
     const NAME: ViewKindName = ViewKindName::Erofs;
-    const EXCEPTIONS: &'static [Exception] = &[];
+    const EXCEPTIONS: &'static [Exception] = &[Exception::OldKernelsLeanOnTheView];
     const PREFIX: &'static str = "erofs-";
 
     fn artefact(&self) -> Result<String, RuntimeError> {

@@ -326,6 +326,19 @@ mod tests {
                 check(try_mount(layers, attempt), attempt);
             }
         }
+        for attempt in PLAIN {
+            let [tree, empty] = ["plain", "empty"].map(|name| directory.path().join(name));
+            fs::create_dir_all(&tree).unwrap();
+            fs::create_dir_all(&empty).unwrap();
+            fs::write(tree.join("file"), "content").unwrap();
+            let open = open_directory(&tree).unwrap();
+            for marks in [Marks::Trusted, Marks::User] {
+                let below = Below::Nothing(&empty);
+                let (tree, tree_path) = (open.as_fd(), tree.as_path());
+                let layers = Layers { tree, tree_path, detached: false, below, upper: None, marks };
+                check(try_mount(layers, attempt), attempt);
+            }
+        }
         mixed_marks_are_found(directory.path(), &objects, &tree);
     }
 

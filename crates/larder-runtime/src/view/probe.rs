@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::artefact::Scratch;
 use super::checkout::Checkout;
 use super::erofs::Erofs;
+use super::erofs_loop::ErofsLoop;
 use super::stubs::Stubs;
 use super::way::{Making, Way};
 use super::witness::{Witness, object_path};
@@ -18,7 +19,8 @@ pub fn by_name(name: ViewKindName) -> Option<Box<dyn View>> {
         ViewKindName::Erofs => Some(Box::new(Erofs)),
         ViewKindName::Stubs => Some(Box::new(Stubs)),
         ViewKindName::Checkout => Some(Box::new(Checkout)),
-        ViewKindName::ErofsLoop | ViewKindName::Symlink => None,
+        ViewKindName::ErofsLoop => Some(Box::new(ErofsLoop)),
+        ViewKindName::Symlink => None,
     }
 }
 
@@ -44,7 +46,8 @@ pub fn probe_among(ways: &[ViewKindName], views: &Path) -> Result<Box<dyn View>,
             ViewKindName::Erofs => sample.mount(&Erofs),
             ViewKindName::Stubs => sample.mount(&Stubs),
             ViewKindName::Checkout => sample.mount(&Checkout),
-            ViewKindName::ErofsLoop | ViewKindName::Symlink => continue,
+            ViewKindName::ErofsLoop => sample.mount(&ErofsLoop),
+            ViewKindName::Symlink => continue,
         };
         match (mounted, by_name(name)) {
             (Ok(()), Some(view)) => return Ok(view),

@@ -32,13 +32,6 @@ pub(crate) fn is_tmpfs(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|status| status.f_type as u64 == TMPFS_MAGIC)
 }
 
-/// The kernel's version, for tests that must know what to expect; the views themselves never look at it.
-pub(crate) fn kernel() -> (u32, u32) {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
-}
-
 /// A store, and what its views are made of.
 pub(crate) struct Fixture {
     pub(crate) directory: PathBuf,

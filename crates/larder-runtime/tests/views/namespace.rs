@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::fixture::{Fixture, directory, skip};
 
-const VARIABLE: &str = "LARDER_TEST_VIEWS_DIRECTORY";
+pub(crate) const VARIABLE: &str = "LARDER_TEST_VIEWS_DIRECTORY";
 /// Somebody without an account.
 const USER: u32 = 12345;
 
