@@ -56,6 +56,10 @@ pub enum RuntimeError {
     #[error("can't list the files of the view")]
     ViewListing(#[source] Box<dyn std::error::Error + Send + Sync>),
 
+    /// A kept or handed-over listing of a view ends too early.
+    #[error("the listing of the view was cut short")]
+    ListingCut,
+
     /// The key of a view is not lower-case hexadecimal.
     #[error("{key:?} is not the key of a view: expected lower-case hexadecimal digits")]
     ViewKey {

@@ -39,7 +39,6 @@ mod seccomp;
 mod spec;
 mod supervisor;
 mod terminal;
-mod wire;
 mod workload;
 
 use std::path::PathBuf;

@@ -13,10 +13,10 @@
 //! namespace, because the owners of stubs are made by its map. `erofs` may be prepared anywhere.
 //!
 //! # Absent on purpose
-//! The way `symlink` has a name and a place in the order, but no code yet. No view is ever
-//! stacked on another overlay: the writable layer is part of the same one.
+//! No view is ever stacked on another overlay: the writable layer is part of the same one.
 
 mod artefact;
+mod attached;
 mod checkout;
 mod erofs;
 mod erofs_loop;
@@ -26,8 +26,10 @@ mod owners;
 mod planter;
 mod probe;
 mod stubs;
+mod symlink;
 mod tree;
 mod way;
+pub(crate) mod wire;
 mod witness;
 
 use std::os::fd::OwnedFd;
@@ -106,9 +108,23 @@ pub enum Exception {
     /// Where the kernel follows the marks of an image only with `metacopy=on` (before about 6.16): directories of the view can be
     /// renamed, and a file of which only attributes were changed has no content of its own in the upper.
     OldKernelsLeanOnTheView,
+    /// Where overlays have none (before 6.3), no file without a name can be made in the view (`O_TMPFILE`).
+    OldKernelsHaveNoUnnamedFiles,
     /// Files with the same content and the same attributes are hard links of each other until one is written: they share a
     /// number, their link count is above one, and a file's number changes when it is written for the first time.
     FilesAreHardLinks,
+    /// A file that a package has at the same path is a symbolic link to it; any other file is a copy in memory, for each container.
+    PackagesFilesAreLinks,
+    /// Below `/packages`, files with the same content and the same attributes are hard links of each other.
+    PackagesAreHardLinks,
+    /// Packages' files can't be changed, in a container of its own layer neither (`--writable`).
+    PackagesAreNeverWritten,
+    /// What a container writes is kept in memory, and gone when its view is unmounted.
+    WritesAreInMemory,
+    /// A directory of the view can be renamed; links to packages in it lead nowhere when it is then more or less deep.
+    DirectoriesCanBeRenamed,
+    /// Where tmpfs has no `user.*` attributes (before 6.6), what isn't below `/packages` has none.
+    OldTmpfsHasNoAttributes,
     /// A content that is shown with other attributes is in memory, and on a file system without reflinks on the disk, once more.
     AttributesCostACopy,
 }

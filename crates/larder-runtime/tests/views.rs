@@ -25,7 +25,7 @@ mod twins;
 mod writing;
 
 use fixture::{Fixture, skip};
-use larder_runtime::view::{ViewKindName, by_name, probe, probe_among};
+use larder_runtime::view::{ViewKindName, probe, probe_among};
 use namespace::Map;
 
 fn is_root() -> bool {
@@ -70,6 +70,27 @@ fn stubs_as_root() {
 #[test]
 fn checkout_as_root() {
     as_root(ViewKindName::Checkout);
+}
+
+#[test]
+fn symlink_as_root() {
+    as_root(ViewKindName::Symlink);
+}
+
+#[test]
+fn symlink_with_one_id() {
+    namespace::run("suite_of_symlink", Map::One);
+}
+
+#[test]
+fn symlink_with_a_range_of_ids() {
+    namespace::run("suite_of_symlink", Map::Range);
+}
+
+#[test]
+#[ignore = "run by the tests above, inside a namespace"]
+fn suite_of_symlink() {
+    suite_of(ViewKindName::Symlink);
 }
 
 #[test]
@@ -160,7 +181,6 @@ fn probe_takes_the_first() {
     let working: Vec<_> = ViewKindName::ALL.iter().filter(works).copied().collect();
     let first = probe(&fixture.views).unwrap().kind();
     assert_eq!(Some(&first), working.first());
-    assert!(by_name(first).is_some());
     println!("{} gets {first} of {working:?}", namespace::who());
     fixture.assert_no_leavings();
 }

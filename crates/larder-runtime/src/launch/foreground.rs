@@ -16,11 +16,11 @@ use super::channel::{Answer, Channel, Message, pair};
 use super::directory::Directory;
 use super::job::{Job, JobRoot, sealed};
 use super::terminal::{Terminal, own_size};
-use super::{Ended, Exit, Launch, Root, UserMap, WORD, wire};
+use super::{Ended, Exit, Launch, Root, UserMap, WORD};
 use crate::error::RuntimeError;
 use crate::sys::clone::{Gate, Spawn, spawn};
 use crate::sys::signal;
-use crate::view::{ViewKindName, ViewRequest};
+use crate::view::{ViewKindName, ViewRequest, wire};
 
 /// Signal handlers belong to the process, so one container is run at a time.
 static RUNNING: Mutex<()> = Mutex::new(());

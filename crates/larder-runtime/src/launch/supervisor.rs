@@ -14,12 +14,12 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::channel::{Answer, Channel, Failure, Message};
 use super::job::{Job, JobRoot, contents};
-use super::{directory, init, wire};
+use super::{directory, init};
 use crate::error::RuntimeError;
 use crate::sys::clone::{adopt, fork};
 use crate::sys::mount::{AttributeChange, Recursive, clone_tree, set_attributes};
 use crate::sys::signal;
-use crate::view::{self, LayerEnd, Upper, ViewKindName, ViewRequest};
+use crate::view::{self, LayerEnd, Upper, ViewKindName, ViewRequest, wire};
 
 /// The exit code of a process of ours that failed; the launcher has heard why.
 pub(super) const FAILED: i32 = 125;
@@ -155,9 +155,8 @@ fn mount_view(
         return Ok((wanted, way.mount(&way.prepare(request)?, upper)?));
     }
     let usual = job.map.usual_view();
-    if let Some(way) = view::by_name(usual)
-        && let Some(prepared) = way.find(request)?
-    {
+    let way = view::by_name(usual);
+    if let Some(prepared) = way.find(request)? {
         match way.mount(&prepared, upper) {
             Ok(mount) => return Ok((usual, mount)),
             Err(RuntimeError::Mount { .. }) => {}

@@ -51,6 +51,7 @@ impl Way for Checkout {
     const EXCEPTIONS: &'static [Exception] = &[
         Exception::UnmappedOwnersAreOwn,
         Exception::CapabilitiesMayBeMissing,
+        Exception::OldKernelsHaveNoUnnamedFiles,
         Exception::FilesAreHardLinks,
         Exception::AttributesCostACopy,
     ];

@@ -37,7 +37,8 @@ pub(crate) struct Erofs;
 
 impl Way for Erofs {
     const NAME: ViewKindName = ViewKindName::Erofs;
-    const EXCEPTIONS: &'static [Exception] = &[Exception::OldKernelsLeanOnTheView];
+    const EXCEPTIONS: &'static [Exception] =
+        &[Exception::OldKernelsLeanOnTheView, Exception::OldKernelsHaveNoUnnamedFiles];
     const PREFIX: &'static str = "erofs-";
 
     fn artefact(&self) -> Result<String, RuntimeError> {

@@ -13,7 +13,7 @@ pub enum ViewKindName {
     Stubs,
     /// A tree of hard links on disk, for ordinary users on older kernels.
     Checkout,
-    /// Links into `/packages`. Not made yet.
+    /// Links into `/packages` in memory, for where nothing else works.
     Symlink,
 }
 

@@ -14,9 +14,10 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::mount::MountAttrFlags;
 
+use super::attached::Attached;
 use super::{LayerEnd, Upper};
 use crate::error::RuntimeError;
-use crate::sys::mount::{self, Context};
+use crate::sys::mount::Context;
 
 /// Whose attributes lead from the tree to the objects. The two are never mixed: `userxattr` over a tree with trusted
 /// attributes reads as zeros without an error.
@@ -100,19 +101,28 @@ impl Layers<'_> {
 /// Mounts the overlay, attached nowhere.
 ///
 /// # Errors
-/// The refusal of the attempt for the newest kernels, whose words say most.
+/// The refusal of the attempt for the newest kernels that this one understands.
 pub(crate) fn mount(layers: Layers<'_>) -> Result<OwnedFd, RuntimeError> {
-    let mut first = None;
+    let (mut first, mut one_text_only) = (None, None);
     for attempt in layers.attempts() {
+        if one_text_only.is_some() && attempt.by != By::Joined {
+            continue;
+        }
         match try_mount(layers, attempt) {
             Ok(mount) => return Ok(mount),
+            // An overlay that takes no descriptors at all takes all options as one text. Trying the others would fill the kernel's log.
+            Err(error) if has_no_descriptors(&error) => one_text_only = Some(error),
             Err(error) => {
                 first.get_or_insert(error);
             }
         }
     }
     // There is always a first attempt, so there is an error.
-    Err(first.unwrap_or(RuntimeError::NoView(Vec::new())))
+    Err(first.or(one_text_only).unwrap_or(RuntimeError::NoView(Vec::new())))
+}
+
+fn has_no_descriptors(error: &RuntimeError) -> bool {
+    matches!(error, RuntimeError::Mount { source, .. } if source.raw_os_error() == Some(libc::EOPNOTSUPP))
 }
 
 fn try_mount(layers: Layers<'_>, attempt: Attempt) -> Result<OwnedFd, RuntimeError> {
@@ -135,7 +145,8 @@ fn try_mount(layers: Layers<'_>, attempt: Attempt) -> Result<OwnedFd, RuntimeErr
             overlay.string("redirect_dir", "nofollow")?;
         }
     }
-    let _attached = if attempt.by == By::Descriptor { None } else { Attached::new(layers)? };
+    let to_attach = layers.detached && attempt.by != By::Descriptor;
+    let _attached = if to_attach { Some(Attached::new(layers.tree, layers.tree_path)?) } else { None };
     match attempt.by {
         By::Descriptor => by_descriptor(&overlay, layers)?,
         By::Path => by_path(&overlay, layers)?,
@@ -208,26 +219,6 @@ fn set_directory(overlay: &Context, key: &str, path: &Path) -> Result<(), Runtim
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, RuntimeError> {
     open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| RuntimeError::io("open", path)(error.into()))
-}
-
-/// A detached tree attached for as long as the overlay needs a path to it.
-struct Attached<'a>(&'a Path);
-
-impl<'a> Attached<'a> {
-    fn new(layers: Layers<'a>) -> Result<Option<Self>, RuntimeError> {
-        if !layers.detached {
-            return Ok(None);
-        }
-        mount::attach(layers.tree, layers.tree_path).map_err(RuntimeError::io("mount on", layers.tree_path))?;
-        Ok(Some(Self(layers.tree_path)))
-    }
-}
-
-impl Drop for Attached<'_> {
-    fn drop(&mut self) {
-        // It can only fail when it isn't mounted any more.
-        let _ = mount::detach(self.0);
-    }
 }
 
 #[cfg(test)]

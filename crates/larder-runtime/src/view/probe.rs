@@ -8,19 +8,20 @@ use super::checkout::Checkout;
 use super::erofs::Erofs;
 use super::erofs_loop::ErofsLoop;
 use super::stubs::Stubs;
+use super::symlink::Symlink;
 use super::way::{Making, Way};
 use super::witness::{Witness, object_path};
 use super::{Prepared, RootAttributes, View, ViewEntry, ViewKind, ViewKindName, ViewTree};
 use crate::error::RuntimeError;
 
 /// The way with this name, whether it works here or not.
-pub fn by_name(name: ViewKindName) -> Option<Box<dyn View>> {
+pub fn by_name(name: ViewKindName) -> Box<dyn View> {
     match name {
-        ViewKindName::Erofs => Some(Box::new(Erofs)),
-        ViewKindName::Stubs => Some(Box::new(Stubs)),
-        ViewKindName::Checkout => Some(Box::new(Checkout)),
-        ViewKindName::ErofsLoop => Some(Box::new(ErofsLoop)),
-        ViewKindName::Symlink => None,
+        ViewKindName::Erofs => Box::new(Erofs),
+        ViewKindName::ErofsLoop => Box::new(ErofsLoop),
+        ViewKindName::Stubs => Box::new(Stubs),
+        ViewKindName::Checkout => Box::new(Checkout),
+        ViewKindName::Symlink => Box::new(Symlink),
     }
 }
 
@@ -47,12 +48,11 @@ pub fn probe_among(ways: &[ViewKindName], views: &Path) -> Result<Box<dyn View>,
             ViewKindName::Stubs => sample.mount(&Stubs),
             ViewKindName::Checkout => sample.mount(&Checkout),
             ViewKindName::ErofsLoop => sample.mount(&ErofsLoop),
-            ViewKindName::Symlink => continue,
+            ViewKindName::Symlink => sample.mount(&Symlink),
         };
-        match (mounted, by_name(name)) {
-            (Ok(()), Some(view)) => return Ok(view),
-            (Err(error), _) => tried.push((name, error.chain())),
-            (Ok(()), None) => {}
+        match mounted {
+            Ok(()) => return Ok(by_name(name)),
+            Err(error) => tried.push((name, error.chain())),
         }
     }
     Err(RuntimeError::NoView(tried))

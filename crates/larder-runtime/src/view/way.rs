@@ -124,10 +124,10 @@ fn claim(prepared: &Prepared, upper: Upper<'_>) -> Result<bool, RuntimeError> {
     };
     match fs::read_to_string(&record) {
         Ok(was) if was == own => Ok(used),
-        Ok(was) if used => Err(refuse(&was)),
+        Ok(was) => Err(refuse(&was)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && used => Err(refuse("a view that is not known")),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RuntimeError::io("read", &record)(error)),
-        _ => fs::write(&record, own).map(|()| false).map_err(RuntimeError::io("write", &record)),
+        Err(_) => fs::write(&record, own).map(|()| false).map_err(RuntimeError::io("write", &record)),
     }
 }
 

@@ -4,8 +4,10 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
-use rustix::fs::XattrFlags;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
+use rustix::fs::{Mode, OFlags, XattrFlags, openat};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+};
 
 use crate::fixture::directory;
 
@@ -28,6 +30,31 @@ pub(crate) fn follows_marks_by_itself() -> bool {
     rustix::fs::setxattr(&file, "trusted.overlay.metacopy", b"", XattrFlags::empty()).unwrap();
     rustix::fs::setxattr(&file, "trusted.overlay.redirect", b"/object", XattrFlags::empty()).unwrap();
     shows(&tree, &objects).is_ok_and(|content| content == "content")
+}
+
+/// Whether a tmpfs keeps `user.*` attributes.
+pub(crate) fn tmpfs_has_attributes() -> bool {
+    let tmpfs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
+    fsconfig_create(tmpfs.as_fd()).unwrap();
+    let mount = fsmount(tmpfs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).unwrap();
+    let root = format!("/proc/self/fd/{}/.", mount.as_raw_fd());
+    rustix::fs::setxattr(root, "user.test", b"1", XattrFlags::empty()).is_ok()
+}
+
+/// Whether `O_TMPFILE` works in an overlay.
+pub(crate) fn overlay_has_unnamed_files() -> bool {
+    let directory = directory();
+    let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
+    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| directory.path().join(name));
+    for (key, path) in [("lowerdir", &lower), ("upperdir", &upper), ("workdir", &work)] {
+        fs::create_dir(path).unwrap();
+        fsconfig_set_string(overlay.as_fd(), key, path).unwrap();
+    }
+    // Anybody may mount it so.
+    fsconfig_set_flag(overlay.as_fd(), "userxattr").unwrap();
+    fsconfig_create(overlay.as_fd()).unwrap();
+    let mount = fsmount(overlay.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).unwrap();
+    openat(&mount, ".", OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR | Mode::WUSR).is_ok()
 }
 
 fn shows(tree: &Path, objects: &Path) -> std::io::Result<String> {

@@ -62,7 +62,7 @@ fn a_killed_process_leaves_no_device() {
 #[ignore = "run by the test above, which kills it"]
 fn hold_a_view() {
     let fixture = namespace::fixture();
-    let view = by_name(ViewKindName::ErofsLoop).unwrap();
+    let view = by_name(ViewKindName::ErofsLoop);
     let upper = fixture.upper("held");
     let mount = view.mount(&fixture.prepare(view.as_ref()), Some(upper.upper())).unwrap();
     fs::write(inside(&mount, "usr/held"), "x").unwrap();
@@ -81,12 +81,12 @@ fn many_at_once() {
     if let Err(error) = probe_among(&[ViewKindName::ErofsLoop], &fixture.views) {
         return skip(what, &error.to_string());
     }
-    let view = by_name(ViewKindName::ErofsLoop).unwrap();
+    let view = by_name(ViewKindName::ErofsLoop);
     let prepared = fixture.prepare(view.as_ref());
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let view = by_name(ViewKindName::ErofsLoop).unwrap();
+                let view = by_name(ViewKindName::ErofsLoop);
                 let mount = view.mount(&prepared, None).unwrap();
                 assert_eq!(fs::read(inside(&mount, "usr/lib/size-64")).unwrap().len(), 64);
             });

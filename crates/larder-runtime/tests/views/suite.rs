@@ -23,6 +23,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("changes are told", writing::inotify),
     ("locks", writing::locks),
     ("writes stay in the upper and come back", writing::persistent),
+    ("a package's files are changed for one container", writing::packages_written),
     ("read-only beside writable", writing::side_by_side),
     ("prepared once", lifecycle::prepared_once),
     ("prepared by many at once", lifecycle::prepared_at_once),
@@ -48,8 +49,6 @@ pub(crate) fn run(view: &dyn View, fixture: &Fixture) {
 fn other_kinds_refuse(view: &dyn View, fixture: &Fixture) {
     let prepared = fixture.prepare(view);
     for other in ViewKindName::ALL.into_iter().filter(|kind| *kind != view.kind()) {
-        if let Some(other) = by_name(other) {
-            other.mount(&prepared, None).unwrap_err();
-        }
+        by_name(other).mount(&prepared, None).unwrap_err();
     }
 }
