@@ -92,12 +92,9 @@ fn unusual(kind: ViewKindName) -> String {
         ViewKindName::Erofs => "an EROFS image",
         ViewKindName::ErofsLoop => "an EROFS image on a loop device",
         ViewKindName::Stubs => "stubs on the disk",
-        ViewKindName::Checkout => {
-            "a checkout: hard links, and copies where the file system can't share, of all that the image shows"
-        }
+        ViewKindName::Checkout => "a checkout: hard links, to copies where the file system can't share",
         ViewKindName::Symlink => {
-            "symbolic links: programs that look for their files beside themselves find those of their own package only, \
-             and what the container writes is kept in memory"
+            "symbolic links: a program that looks beside itself finds its own package only, and writes are kept in memory"
         }
     };
     format!("the image is shown through {how} (--view {kind}; docs/views.md)")

@@ -20,6 +20,7 @@ mod attached;
 mod checkout;
 mod erofs;
 mod erofs_loop;
+mod exception;
 mod name;
 mod overlay;
 mod owners;
@@ -38,6 +39,7 @@ use std::path::{Path, PathBuf};
 use crate::error::RuntimeError;
 
 pub use checkout::sweep as sweep_twins;
+pub use exception::Exception;
 pub use name::ViewKindName;
 pub use probe::{by_name, probe, probe_among};
 pub use tree::{RootAttributes, ViewEntry, ViewKind, ViewTree};
@@ -96,37 +98,6 @@ pub struct Upper<'a> {
     pub workdir: &'a Path,
     /// What becomes of the layer when its container ends.
     pub end: LayerEnd,
-}
-
-/// Something that a way of making views can't do; the conformance suite checks that exactly these differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exception {
-    /// An owner or group outside the user namespace's map shows as the process's own (with a single id, all do).
-    UnmappedOwnersAreOwn,
-    /// Where the process may not set `security.capability`, files are without.
-    CapabilitiesMayBeMissing,
-    /// Where the kernel follows the marks of an image only with `metacopy=on` (before about 6.16): directories of the view can be
-    /// renamed, and a file of which only attributes were changed has no content of its own in the upper.
-    OldKernelsLeanOnTheView,
-    /// Where overlays have none (before 6.3), no file without a name can be made in the view (`O_TMPFILE`).
-    OldKernelsHaveNoUnnamedFiles,
-    /// Files with the same content and the same attributes are hard links of each other until one is written: they share a
-    /// number, their link count is above one, and a file's number changes when it is written for the first time.
-    FilesAreHardLinks,
-    /// A file that a package has at the same path is a symbolic link to it; any other file is a copy in memory, for each container.
-    PackagesFilesAreLinks,
-    /// Below `/packages`, files with the same content and the same attributes are hard links of each other.
-    PackagesAreHardLinks,
-    /// Packages' files can't be changed, in a container of its own layer neither (`--writable`).
-    PackagesAreNeverWritten,
-    /// What a container writes is kept in memory, and gone when its view is unmounted.
-    WritesAreInMemory,
-    /// A directory of the view can be renamed; links to packages in it lead nowhere when it is then more or less deep.
-    DirectoriesCanBeRenamed,
-    /// Where tmpfs has no `user.*` attributes (before 6.6), what isn't below `/packages` has none.
-    OldTmpfsHasNoAttributes,
-    /// A content that is shown with other attributes is in memory, and on a file system without reflinks on the disk, once more.
-    AttributesCostACopy,
 }
 
 /// A way of making views.

@@ -25,6 +25,8 @@ mod place;
 mod process;
 #[path = "launch/terminal.rs"]
 mod terminal;
+#[path = "launch/ways.rs"]
+mod ways;
 
 use place::{Place, User};
 
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         return command::main(arguments);
     }
     let filters: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let tests: Vec<Test> = [process::TESTS, isolation::TESTS, terminal::TESTS, crash::TESTS].concat();
+    let tests: Vec<Test> = [process::TESTS, isolation::TESTS, terminal::TESTS, crash::TESTS, ways::TESTS].concat();
     let (mut passed, mut failed) = (0, Vec::new());
     for user in User::ALL {
         let place = match Place::new(user) {

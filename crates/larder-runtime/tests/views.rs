@@ -5,10 +5,14 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
 
+#[path = "views/docs.rs"]
+mod docs;
 #[path = "views/fixture.rs"]
 mod fixture;
 #[path = "views/kernel.rs"]
 mod kernel;
+#[path = "views/large.rs"]
+mod large;
 #[path = "views/lifecycle.rs"]
 mod lifecycle;
 #[path = "views/loops.rs"]
@@ -42,10 +46,16 @@ fn as_root(kind: ViewKindName) {
 
 /// The suite in this process.
 fn suite_of(kind: ViewKindName) {
-    let fixture = namespace::fixture();
+    let mut fixture = namespace::fixture();
     let views = fixture.directory.join("probe");
     match probe_among(&[kind], &views) {
-        Ok(view) => suite::run(view.as_ref(), &fixture),
+        Ok(view) => {
+            suite::run(view.as_ref(), &fixture);
+            // Once as root and once as an ordinary user is enough for what only size does.
+            if namespace::who() != "a user with a range of ids" {
+                large::whole(view.as_ref(), &mut fixture);
+            }
+        }
         Err(error) => skip(&format!("{kind} as {}", namespace::who()), &error.to_string()),
     }
     // What a map has made can only be removed under that map.

@@ -103,10 +103,14 @@ impl Layers<'_> {
 /// # Errors
 /// The refusal of the attempt for the newest kernels that this one understands.
 pub(crate) fn mount(layers: Layers<'_>) -> Result<OwnedFd, RuntimeError> {
-    let (mut first, mut one_text_only) = (None, None);
+    let (mut first, mut one_text_only, mut attached) = (None, None, None);
     for attempt in layers.attempts() {
         if one_text_only.is_some() && attempt.by != By::Joined {
             continue;
+        }
+        // Once taken out of the tree a mount can't come back, so it stays for all the attempts that want it there.
+        if attached.is_none() && layers.detached && attempt.by != By::Descriptor {
+            attached = Some(Attached::new(layers.tree, layers.tree_path)?);
         }
         match try_mount(layers, attempt) {
             Ok(mount) => return Ok(mount),
@@ -125,6 +129,7 @@ fn has_no_descriptors(error: &RuntimeError) -> bool {
     matches!(error, RuntimeError::Mount { source, .. } if source.raw_os_error() == Some(libc::EOPNOTSUPP))
 }
 
+/// One attempt. A detached tree must be attached already where the attempt isn't by descriptor.
 fn try_mount(layers: Layers<'_>, attempt: Attempt) -> Result<OwnedFd, RuntimeError> {
     let overlay = Context::open("overlay")?;
     overlay.string("source", "larder")?;
@@ -145,8 +150,6 @@ fn try_mount(layers: Layers<'_>, attempt: Attempt) -> Result<OwnedFd, RuntimeErr
             overlay.string("redirect_dir", "nofollow")?;
         }
     }
-    let to_attach = layers.detached && attempt.by != By::Descriptor;
-    let _attached = if to_attach { Some(Attached::new(layers.tree, layers.tree_path)?) } else { None };
     match attempt.by {
         By::Descriptor => by_descriptor(&overlay, layers)?,
         By::Path => by_path(&overlay, layers)?,
@@ -300,7 +303,9 @@ mod tests {
                 upper,
                 marks: Marks::Trusted,
             };
+            let attached = (attempt.by != By::Descriptor).then(|| Attached::new(image.as_fd(), &path).unwrap());
             check(try_mount(layers, attempt), attempt);
+            drop(attached);
             assert!(fs::read_dir(&path).unwrap().next().is_none(), "{attempt:?}: still attached");
 
             if !attempt.metacopy {

@@ -9,8 +9,6 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
 
-use crate::fixture::directory;
-
 /// The kernel's version, for tests that must know what to expect; the views themselves never look at it.
 pub(crate) fn version() -> (u32, u32) {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
@@ -19,8 +17,8 @@ pub(crate) fn version() -> (u32, u32) {
 }
 
 /// Whether an overlay follows a lower file's `metacopy` mark into a data-only layer with `metacopy=off`.
-pub(crate) fn follows_marks_by_itself() -> bool {
-    let directory = directory();
+pub(crate) fn follows_marks_by_itself(place: &Path) -> bool {
+    let directory = tempfile::tempdir_in(place).unwrap();
     let [tree, objects] = ["tree", "objects"].map(|name| directory.path().join(name));
     fs::create_dir(&tree).unwrap();
     fs::create_dir(&objects).unwrap();
@@ -42,8 +40,8 @@ pub(crate) fn tmpfs_has_attributes() -> bool {
 }
 
 /// Whether `O_TMPFILE` works in an overlay.
-pub(crate) fn overlay_has_unnamed_files() -> bool {
-    let directory = directory();
+pub(crate) fn overlay_has_unnamed_files(place: &Path) -> bool {
+    let directory = tempfile::tempdir_in(place).unwrap();
     let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
     let [lower, upper, work] = ["lower", "upper", "work"].map(|name| directory.path().join(name));
     for (key, path) in [("lowerdir", &lower), ("upperdir", &upper), ("workdir", &work)] {

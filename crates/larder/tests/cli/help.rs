@@ -120,6 +120,11 @@ fn help_of_the_main_commands() {
           --writable
               Let the container write to the packages' paths, in its own layer
 
+          --view <WAY>
+              Make the container's file system in this way only; docs/views.md has them
+              
+              [possible values: erofs, erofs-loop, stubs, checkout, symlink]
+
       -t, --tty
               Give the command a terminal of its own
 
