@@ -143,8 +143,9 @@ fn make_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
     }
 }
 
-/// Makes the view the way that was asked for, else the one that usually works for this kind of user, else the first that works. What is
-/// there of the usual one is taken at once; before something is made a small sample tells which way works.
+/// Makes the view the way that was asked for, else the one that usually works for this kind of user, else the first that works. An image
+/// is made before it is known to work, because a loop device takes the same one; of stubs, which cost more, only those that are
+/// there are tried before a small sample tells which way works.
 fn mount_view(
     request: &ViewRequest<'_>,
     upper: Option<Upper<'_>>,
@@ -156,7 +157,8 @@ fn mount_view(
     }
     let usual = job.map.usual_view();
     let way = view::by_name(usual);
-    if let Some(prepared) = way.find(request)? {
+    let prepared = if usual == ViewKindName::Erofs { Some(way.prepare(request)?) } else { way.find(request)? };
+    if let Some(prepared) = prepared {
         match way.mount(&prepared, upper) {
             Ok(mount) => return Ok((usual, mount)),
             Err(RuntimeError::Mount { .. }) => {}
