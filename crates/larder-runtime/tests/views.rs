@@ -46,16 +46,10 @@ fn as_root(kind: ViewKindName) {
 
 /// The suite in this process.
 fn suite_of(kind: ViewKindName) {
-    let mut fixture = namespace::fixture();
+    let fixture = namespace::fixture();
     let views = fixture.directory.join("probe");
     match probe_among(&[kind], &views) {
-        Ok(view) => {
-            suite::run(view.as_ref(), &fixture);
-            // Once as root and once as an ordinary user is enough for what only size does.
-            if namespace::who() != "a user with a range of ids" {
-                large::whole(view.as_ref(), &mut fixture);
-            }
-        }
+        Ok(view) => suite::run(view.as_ref(), &fixture),
         Err(error) => skip(&format!("{kind} as {}", namespace::who()), &error.to_string()),
     }
     // What a map has made can only be removed under that map.
@@ -155,6 +149,33 @@ fn suite_of_stubs() {
 #[ignore = "run by the tests above, inside a namespace"]
 fn suite_of_checkout() {
     suite_of(ViewKindName::Checkout);
+}
+
+#[test]
+fn large_views_as_root() {
+    if is_root() {
+        namespace::run_as_root("large_views");
+    } else {
+        skip("large views as root", "it needs root");
+    }
+}
+
+#[test]
+fn large_views_with_one_id() {
+    namespace::run("large_views", Map::One);
+}
+
+#[test]
+#[ignore = "run by the tests above, inside a namespace"]
+fn large_views() {
+    let mut fixture = namespace::fixture();
+    for kind in ViewKindName::ALL {
+        match probe_among(&[kind], &fixture.views) {
+            Ok(view) => large::whole(view.as_ref(), &mut fixture),
+            Err(error) => skip(&format!("a large view: {kind} as {}", namespace::who()), &error.to_string()),
+        }
+    }
+    std::fs::remove_dir_all(&fixture.directory).unwrap();
 }
 
 /// EROFS is mounted from no file in memory; the next way is.

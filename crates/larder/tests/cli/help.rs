@@ -122,7 +122,7 @@ fn help_of_the_main_commands() {
 
           --view <WAY>
               Make the container's file system in this way only; docs/views.md has them
-              
+
               [possible values: erofs, erofs-loop, stubs, checkout, symlink]
 
       -t, --tty
