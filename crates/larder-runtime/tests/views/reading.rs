@@ -208,7 +208,7 @@ pub(crate) fn shared_page_cache(view: &dyn View, fixture: &Fixture) {
     fs::File::open(&object).unwrap().sync_all().unwrap();
     if view.exceptions().contains(&Exception::PackagesFilesAreLinks) {
         // The image's own files are copies in memory; packages' are shared, and placed by links.
-        rustix::fs::fadvise(&fs::File::open(inside(&one, &packaged)).unwrap(), 0, None, rustix::fs::Advice::DontNeed)
+        rustix::fs::fadvise(fs::File::open(inside(&one, &packaged)).unwrap(), 0, None, rustix::fs::Advice::DontNeed)
             .unwrap();
         assert_eq!(resident(&inside(&other, &packaged)), Some(0), "dropped from memory");
         fs::read(inside(&one, &packaged)).unwrap();
@@ -218,7 +218,7 @@ pub(crate) fn shared_page_cache(view: &dyn View, fixture: &Fixture) {
         return view.remove(&fixture.views, "fedcba").unwrap();
     }
     for path in [&object, &inside(&one, &name), &inside(&one, &packaged)] {
-        rustix::fs::fadvise(&fs::File::open(path).unwrap(), 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        rustix::fs::fadvise(fs::File::open(path).unwrap(), 0, None, rustix::fs::Advice::DontNeed).unwrap();
     }
     assert_eq!(resident(&inside(&other, &name)), Some(0), "dropped from memory");
     fs::read(inside(&one, &name)).unwrap();
