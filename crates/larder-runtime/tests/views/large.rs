@@ -45,7 +45,7 @@ fn tree(fixture: &mut Fixture) -> ViewTree {
 pub(crate) fn whole(view: &dyn View, fixture: &mut Fixture) {
     let tree = tree(fixture);
     let prepared = view.prepare(&fixture.request(KEY, &|| Ok(tree.clone()))).unwrap();
-    let upper = fixture.upper("large");
+    let upper = fixture.upper(&format!("large-{}", view.kind()));
     let mount = view.mount(&prepared, Some(upper.upper())).unwrap();
     let list = |path: &str| fs::read_dir(inside(&mount, path)).unwrap().map(|entry| entry.unwrap().path());
     assert_eq!(list("packages/example.org").count(), PACKAGES);
