@@ -110,12 +110,18 @@ fn compile(host: &Host, image: &Interim<'_>, work: &Work, batches: &[&Batch], pr
         return Ok(false);
     }
     let task = progress.start(&format!("compile the Python files of {} packages", batches.len()), None);
-    let result = compile_in_container(host, image, work, batches);
+    let result = compile_in_container(host, image, work, batches, progress);
     progress.finish(task);
     result.map(|()| true)
 }
 
-fn compile_in_container(host: &Host, image: &Interim<'_>, work: &Work, batches: &[&Batch]) -> Result<()> {
+fn compile_in_container(
+    host: &Host,
+    image: &Interim<'_>,
+    work: &Work,
+    batches: &[&Batch],
+    progress: &dyn Progress,
+) -> Result<()> {
     let folder = Folder::new(host.store.root().join("tmp"))?;
     let output = folder.0.join("output");
     fs::create_dir(&output).map_err(Error::io("create", &output))?;
@@ -136,8 +142,9 @@ fn compile_in_container(host: &Host, image: &Interim<'_>, work: &Work, batches: 
         stop_signal: None,
         packages: PackagePaths::ReadOnly,
         runtime: None,
+        view: host.view,
     };
-    let ended = container::launch(host, &place, process, host.store.lease()?);
+    let ended = container::launch(host, &place, process, host.store.lease()?, progress);
     let said = streams.restore();
     match ended?.exit {
         Exit::Code(0) => {}

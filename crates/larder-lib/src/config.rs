@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use larder_runtime::view::ViewKindName;
 use larder_store::Name;
 use serde::Deserialize;
 use thiserror::Error;
@@ -19,6 +20,8 @@ pub struct Settings {
     pub root: Option<PathBuf>,
     /// The distribution of images that name none.
     pub distribution: Name,
+    /// The only way in which views may be made; the first that works when absent.
+    pub view: Option<ViewKindName>,
     /// How to reach the Debian archive.
     pub debian: DebianSettings,
 }
@@ -41,6 +44,7 @@ impl Default for Settings {
         Self {
             root: None,
             distribution: Name::parse(DEFAULT_DISTRIBUTION).unwrap_or_else(|_| unreachable!("the constant is a name")),
+            view: None,
             debian: DebianSettings::default(),
         }
     }
@@ -61,6 +65,7 @@ pub struct SettingsError {
 struct Wire {
     root: Option<PathBuf>,
     distribution: Option<String>,
+    view: Option<String>,
     debian: WireDebian,
 }
 
@@ -88,6 +93,11 @@ impl Settings {
         if let Some(root) = wire.root.as_ref().filter(|root| !root.is_absolute()) {
             return Err(wrong(format!("root = {:?} is not an absolute path", root.display())));
         }
+        if let Some(name) = wire.view {
+            let names = || ViewKindName::ALL.map(ViewKindName::as_str).join(", ");
+            let view = ViewKindName::parse(&name);
+            settings.view = Some(view.ok_or_else(|| wrong(format!("view = {name:?} is none of {}", names())))?);
+        }
         Ok(Self {
             root: wire.root,
             debian: DebianSettings {
@@ -112,12 +122,16 @@ mod tests {
 
     #[test]
     fn what_is_said_is_kept_and_what_is_unknown_is_refused() {
-        let text = "root = '/x'\ndistribution = 'debian.org/trixie'\n[debian]\nmirror = 'file:///m'\n";
+        let text =
+            "root = '/x'\ndistribution = 'debian.org/trixie'\nview = 'checkout'\n[debian]\nmirror = 'file:///m'\n";
         let settings = Settings::parse(Path::new("c"), text).expect("settings");
         assert_eq!(settings.root.as_deref(), Some(Path::new("/x")));
         assert_eq!(settings.distribution.as_str(), "debian.org/trixie");
+        assert_eq!(settings.view, Some(ViewKindName::Checkout));
         assert_eq!(settings.debian.mirror.as_deref(), Some("file:///m"));
-        for wrong in ["rot = '/x'", "root = 'x'", "distribution = 'bookworm'", "[debian]\nmiror = 'x'", "="] {
+        for wrong in
+            ["rot = '/x'", "root = 'x'", "distribution = 'bookworm'", "view = 'overlay'", "[debian]\nmiror = 'x'", "="]
+        {
             let error = Settings::parse(Path::new("c.toml"), wrong).expect_err(wrong).to_string();
             assert!(error.starts_with("the configuration c.toml can't be used: "), "{error}");
         }

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use larder_debian::progress::Progress;
 use larder_runtime::launch::{self, Ended, Launch, OtherRuntime};
-use larder_runtime::view::{ViewRequest, ViewTree};
+use larder_runtime::view::{ViewKindName, ViewRequest, ViewTree};
 use larder_store::{Content, FileSetDigest, Lease, Root as Needed, Roots};
 use oci_spec::runtime::Spec;
 
@@ -46,12 +47,20 @@ pub(crate) struct Process {
     pub(crate) packages: PackagePaths,
     /// What runs it, instead of the launcher's own init.
     pub(crate) runtime: Option<OtherRuntime>,
+    /// The only way in which its view may be made; the first that works when absent.
+    pub(crate) view: Option<ViewKindName>,
 }
 
 /// Launches a container and waits for its end. What it needs is written down before anything is looked up, so that no
 /// collection can take it away; the lease is given up then, because a collection must not wait for a container's end.
-pub(crate) fn launch(host: &Host, place: &Place<'_>, process: Process, lease: Lease) -> Result<Ended> {
-    let Process { spec, user, stop_signal, packages, runtime } = process;
+pub(crate) fn launch(
+    host: &Host,
+    place: &Place<'_>,
+    process: Process,
+    lease: Lease,
+    progress: &dyn Progress,
+) -> Result<Ended> {
+    let Process { spec, user, stop_signal, packages, runtime, view } = process;
     let id = new_id()?;
     let key = place.key.hex();
     let (objects, views) = (host.store.objects_dir(), host.store.views_dir());
@@ -75,7 +84,23 @@ pub(crate) fn launch(host: &Host, place: &Place<'_>, process: Process, lease: Le
         stop_signal,
         map: launch::user_map(),
         runtime,
+        view,
+        on_view: Some(&|kind| progress.note(&unusual(kind))),
     })?)
+}
+
+/// What a person should know about a view that isn't made in the usual way.
+fn unusual(kind: ViewKindName) -> String {
+    let how = match kind {
+        ViewKindName::Erofs => "an EROFS image",
+        ViewKindName::ErofsLoop => "an EROFS image on a loop device",
+        ViewKindName::Stubs => "stubs on the disk",
+        ViewKindName::Checkout => "a checkout: hard links, to copies where the file system can't share",
+        ViewKindName::Symlink => {
+            "symbolic links: a program that looks beside itself finds its own package only, and writes are kept in memory"
+        }
+    };
+    format!("the image is shown through {how} (--view {kind}; docs/views.md)")
 }
 
 /// Removes what containers that were killed have left.

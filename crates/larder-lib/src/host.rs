@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use larder_debian::distribution::Config as DebianConfig;
+use larder_runtime::view::ViewKindName;
 use larder_store::{Name, Store};
 
 /// Everything that an operation needs to know about where it runs.
@@ -13,6 +14,8 @@ pub struct Host {
     pub debian: DebianConfig,
     /// The distribution of images that name none.
     pub distribution: Name,
+    /// The only way in which views may be made; the first that works when absent.
+    pub view: Option<ViewKindName>,
     /// The program to start supervisors with: this one.
     pub program: PathBuf,
     /// The present, in seconds since 1970. It goes into references and never into records.

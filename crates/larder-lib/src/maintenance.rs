@@ -23,7 +23,11 @@ pub use larder_store::fsck::FsckReport;
 /// # Errors
 /// Somebody else is writing, or something needed can't be read.
 pub fn gc(store: &Store, dry_run: bool, keep_newer: Duration) -> Result<GcReport> {
-    Ok(store.gc(GcOptions { dry_run, keep_newer, ..GcOptions::default() })?)
+    let report = store.gc(GcOptions { dry_run, keep_newer, ..GcOptions::default() })?;
+    if !dry_run {
+        larder_runtime::view::sweep_twins(&store.views_dir())?;
+    }
+    Ok(report)
 }
 
 /// Adds up what takes the store's disk.

@@ -25,6 +25,7 @@ use crate::{Error, Host, Result, container, image, obtain};
 
 pub use crate::container::{PackagePaths, collect};
 pub use larder_runtime::launch::{BindMount as Mount, Exit, Limits, Net as Network, OtherRuntime, RuntimeKind};
+pub use larder_runtime::view::ViewKindName;
 
 /// Where name servers are listed, on the host and in containers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -84,6 +85,8 @@ pub struct RunOptions {
     pub packages: PackagePaths,
     /// What runs the container, instead of the launcher's own init.
     pub runtime: Option<OtherRuntime>,
+    /// The only way in which the view may be made, instead of the host's.
+    pub view: Option<ViewKindName>,
 }
 
 /// Finds or makes what a target means: a recipe is built if need be; a name that no image has, but a distribution's
@@ -203,8 +206,9 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         stop_signal: metadata.stop_signal,
         packages: options.packages,
         runtime: options.runtime.clone(),
+        view: options.view.or(host.view),
     };
-    container::launch(host, &place, process, lease)
+    container::launch(host, &place, process, lease, progress)
 }
 
 /// With the host's network a container asks the host's name servers, unless the image or the caller says otherwise.

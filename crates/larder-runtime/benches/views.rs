@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let objects = directory.path().join("objects");
     let tree = tree(count, &objects)?;
     println!("{} entries", tree.entries().len());
-    for view in ViewKindName::ALL.into_iter().filter_map(by_name) {
+    for view in ViewKindName::ALL.into_iter().map(by_name) {
         if let Err(error) = measure(view.as_ref(), &tree, directory.path(), &objects) {
             println!("{}: {error}", view.kind());
         }

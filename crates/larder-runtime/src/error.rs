@@ -56,6 +56,10 @@ pub enum RuntimeError {
     #[error("can't list the files of the view")]
     ViewListing(#[source] Box<dyn std::error::Error + Send + Sync>),
 
+    /// A kept or handed-over listing of a view ends too early.
+    #[error("the listing of the view was cut short")]
+    ListingCut,
+
     /// The key of a view is not lower-case hexadecimal.
     #[error("{key:?} is not the key of a view: expected lower-case hexadecimal digits")]
     ViewKey {
@@ -70,6 +74,17 @@ pub enum RuntimeError {
         view: ViewKindName,
         /// The way that made it.
         prepared: ViewKindName,
+    },
+
+    /// A writable layer was to be put over another view than its own.
+    #[error("the writable layer {} belongs to {was}; over {view} it would show wrong content", upper.display())]
+    OtherUpper {
+        /// The layer.
+        upper: PathBuf,
+        /// Its view: way, key and artefact.
+        was: String,
+        /// The view that was to be mounted.
+        view: String,
     },
 
     /// The EROFS writer refused a listing.

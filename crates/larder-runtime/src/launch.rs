@@ -40,7 +40,6 @@ mod seccomp;
 mod spec;
 mod supervisor;
 mod terminal;
-mod wire;
 mod workload;
 
 use std::path::PathBuf;
@@ -61,6 +60,9 @@ pub const WORD: &str = "__larder-supervise";
 
 /// What [`Launch::on_directory`] calls.
 pub type OnDirectory<'a> = dyn Fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+
+/// What [`Launch::on_view`] calls.
+pub type OnView<'a> = dyn Fn(ViewKindName) + 'a;
 
 /// What to run.
 pub struct Launch<'a> {
@@ -94,6 +96,10 @@ pub struct Launch<'a> {
     /// Another OCI runtime that runs the container, in the place of this crate's own init. What it does otherwise: its workload is
     /// PID 1 of the container, the limits are its own to set, and the system call filter is the nearest that a specification can say.
     pub runtime: Option<OtherRuntime>,
+    /// The only way in which the view may be made. `None`: the first that works.
+    pub view: Option<ViewKindName>,
+    /// Called before the workload runs where the view isn't made in the way that is usual for this kind of user.
+    pub on_view: Option<&'a OnView<'a>>,
 }
 
 /// What a container sees as `/`.

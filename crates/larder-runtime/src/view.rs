@@ -13,17 +13,24 @@
 //! namespace, because the owners of stubs are made by its map. `erofs` may be prepared anywhere.
 //!
 //! # Absent on purpose
-//! The ways `erofs-loop`, `checkout` and `symlink` have names and places in the order, but no code yet. No view is ever
-//! stacked on another overlay: the writable layer is part of the same one.
+//! No view is ever stacked on another overlay: the writable layer is part of the same one.
 
 mod artefact;
+mod attached;
+mod checkout;
 mod erofs;
+mod erofs_loop;
+mod exception;
 mod name;
 mod overlay;
+mod owners;
+mod planter;
 mod probe;
 mod stubs;
+mod symlink;
 mod tree;
 mod way;
+pub(crate) mod wire;
 mod witness;
 
 use std::os::fd::OwnedFd;
@@ -31,8 +38,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::RuntimeError;
 
+pub use checkout::sweep as sweep_twins;
+pub use exception::Exception;
 pub use name::ViewKindName;
-pub use probe::{by_name, probe};
+pub use probe::{by_name, probe, probe_among};
 pub use tree::{RootAttributes, ViewEntry, ViewKind, ViewTree};
 use witness::Witness;
 
@@ -79,7 +88,8 @@ pub enum LayerEnd {
 /// A container's writable layer.
 ///
 /// An upper belongs to one view key *and* one kind of view: mounted over another plan it would show new bytes cut to the
-/// old length, and another kind reads other marks (`trusted.overlay.*` or `user.overlay.*`). The caller keeps both beside it.
+/// old length, and another kind reads other marks (`trusted.overlay.*` or `user.overlay.*`). The work directory keeps which it
+/// is, and a mount over another is refused.
 #[derive(Debug, Clone, Copy)]
 pub struct Upper<'a> {
     /// Where the container's writes go.
@@ -90,21 +100,18 @@ pub struct Upper<'a> {
     pub end: LayerEnd,
 }
 
-/// Something that a way of making views can't do; the conformance suite checks that exactly these differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exception {
-    /// An owner or group outside the user namespace's map shows as the process's own (with a single id, all do).
-    UnmappedOwnersAreOwn,
-    /// Where the process may not set `security.capability`, files are without.
-    CapabilitiesMayBeMissing,
-}
-
 /// A way of making views.
 ///
 /// Implementations keep no state between calls: what is on disk is the state. Any process may call, as often as it likes.
 pub trait View {
     /// Which way this is.
     fn kind(&self) -> ViewKindName;
+
+    /// The view, if it is there.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn find(&self, request: &ViewRequest<'_>) -> Result<Option<Prepared>, RuntimeError>;
 
     /// Makes the view unless it is there. After a failure or a kill nothing that could be mistaken for a finished view is left.
     ///
@@ -116,7 +123,8 @@ pub trait View {
     /// read through it and compared to its object before it is handed out. May be called several times for one prepared view.
     ///
     /// # Errors
-    /// The kernel refuses ([`RuntimeError::Mount`]), or what it shows is wrong ([`RuntimeError::ViewMismatch`]).
+    /// The kernel refuses ([`RuntimeError::Mount`]), what it shows is wrong ([`RuntimeError::ViewMismatch`]), or the upper belongs to
+    /// another view ([`RuntimeError::OtherUpper`]).
     fn mount(&self, prepared: &Prepared, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError>;
 
     /// What this way can't do.

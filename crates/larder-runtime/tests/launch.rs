@@ -31,6 +31,8 @@ mod place;
 mod process;
 #[path = "launch/terminal.rs"]
 mod terminal;
+#[path = "launch/ways.rs"]
+mod ways;
 
 use place::{Place, User};
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         other_runtimes::TESTS,
         terminal::TESTS,
         crash::TESTS,
+        ways::TESTS,
     ]
     .concat();
     let (mut passed, mut failed) = (0, Vec::new());

@@ -1,6 +1,6 @@
 //! What takes up the store's disk, and for whom.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -120,7 +120,7 @@ impl Store {
                 usage.record_bytes += metadata.len();
             }
         }
-        usage.view_bytes = disk_below(&self.views_dir())?;
+        usage.view_bytes = disk_below(&self.views_dir(), &mut HashSet::new())?;
         Ok(())
     }
 }
@@ -215,14 +215,18 @@ impl<'s> Tally<'s> {
     }
 }
 
-/// What the disk allots to a folder's files.
-fn disk_below(folder: &Path) -> Result<u64, StoreError> {
+/// What the disk allots to a folder's files, each file once however many links it has.
+fn disk_below(folder: &Path, linked: &mut HashSet<u64>) -> Result<u64, StoreError> {
     let mut bytes = 0;
     for entry in list(folder)? {
         let path = entry.path();
         // Views come and go meanwhile.
         let Ok(metadata) = entry.metadata() else { continue };
-        bytes += if metadata.is_dir() { disk_below(&path)? } else { metadata.blocks() * 512 };
+        if metadata.is_dir() {
+            bytes += disk_below(&path, linked)?;
+        } else if metadata.nlink() == 1 || linked.insert(metadata.ino()) {
+            bytes += metadata.blocks() * 512;
+        }
     }
     Ok(bytes)
 }

@@ -50,6 +50,7 @@ impl Machine {
             store: Store::open(&folder.path().join("store")).expect("a store"),
             debian,
             distribution: Name::parse("debian.org/bookworm").expect("a name"),
+            view: None,
             program: PathBuf::from("/nonexistent"),
             now,
         };

@@ -231,6 +231,7 @@ fn remove_inside(directory: &Directory, program: Option<&Path>, map: &UserMap) -
         map: map.kind(),
         cgroups: Vec::new(),
         runtime: None,
+        view: None,
     };
     let program = resolve_program(program.map(Path::to_owned))?;
     let supervisor = Supervisor::start(&program, &job, map, directory, None)?;

@@ -16,11 +16,11 @@ use super::channel::{Answer, Channel, Message, pair};
 use super::directory::Directory;
 use super::job::{Job, JobRoot, sealed};
 use super::terminal::{Terminal, own_size};
-use super::{Ended, Exit, Launch, Root, UserMap, WORD, wire};
+use super::{Ended, Exit, Launch, Root, UserMap, WORD};
 use crate::error::RuntimeError;
 use crate::sys::clone::{Gate, Spawn, spawn};
 use crate::sys::signal;
-use crate::view::{ViewKindName, ViewRequest};
+use crate::view::{ViewKindName, ViewRequest, wire};
 
 /// Signal handlers belong to the process, so one container is run at a time.
 static RUNNING: Mutex<()> = Mutex::new(());
@@ -40,6 +40,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     let Launch { program, mut spec, root, container_dir, on_directory, read_only_paths, writable, user, map, .. } =
         launch;
     let runtime = launch.runtime;
+    let (view, on_view) = (launch.view, launch.on_view);
     super::spec::check(&spec)?;
     let terminal = spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
     if terminal {
@@ -61,6 +62,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         map: map.kind(),
         cgroups: Vec::new(),
         runtime,
+        view: view.map(|kind| kind.as_str().to_owned()),
     };
     let program = resolve_program(program)?;
     let directory = Directory::create(&job.container_dir)?;
@@ -87,7 +89,10 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
             Root::View(request) => Some(request),
             Root::Directory(_) => None,
         };
-        Conversation { supervisor, catcher, stop, terminal, listing, outcome: Outcome::default() }.hold()
+        let usual = job.map.usual_view();
+        let tell = |kind: ViewKindName| on_view.filter(|_| kind != usual).iter().for_each(|call| call(kind));
+        Conversation { supervisor, catcher, stop, terminal, listing, on_view: &tell, outcome: Outcome::default() }
+            .hold()
     })();
     let memory_kills = leaf.memory_kills();
     // Usually the supervisor has emptied it; after a failure it is ours to do.
@@ -248,6 +253,7 @@ struct Conversation<'a> {
     stop: i32,
     terminal: bool,
     listing: Option<ViewRequest<'a>>,
+    on_view: &'a dyn Fn(ViewKindName),
     outcome: Outcome,
 }
 
@@ -275,7 +281,10 @@ impl Conversation<'_> {
                         terminal = Some(Terminal::start(master)?);
                     }
                 }
-                Some(Message::View(kind)) => self.outcome.view = Some(kind),
+                Some(Message::View(kind)) => {
+                    self.outcome.view = Some(kind);
+                    (self.on_view)(kind);
+                }
                 Some(Message::WantTree) => {
                     // Listing may take long, and is the caller's own work: its signals are the caller's too.
                     self.catcher.pause();

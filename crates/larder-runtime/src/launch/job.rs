@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OtherRuntime;
 use crate::error::RuntimeError;
+use crate::view::ViewKindName;
 
 /// A launch without what only its caller can do. It lives as long as one container and is read by the binary that wrote it.
 #[derive(Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub(super) struct Job {
     pub(super) cgroups: Vec<PathBuf>,
     /// What runs the container instead of our own init.
     pub(super) runtime: Option<OtherRuntime>,
+    /// The name of the only way to make the view.
+    pub(super) view: Option<String>,
 }
 
 /// Where the root comes from.
@@ -46,6 +49,13 @@ pub(super) enum MapKind {
     Host,
     Single,
     Range,
+}
+
+impl MapKind {
+    /// The way of making views that usually works for such a user.
+    pub(super) fn usual_view(self) -> ViewKindName {
+        if self == Self::Host { ViewKindName::Erofs } else { ViewKindName::Stubs }
+    }
 }
 
 impl Job {

@@ -13,13 +13,13 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::channel::{Answer, Channel, Failure, Message};
-use super::job::{Job, JobRoot, MapKind, contents};
-use super::{directory, foreign, init, wire};
+use super::job::{Job, JobRoot, contents};
+use super::{directory, foreign, init};
 use crate::error::RuntimeError;
 use crate::sys::clone::{adopt, fork};
 use crate::sys::mount::{AttributeChange, Recursive, clone_tree, set_attributes};
 use crate::sys::signal;
-use crate::view::{self, LayerEnd, Upper, View, ViewKindName, ViewRequest};
+use crate::view::{self, LayerEnd, Upper, ViewKindName, ViewRequest, wire};
 
 /// The exit code of a process of ours that failed; the launcher has heard why.
 pub(super) const FAILED: i32 = 125;
@@ -144,7 +144,7 @@ fn make_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
                 make_directory(&work)?;
                 Some(Upper { upperdir: &upper, workdir: &work, end: LayerEnd::Removed })
             };
-            let (kind, mount) = mount_view(&request, upper, job.map)?;
+            let (kind, mount) = mount_view(&request, upper, job)?;
             channel.send(&Message::View(kind));
             Ok(mount)
         }
@@ -152,23 +152,30 @@ fn make_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
     }
 }
 
-/// Makes the view the way that usually works for this kind of user, and looks for another only when that is refused.
+/// Makes the view the way that was asked for, else the one that usually works for this kind of user, else the first that works. An image
+/// is made before it is known to work, because a loop device takes the same one; of stubs, which cost more, only those that are
+/// there are tried before a small sample tells which way works.
 fn mount_view(
     request: &ViewRequest<'_>,
     upper: Option<Upper<'_>>,
-    map: MapKind,
+    job: &Job,
 ) -> Result<(ViewKindName, OwnedFd), RuntimeError> {
-    let usual = if map == MapKind::Host { ViewKindName::Erofs } else { ViewKindName::Stubs };
-    let attempt = |way: &dyn View| -> Result<OwnedFd, RuntimeError> { way.mount(&way.prepare(request)?, upper) };
-    if let Some(way) = view::by_name(usual) {
-        match attempt(way.as_ref()) {
+    if let Some(wanted) = job.view.as_deref().and_then(ViewKindName::parse) {
+        let way = view::probe_among(&[wanted], request.views)?;
+        return Ok((wanted, way.mount(&way.prepare(request)?, upper)?));
+    }
+    let usual = job.map.usual_view();
+    let way = view::by_name(usual);
+    let prepared = if usual == ViewKindName::Erofs { Some(way.prepare(request)?) } else { way.find(request)? };
+    if let Some(prepared) = prepared {
+        match way.mount(&prepared, upper) {
             Ok(mount) => return Ok((usual, mount)),
             Err(RuntimeError::Mount { .. }) => {}
             Err(error) => return Err(error),
         }
     }
     let way = view::probe(request.views)?;
-    Ok((way.kind(), attempt(way.as_ref())?))
+    Ok((way.kind(), way.mount(&way.prepare(request)?, upper)?))
 }
 
 impl Channel {

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -24,8 +24,8 @@ use composefs::generic_tree::{Inode, LeafContent, Stat};
 use composefs::tree::{Directory, FileSystem, RegularFile};
 use rustix::mount::MountAttrFlags;
 
-use super::overlay::{Layers, Marks, mount};
-use super::way::Way;
+use super::overlay::{Below, Layers, Marks, mount};
+use super::way::{Making, Way};
 use super::{Exception, RootAttributes, Upper, ViewEntry, ViewKind, ViewKindName, ViewTree};
 use crate::error::RuntimeError;
 use crate::sys::mount::Context;
@@ -37,19 +37,20 @@ pub(crate) struct Erofs;
 
 impl Way for Erofs {
     const NAME: ViewKindName = ViewKindName::Erofs;
-    const EXCEPTIONS: &'static [Exception] = &[];
+    const EXCEPTIONS: &'static [Exception] =
+        &[Exception::OldKernelsLeanOnTheView, Exception::OldKernelsHaveNoUnnamedFiles];
     const PREFIX: &'static str = "erofs-";
 
     fn artefact(&self) -> Result<String, RuntimeError> {
         Ok(ARTEFACT.to_owned())
     }
 
-    fn write(&self, tree: &ViewTree, directory: &Path) -> Result<(), RuntimeError> {
-        let image = image(tree)?;
-        let path = directory.join("image");
+    fn write(&self, making: &Making<'_>) -> Result<(), RuntimeError> {
+        let image = image(making.tree)?;
+        let path = making.directory.join("image");
         fs::write(&path, image).map_err(RuntimeError::io("write", &path))?;
         // Only kernels that take layers by path mount something here.
-        let mountpoint = directory.join("mountpoint");
+        let mountpoint = making.directory.join("mountpoint");
         fs::create_dir(&mountpoint).map_err(RuntimeError::io("create", &mountpoint))
     }
 
@@ -61,17 +62,26 @@ impl Way for Erofs {
     }
 
     fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {
-        let tree = mount_image(artefact)?;
-        let mountpoint = artefact.join("mountpoint");
-        mount(Layers {
-            tree: tree.as_fd(),
-            tree_path: &mountpoint,
-            detached: true,
-            objects,
-            upper,
-            marks: Marks::Trusted,
-        })
+        let image = mount_image(artefact)?;
+        overlay_image(image.as_fd(), artefact, objects, upper)
     }
+}
+
+/// Mounts the overlay of an artefact's mounted image over the objects.
+pub(crate) fn overlay_image(
+    image: BorrowedFd<'_>,
+    artefact: &Path,
+    objects: &Path,
+    upper: Option<Upper<'_>>,
+) -> Result<OwnedFd, RuntimeError> {
+    mount(Layers {
+        tree: image,
+        tree_path: &artefact.join("mountpoint"),
+        detached: true,
+        below: Below::Objects(objects),
+        upper,
+        marks: Marks::Trusted,
+    })
 }
 
 /// Mounts the image of an artefact from its file, attached nowhere.

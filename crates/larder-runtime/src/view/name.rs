@@ -7,13 +7,13 @@ use std::fmt;
 pub enum ViewKindName {
     /// An EROFS image of the listing, mounted from its file, over the objects. Needs root and a store on a disk.
     Erofs,
-    /// The same image through a loop device, for kernels that mount no EROFS from a file. Not made yet.
+    /// The same image through a loop device, for kernels that mount no EROFS from a file.
     ErofsLoop,
     /// Sparse files on disk that lead to the objects, for ordinary users.
     Stubs,
-    /// A tree of hard links to the objects, for ordinary users on older kernels. Not made yet.
+    /// A tree of hard links on disk, for ordinary users on older kernels.
     Checkout,
-    /// Links into `/packages`. Not made yet.
+    /// Links into `/packages` in memory, for where nothing else works.
     Symlink,
 }
 

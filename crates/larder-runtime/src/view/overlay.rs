@@ -1,21 +1,23 @@
-//! The overlay that each way of the first three ends in: a tree of metadata over the objects, with or without an upper.
+//! The overlay that each way but the last ends in: a tree over the objects or over nothing, with or without an upper.
 //!
 //! The options differ by kernel, and each is found by trying: the objects as a data-only layer need `metacopy=on` before
-//! about 6.16, layers are given by descriptor from about 6.15 and by path before. Without an old kernel's need `metacopy`
-//! and `redirect_dir` stay off, so that an upper holds whole files and renaming a directory of the view says EXDEV.
+//! about 6.16, layers are given by descriptor from about 6.15, one by one and by path from about 6.7, and before that all in one
+//! text, where the objects are an ordinary layer below the tree. Without an old kernel's need `metacopy` and `redirect_dir` stay
+//! off, so that an upper holds whole files and renaming a directory of the view says EXDEV.
 //!
 //! `xino` stays off as well: with it inode numbers pass 2^63, which some readers of JSON collapse. Without it `st_dev` of a
 //! file differs from its directory's, so `du -x` counts directories only.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::mount::MountAttrFlags;
 
+use super::attached::Attached;
 use super::{LayerEnd, Upper};
 use crate::error::RuntimeError;
-use crate::sys::mount::{self, Context};
+use crate::sys::mount::Context;
 
 /// Whose attributes lead from the tree to the objects. The two are never mixed: `userxattr` over a tree with trusted
 /// attributes reads as zeros without an error.
@@ -27,6 +29,15 @@ pub(crate) enum Marks {
     User,
 }
 
+/// What is below a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Below<'a> {
+    /// The directory of objects, to which the tree's files lead.
+    Objects(&'a Path),
+    /// An empty directory: the tree has its files itself, but an overlay without an upper wants two layers.
+    Nothing(&'a Path),
+}
+
 /// The layers of one overlay.
 #[derive(Clone, Copy)]
 pub(crate) struct Layers<'a> {
@@ -36,8 +47,8 @@ pub(crate) struct Layers<'a> {
     pub(crate) tree_path: &'a Path,
     /// Whether `tree` is a detached mount.
     pub(crate) detached: bool,
-    /// The directory of objects.
-    pub(crate) objects: &'a Path,
+    /// What the tree lies over.
+    pub(crate) below: Below<'a>,
     /// The writable layer.
     pub(crate) upper: Option<Upper<'a>>,
     /// The tree's attributes.
@@ -50,41 +61,75 @@ struct Attempt {
     metacopy: bool,
 }
 
+/// How layers are named to the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
+    /// Each by an open descriptor.
     Descriptor,
+    /// Each by its path.
     Path,
+    /// All in one text, by the names that `/proc` has for open descriptors: they need no escaping and fit into the one page that old
+    /// kernels have for all options.
+    Joined,
 }
 
-/// Newest kernels first. With `userxattr` the kernel takes no `metacopy=on`.
-const ATTEMPTS: [Attempt; 4] = [
+/// Newest kernels first. With `userxattr` the kernel takes no `metacopy=on`, and no kernel that wants the layers in one text follows
+/// its marks.
+const ATTEMPTS: [Attempt; 5] = [
     Attempt { by: By::Descriptor, metacopy: false },
     Attempt { by: By::Descriptor, metacopy: true },
     Attempt { by: By::Path, metacopy: false },
     Attempt { by: By::Path, metacopy: true },
+    Attempt { by: By::Joined, metacopy: true },
 ];
+
+/// For a tree that leads nowhere.
+const PLAIN: [Attempt; 3] = [
+    Attempt { by: By::Descriptor, metacopy: false },
+    Attempt { by: By::Path, metacopy: false },
+    Attempt { by: By::Joined, metacopy: false },
+];
+
+impl Layers<'_> {
+    fn attempts(&self) -> impl Iterator<Item = Attempt> + use<> {
+        let all: &[Attempt] = if matches!(self.below, Below::Nothing(_)) { &PLAIN } else { &ATTEMPTS };
+        let by_user = self.marks == Marks::User;
+        all.iter().copied().filter(move |attempt| !(by_user && attempt.metacopy))
+    }
+}
 
 /// Mounts the overlay, attached nowhere.
 ///
 /// # Errors
-/// The refusal of the attempt for the newest kernels, whose words say most.
+/// The refusal of the attempt for the newest kernels that this one understands.
 pub(crate) fn mount(layers: Layers<'_>) -> Result<OwnedFd, RuntimeError> {
-    let mut first = None;
-    for attempt in ATTEMPTS {
-        if layers.marks == Marks::User && attempt.metacopy {
+    let (mut first, mut one_text_only, mut attached) = (None, None, None);
+    for attempt in layers.attempts() {
+        if one_text_only.is_some() && attempt.by != By::Joined {
             continue;
+        }
+        // Once taken out of the tree a mount can't come back, so it stays for all the attempts that want it there.
+        if attached.is_none() && layers.detached && attempt.by != By::Descriptor {
+            attached = Some(Attached::new(layers.tree, layers.tree_path)?);
         }
         match try_mount(layers, attempt) {
             Ok(mount) => return Ok(mount),
+            // An overlay that takes no descriptors at all takes all options as one text. Trying the others would fill the kernel's log.
+            Err(error) if has_no_descriptors(&error) => one_text_only = Some(error),
             Err(error) => {
                 first.get_or_insert(error);
             }
         }
     }
-    // The first attempt is never left out, so there is an error.
-    Err(first.unwrap_or(RuntimeError::NoView(Vec::new())))
+    // There is always a first attempt, so there is an error.
+    Err(first.or(one_text_only).unwrap_or(RuntimeError::NoView(Vec::new())))
 }
 
+fn has_no_descriptors(error: &RuntimeError) -> bool {
+    matches!(error, RuntimeError::Mount { source, .. } if source.raw_os_error() == Some(libc::EOPNOTSUPP))
+}
+
+/// One attempt. A detached tree must be attached already where the attempt isn't by descriptor.
 fn try_mount(layers: Layers<'_>, attempt: Attempt) -> Result<OwnedFd, RuntimeError> {
     let overlay = Context::open("overlay")?;
     overlay.string("source", "larder")?;
@@ -106,26 +151,61 @@ fn try_mount(layers: Layers<'_>, attempt: Attempt) -> Result<OwnedFd, RuntimeErr
         }
     }
     match attempt.by {
-        By::Descriptor => {
-            overlay.descriptor("lowerdir+", layers.tree)?;
-            set_directory(&overlay, "datadir+", layers.objects)?;
-            if let Some(upper) = layers.upper {
-                set_directory(&overlay, "upperdir", upper.upperdir)?;
-                set_directory(&overlay, "workdir", upper.workdir)?;
-            }
-            finish(overlay, layers)
-        }
-        By::Path => {
-            let _attached = Attached::new(layers)?;
-            overlay.string("lowerdir+", layers.tree_path)?;
-            overlay.string("datadir+", layers.objects)?;
-            if let Some(upper) = layers.upper {
-                overlay.string("upperdir", upper.upperdir)?;
-                overlay.string("workdir", upper.workdir)?;
-            }
-            finish(overlay, layers)
+        By::Descriptor => by_descriptor(&overlay, layers)?,
+        By::Path => by_path(&overlay, layers)?,
+        By::Joined => {
+            let _open = joined(&overlay, layers)?;
+            // The names in `/proc` are looked up while the overlay is made.
+            return finish(overlay, layers);
         }
     }
+    finish(overlay, layers)
+}
+
+/// The option for what is below, and where that is.
+fn below(layers: Layers<'_>) -> (&'static str, &Path) {
+    match layers.below {
+        Below::Objects(path) => ("datadir+", path),
+        Below::Nothing(path) => ("lowerdir+", path),
+    }
+}
+
+fn by_descriptor(overlay: &Context, layers: Layers<'_>) -> Result<(), RuntimeError> {
+    let (key, path) = below(layers);
+    overlay.descriptor("lowerdir+", layers.tree)?;
+    set_directory(overlay, key, path)?;
+    if let Some(upper) = layers.upper {
+        set_directory(overlay, "upperdir", upper.upperdir)?;
+        set_directory(overlay, "workdir", upper.workdir)?;
+    }
+    Ok(())
+}
+
+fn by_path(overlay: &Context, layers: Layers<'_>) -> Result<(), RuntimeError> {
+    let (key, path) = below(layers);
+    overlay.string("lowerdir+", layers.tree_path)?;
+    overlay.string(key, path)?;
+    if let Some(upper) = layers.upper {
+        overlay.string("upperdir", upper.upperdir)?;
+        overlay.string("workdir", upper.workdir)?;
+    }
+    Ok(())
+}
+
+/// Gives the descriptors that must stay open until the overlay is made.
+fn joined(overlay: &Context, layers: Layers<'_>) -> Result<Vec<OwnedFd>, RuntimeError> {
+    let name = |fd: BorrowedFd<'_>| format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let lower = open_directory(below(layers).1)?;
+    overlay.string("lowerdir", format!("{}:{}", name(layers.tree), name(lower.as_fd())))?;
+    let mut open = vec![lower];
+    if let Some(upper) = layers.upper {
+        for (key, path) in [("upperdir", upper.upperdir), ("workdir", upper.workdir)] {
+            let directory = open_directory(path)?;
+            overlay.string(key, name(directory.as_fd()))?;
+            open.push(directory);
+        }
+    }
+    Ok(open)
 }
 
 fn finish(overlay: Context, layers: Layers<'_>) -> Result<OwnedFd, RuntimeError> {
@@ -144,28 +224,6 @@ pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, RuntimeError> {
         .map_err(|error| RuntimeError::io("open", path)(error.into()))
 }
 
-/// A detached tree attached for as long as the overlay needs a path to it.
-struct Attached<'a>(Option<&'a Path>);
-
-impl<'a> Attached<'a> {
-    fn new(layers: Layers<'a>) -> Result<Self, RuntimeError> {
-        if !layers.detached {
-            return Ok(Self(None));
-        }
-        mount::attach(layers.tree, layers.tree_path).map_err(RuntimeError::io("mount on", layers.tree_path))?;
-        Ok(Self(Some(layers.tree_path)))
-    }
-}
-
-impl Drop for Attached<'_> {
-    fn drop(&mut self) {
-        if let Some(path) = self.0 {
-            // It can only fail when it isn't mounted any more.
-            let _ = mount::detach(path);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -175,7 +233,7 @@ mod tests {
     use super::*;
     use crate::view::erofs::{Erofs, mount_image};
     use crate::view::stubs::Stubs;
-    use crate::view::way::Way;
+    use crate::view::way::{Making, Way};
     use crate::view::witness::{Witness, object_path};
     use crate::view::{RootAttributes, ViewEntry, ViewKind, ViewKindName, ViewTree};
 
@@ -223,8 +281,12 @@ mod tests {
         for way in ["erofs", "stubs"] {
             fs::create_dir(directory.path().join(way)).unwrap();
         }
-        Erofs.write(&tree, &directory.path().join("erofs")).unwrap();
-        Stubs.write(&tree, &directory.path().join("stubs")).unwrap();
+        let write = |way: &dyn Fn(&Making<'_>) -> Result<(), RuntimeError>, name: &str| {
+            let (objects, directory) = (&objects, &directory.path().join(name));
+            way(&Making { tree: &tree, objects, views: directory, directory }).unwrap();
+        };
+        write(&|making| Erofs.write(making), "erofs");
+        write(&|making| Stubs.write(making), "stubs");
         for (index, attempt) in ATTEMPTS.into_iter().enumerate() {
             let upper = directory.path().join(format!("upper-{index}"));
             let work = directory.path().join(format!("work-{index}"));
@@ -237,11 +299,13 @@ mod tests {
                 tree: image.as_fd(),
                 tree_path: &path,
                 detached: true,
-                objects: &objects,
+                below: Below::Objects(&objects),
                 upper,
                 marks: Marks::Trusted,
             };
+            let attached = (attempt.by != By::Descriptor).then(|| Attached::new(image.as_fd(), &path).unwrap());
             check(try_mount(layers, attempt), attempt);
+            drop(attached);
             assert!(fs::read_dir(&path).unwrap().next().is_none(), "{attempt:?}: still attached");
 
             if !attempt.metacopy {
@@ -258,6 +322,19 @@ mod tests {
                 check(try_mount(layers, attempt), attempt);
             }
         }
+        for attempt in PLAIN {
+            let [tree, empty] = ["plain", "empty"].map(|name| directory.path().join(name));
+            fs::create_dir_all(&tree).unwrap();
+            fs::create_dir_all(&empty).unwrap();
+            fs::write(tree.join("file"), "content").unwrap();
+            let open = open_directory(&tree).unwrap();
+            for marks in [Marks::Trusted, Marks::User] {
+                let below = Below::Nothing(&empty);
+                let (tree, tree_path) = (open.as_fd(), tree.as_path());
+                let layers = Layers { tree, tree_path, detached: false, below, upper: None, marks };
+                check(try_mount(layers, attempt), attempt);
+            }
+        }
         mixed_marks_are_found(directory.path(), &objects, &tree);
     }
 
@@ -268,7 +345,7 @@ mod tests {
             tree: image.as_fd(),
             tree_path: directory,
             detached: true,
-            objects,
+            below: Below::Objects(objects),
             upper: None,
             marks: Marks::User,
         };

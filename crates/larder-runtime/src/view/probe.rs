@@ -4,19 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::artefact::Scratch;
+use super::checkout::Checkout;
 use super::erofs::Erofs;
+use super::erofs_loop::ErofsLoop;
 use super::stubs::Stubs;
-use super::way::Way;
+use super::symlink::Symlink;
+use super::way::{Making, Way};
 use super::witness::{Witness, object_path};
 use super::{Prepared, RootAttributes, View, ViewEntry, ViewKind, ViewKindName, ViewTree};
 use crate::error::RuntimeError;
 
-/// The way with this name; none for those that are not made yet.
-pub fn by_name(name: ViewKindName) -> Option<Box<dyn View>> {
+/// The way with this name, whether it works here or not.
+pub fn by_name(name: ViewKindName) -> Box<dyn View> {
     match name {
-        ViewKindName::Erofs => Some(Box::new(Erofs)),
-        ViewKindName::Stubs => Some(Box::new(Stubs)),
-        ViewKindName::ErofsLoop | ViewKindName::Checkout | ViewKindName::Symlink => None,
+        ViewKindName::Erofs => Box::new(Erofs),
+        ViewKindName::ErofsLoop => Box::new(ErofsLoop),
+        ViewKindName::Stubs => Box::new(Stubs),
+        ViewKindName::Checkout => Box::new(Checkout),
+        ViewKindName::Symlink => Box::new(Symlink),
     }
 }
 
@@ -26,14 +31,29 @@ pub fn by_name(name: ViewKindName) -> Option<Box<dyn View>> {
 /// # Errors
 /// [`RuntimeError::NoView`] when none works, with what each met; whatever stands against all ways, such as a full disk.
 pub fn probe(views: &Path) -> Result<Box<dyn View>, RuntimeError> {
+    probe_among(&ViewKindName::ALL, views)
+}
+
+/// As [`probe`], among these ways and in this order.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_among(ways: &[ViewKindName], views: &Path) -> Result<Box<dyn View>, RuntimeError> {
     let scratch = Scratch::new(views)?;
     let sample = Sample::new(scratch.path())?;
     let mut tried = Vec::new();
-    if let Some(view) = sample.attempt(Erofs, &mut tried) {
-        return Ok(view);
-    }
-    if let Some(view) = sample.attempt(Stubs, &mut tried) {
-        return Ok(view);
+    for &name in ways {
+        let mounted = match name {
+            ViewKindName::Erofs => sample.mount(&Erofs),
+            ViewKindName::Stubs => sample.mount(&Stubs),
+            ViewKindName::Checkout => sample.mount(&Checkout),
+            ViewKindName::ErofsLoop => sample.mount(&ErofsLoop),
+            ViewKindName::Symlink => sample.mount(&Symlink),
+        };
+        match mounted {
+            Ok(()) => return Ok(by_name(name)),
+            Err(error) => tried.push((name, error.chain())),
+        }
     }
     Err(RuntimeError::NoView(tried))
 }
@@ -70,20 +90,10 @@ impl<'a> Sample<'a> {
         Ok(Self { directory, objects, tree: ViewTree::new(root, vec![file])? })
     }
 
-    fn attempt<W: Way + 'static>(&self, way: W, tried: &mut Vec<(ViewKindName, String)>) -> Option<Box<dyn View>> {
-        match self.mount(&way) {
-            Ok(()) => Some(Box::new(way)),
-            Err(error) => {
-                tried.push((W::NAME, error.chain()));
-                None
-            }
-        }
-    }
-
     fn mount<W: Way>(&self, way: &W) -> Result<(), RuntimeError> {
         let path = self.directory.join(W::NAME.as_str());
         fs::create_dir(&path).map_err(RuntimeError::io("create", &path))?;
-        way.write(&self.tree, &path)?;
+        way.write(&Making { tree: &self.tree, objects: &self.objects, views: self.directory, directory: &path })?;
         let witness = Witness::choose(&self.tree, &self.objects)?;
         let prepared = Prepared { kind: W::NAME, path, objects: self.objects.clone(), made: true, witness };
         way.mount(&prepared, None).map(drop)

@@ -9,6 +9,22 @@ use super::witness::Witness;
 use super::{Exception, Prepared, Upper, View, ViewKindName, ViewRequest, ViewTree, artefact};
 use crate::error::RuntimeError;
 
+/// The file of a work directory that says which view the writable layer belongs to; the kernel uses other names there.
+const RECORD: &str = "view";
+
+/// What a way makes a view from, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct Making<'a> {
+    /// The listing.
+    pub(crate) tree: &'a ViewTree,
+    /// The directory of objects.
+    pub(crate) objects: &'a Path,
+    /// The directory of prepared views, on one file system with `directory`.
+    pub(crate) views: &'a Path,
+    /// Where the view is written: empty, of mode 0700.
+    pub(crate) directory: &'a Path,
+}
+
 /// What differs between ways; each is a [`View`] through it.
 pub(crate) trait Way {
     const NAME: ViewKindName;
@@ -19,14 +35,19 @@ pub(crate) trait Way {
     /// The name of the artefact that this writer makes here.
     fn artefact(&self) -> Result<String, RuntimeError>;
 
-    /// Writes the artefact into an empty directory of mode 0700.
-    fn write(&self, tree: &ViewTree, directory: &Path) -> Result<(), RuntimeError>;
+    /// Writes the artefact.
+    fn write(&self, making: &Making<'_>) -> Result<(), RuntimeError>;
 
     /// Brings what [`Way::write`] wrote to the disk, before it gets its final name.
     fn sync(&self, directory: &Path) -> Result<(), RuntimeError>;
 
     /// Mounts a finished artefact.
     fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError>;
+
+    /// Lets go of what only removed artefacts needed.
+    fn removed(&self, _views: &Path) -> Result<(), RuntimeError> {
+        Ok(())
+    }
 }
 
 impl<W: Way> View for W {
@@ -34,19 +55,27 @@ impl<W: Way> View for W {
         W::NAME
     }
 
-    fn prepare(&self, request: &ViewRequest<'_>) -> Result<Prepared, RuntimeError> {
+    fn find(&self, request: &ViewRequest<'_>) -> Result<Option<Prepared>, RuntimeError> {
         let path = artefact::place(request, &self.artefact()?)?;
-        let (witness, made) = if path.is_dir() {
-            (Witness::load(&path)?, false)
-        } else {
-            let tree = (request.tree)().map_err(RuntimeError::ViewListing)?;
-            artefact::make(request.views, &path, |directory| {
-                let witness = Witness::choose(&tree, request.objects)?;
-                self.write(&tree, directory)?;
-                self.sync(directory)?;
-                Ok(witness)
-            })?
-        };
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        let witness = Witness::load(&path)?;
+        Ok(Some(Prepared { kind: W::NAME, path, objects: request.objects.to_owned(), made: false, witness }))
+    }
+
+    fn prepare(&self, request: &ViewRequest<'_>) -> Result<Prepared, RuntimeError> {
+        if let Some(found) = self.find(request)? {
+            return Ok(found);
+        }
+        let path = artefact::place(request, &self.artefact()?)?;
+        let tree = (request.tree)().map_err(RuntimeError::ViewListing)?;
+        let (witness, made) = artefact::make(request.views, &path, |directory| {
+            let witness = Witness::choose(&tree, request.objects)?;
+            self.write(&Making { tree: &tree, objects: request.objects, views: request.views, directory })?;
+            self.sync(directory)?;
+            Ok(witness)
+        })?;
         Ok(Prepared { kind: W::NAME, path, objects: request.objects.to_owned(), made, witness })
     }
 
@@ -54,12 +83,12 @@ impl<W: Way> View for W {
         if prepared.kind != W::NAME {
             return Err(RuntimeError::OtherView { view: W::NAME, prepared: prepared.kind });
         }
-        let mount = self.layer(&prepared.path, &prepared.objects, upper)?;
-        let Some(witness) = &prepared.witness else { return Ok(mount) };
         let used = match upper {
-            Some(upper) => !is_empty(upper.upperdir)?,
+            Some(upper) => claim(prepared, upper)?,
             None => false,
         };
+        let mount = self.layer(&prepared.path, &prepared.objects, upper)?;
+        let Some(witness) = &prepared.witness else { return Ok(mount) };
         if used {
             // The container may have changed or removed the witness: the layers below are looked at without its writes.
             let below = self.layer(&prepared.path, &prepared.objects, None)?;
@@ -75,7 +104,30 @@ impl<W: Way> View for W {
     }
 
     fn remove(&self, views: &Path, key: &str) -> Result<(), RuntimeError> {
-        artefact::remove(views, key, W::PREFIX)
+        artefact::remove(views, key, W::PREFIX)?;
+        self.removed(views)
+    }
+}
+
+/// Sees to it that a writable layer stays with the view that it was first mounted over: its work directory says which that is. Gives
+/// whether the layer has something in it.
+fn claim(prepared: &Prepared, upper: Upper<'_>) -> Result<bool, RuntimeError> {
+    let part = |path: Option<&Path>| path.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    let artefact = part(Some(&prepared.path));
+    let own = format!("{} {} {artefact}\n", prepared.kind, part(prepared.path.parent()));
+    let used = !is_empty(upper.upperdir)?;
+    let record = upper.workdir.join(RECORD);
+    let refuse = |was: &str| RuntimeError::OtherUpper {
+        upper: upper.upperdir.to_owned(),
+        was: was.trim_end().to_owned(),
+        view: own.trim_end().to_owned(),
+    };
+    match fs::read_to_string(&record) {
+        Ok(was) if was == own => Ok(used),
+        Ok(was) => Err(refuse(&was)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && used => Err(refuse("a view that is not known")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RuntimeError::io("read", &record)(error)),
+        Err(_) => fs::write(&record, own).map(|()| false).map_err(RuntimeError::io("write", &record)),
     }
 }
 

@@ -14,7 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
 use super::{ViewKind, ViewKindName, ViewTree};
 use crate::error::RuntimeError;
@@ -88,8 +88,9 @@ impl Witness {
     /// Compares what the mounted view shows with the object.
     pub(crate) fn check(&self, mount: BorrowedFd<'_>, objects: &Path, view: ViewKindName) -> Result<(), RuntimeError> {
         let shown = PathBuf::from(String::from_utf8_lossy(&self.path).into_owned());
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(mount, self.path.as_slice(), flags, Mode::empty())
+        // A way may show it through a link of its own.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = openat2(mount, self.path.as_slice(), flags, Mode::empty(), ResolveFlags::IN_ROOT)
             .map_err(|error| RuntimeError::io("open in the mounted view", &shown)(error.into()))?;
         let (head, length) =
             head_and_length(File::from(file)).map_err(RuntimeError::io("read in the mounted view", &shown))?;

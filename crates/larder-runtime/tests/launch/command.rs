@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use larder_runtime::launch::{
     self, BindMount, Launch, Net, OtherRuntime, Root, RuntimeKind, SpecOptions, UserMap, specification,
 };
-use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewRequest, ViewTree};
+use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewKindName, ViewRequest, ViewTree};
 use oci_spec::runtime::Capability;
 
 /// The first argument that makes this binary a launcher.
@@ -36,6 +36,7 @@ struct Options {
     runtime: Option<OtherRuntime>,
     /// More than the default ones.
     capabilities: Vec<String>,
+    view: Option<ViewKindName>,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
@@ -78,6 +79,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Options {
                 options.runtime = Some(OtherRuntime { kind, program });
             }
             "--capability" => options.capabilities.push(value()),
+            "--view" => options.view = Some(ViewKindName::parse(&value()).expect("the name of a way")),
             "--single" => options.single = true,
             "--show-view" => options.show_view = true,
             "--" => options.spec.args = arguments.by_ref().collect(),
@@ -138,6 +140,8 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
         stop_signal: options.stop_signal,
         map,
         runtime: options.runtime,
+        view: options.view,
+        on_view: Some(&|kind| eprintln!("unusual: {kind}")),
     });
     match launched {
         Ok(ended) => {

@@ -42,6 +42,11 @@ pub(crate) struct Fixture {
     _kept: Option<tempfile::TempDir>,
 }
 
+/// A program of the fixture's package.
+pub(crate) const TOOL: &str = "usr/bin/tool";
+/// Its place below `packages`.
+pub(crate) const PACKAGED_TOOL: &str = "packages/example.org/tool@1.0/usr/bin/tool";
+
 pub(crate) const KEY: &str = "0123456789abcdef";
 pub(crate) const ROOT: RootAttributes = RootAttributes { mode: 0o755, uid: 0, gid: 0, mtime: 1_234_567_890 };
 
@@ -158,8 +163,42 @@ impl Fixture {
         self.fill_attributes();
         self.fill_names();
         self.fill_links();
+        self.fill_package();
         let shell = fs::read("/bin/sleep").unwrap();
         self.file("usr/bin/sleep", &shell, 0o755);
+    }
+
+    /// A package as containers have it: whole below `packages`, and each of its files in its place with the same attributes.
+    fn fill_package(&mut self) {
+        let mut root = "packages/example.org/tool@1.0".to_owned();
+        self.add("packages/example.org", ViewKind::Directory, 0o755);
+        self.add(&root, ViewKind::Directory, 0o755);
+        root.push('/');
+        let program = fs::read("/bin/sleep").unwrap();
+        for prefix in [root.as_str(), ""] {
+            for directory in ["usr", "usr/bin", "usr/lib", "usr/lib/tool", "usr/lib/tool/deep", "etc"] {
+                if !prefix.is_empty() || directory.starts_with("usr/lib/") {
+                    self.add(&format!("{prefix}{directory}"), ViewKind::Directory, 0o755).mtime = 1_600_000_000;
+                }
+            }
+            for (path, content, mode) in [
+                (TOOL, program.as_slice(), 0o755),
+                ("usr/lib/tool/data", b"data of the tool".as_slice(), 0o644),
+                ("usr/lib/tool/deep/same", b"data of the tool", 0o644),
+                ("usr/lib/tool/set-id", b"set-id", 0o4755),
+                ("usr/lib/tool/noted", b"noted", 0o644),
+                ("usr/lib/tool/empty", b"", 0o644),
+                ("etc/tool.conf", b"configuration", 0o640),
+            ] {
+                let entry = self.file(&format!("{prefix}{path}"), content, mode);
+                entry.mtime = 1_600_000_000;
+                if path.ends_with("noted") {
+                    entry.xattrs = vec![(b"user.note".to_vec(), b"of the tool".to_vec())];
+                }
+            }
+            let target = b"data".to_vec();
+            self.add(&format!("{prefix}usr/lib/tool/link"), ViewKind::Symlink { target }, 0o777).mtime = 1_600_000_000;
+        }
     }
 
     fn fill_contents(&mut self) {

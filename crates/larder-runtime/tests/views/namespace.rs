@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::fixture::{Fixture, directory, skip};
 
-const VARIABLE: &str = "LARDER_TEST_VIEWS_DIRECTORY";
+pub(crate) const VARIABLE: &str = "LARDER_TEST_VIEWS_DIRECTORY";
 /// Somebody without an account.
 const USER: u32 = 12345;
 
@@ -24,6 +24,31 @@ pub(crate) enum Map {
 /// The fixture inside.
 pub(crate) fn fixture() -> Fixture {
     Fixture::at(PathBuf::from(std::env::var_os(VARIABLE).expect("run by another test")))
+}
+
+/// As whom this process runs.
+pub(crate) fn who() -> &'static str {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap();
+    match map.split_whitespace().collect::<Vec<_>>()[..] {
+        ["0", "0", "4294967295"] => "root",
+        [_, _, "1"] => "a user with one id",
+        _ => "a user with a range of ids",
+    }
+}
+
+/// Runs the ignored test `name` as root in a mount namespace of its own.
+pub(crate) fn run_as_root(name: &str) {
+    let directory = directory();
+    let output = Command::new("unshare")
+        .args(["-m", "--propagation", "private"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", name, "--nocapture"])
+        .env(VARIABLE, directory.path().join("store"))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 /// Runs the ignored test `name` inside.

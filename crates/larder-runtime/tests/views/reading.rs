@@ -13,7 +13,8 @@ use std::process::Command;
 use larder_runtime::view::{Exception, View, ViewEntry, ViewKind};
 use rustix::thread::CapabilitySet;
 
-use crate::fixture::{self, Fixture, ROOT, inside, skip};
+use crate::fixture::{self, Fixture, PACKAGED_TOOL, ROOT, TOOL, inside, skip};
+use crate::kernel;
 
 pub(crate) fn every_entry(view: &dyn View, fixture: &Fixture) {
     let mount = view.mount(&fixture.prepare(view), None).unwrap();
@@ -24,7 +25,7 @@ pub(crate) fn every_entry(view: &dyn View, fixture: &Fixture) {
     let expected: Vec<_> = tree.entries().iter().map(|entry| entry.path.clone()).collect();
     assert_eq!(listed.len(), expected.len());
     assert_eq!(listed, expected);
-    let expect = Expect::new(view);
+    let expect = Expect::new(view, fixture);
     for entry in tree.entries() {
         check_entry(&expect, fixture, &mount, entry);
     }
@@ -45,13 +46,23 @@ fn walk(directory: &Path, relative: &Path, listed: &mut Vec<Vec<u8>>) {
 
 fn check_entry(expect: &Expect, fixture: &Fixture, mount: &OwnedFd, entry: &ViewEntry) {
     let shown = String::from_utf8_lossy(&entry.path);
-    let path = inside(mount, OsStr::from_bytes(&entry.path));
-    let status = fs::symlink_metadata(&path).unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let mut path = inside(mount, OsStr::from_bytes(&entry.path));
+    let mut status = fs::symlink_metadata(&path).unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let is_link = expect.linked.contains_key(&entry.path);
+    if is_link {
+        assert!(status.is_symlink(), "{shown} leads to its package");
+        let target = fs::read_link(&path).unwrap();
+        assert!(target.as_os_str().as_bytes().ends_with(expect.linked[&entry.path].as_slice()), "{shown}: {target:?}");
+        status = fs::metadata(&path).unwrap();
+        path = inside(mount, OsStr::from_bytes(&expect.linked[&entry.path]));
+    }
+    let in_package = is_link || entry.path.starts_with(b"packages/");
     match &entry.kind {
         ViewKind::Directory => assert!(status.is_dir(), "{shown}"),
         ViewKind::File { object, size } => {
             assert!(status.is_file(), "{shown}");
-            assert_eq!((status.len(), status.nlink()), (*size, 1), "{shown}");
+            let linked = (expect.hard_links || expect.package_hard_links && in_package) && *size > 0;
+            assert_eq!((status.len(), status.nlink() > 1), (*size, linked), "{shown}: {} links", status.nlink());
             assert!(fs::read(&path).unwrap() == fixture.content(object), "{shown}: other content");
         }
         ViewKind::Symlink { target } => {
@@ -66,7 +77,10 @@ fn check_entry(expect: &Expect, fixture: &Fixture, mount: &OwnedFd, entry: &View
     assert_eq!((status.uid(), status.gid()), owner, "{shown}: owner");
     assert_eq!((status.mtime(), status.mtime_nsec()), (entry.mtime as i64, 0), "{shown}: time");
     if !status.is_symlink() {
-        let shows = |name: &[u8]| expect.capabilities || name != b"security.capability";
+        let shows = |name: &[u8]| match name {
+            b"security.capability" => expect.capabilities,
+            _ => in_package || expect.user_attributes,
+        };
         let attributes: BTreeMap<_, _> = entry.xattrs.iter().filter(|(name, _)| shows(name)).cloned().collect();
         assert_eq!(attributes_of(&path), attributes, "{shown}: attributes");
     }
@@ -86,16 +100,31 @@ pub(crate) fn attributes_of(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     names.map(|name| (name.to_vec(), value(name))).collect()
 }
 
+/// The files of the fixture's package that are in their places too.
+fn linked(fixture: &Fixture) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let package = PACKAGED_TOOL.strip_suffix(TOOL).unwrap().as_bytes();
+    let files = fixture.entries().iter().filter(|entry| matches!(entry.kind, ViewKind::File { .. }));
+    let paths = files.filter_map(|entry| Some((entry.path.strip_prefix(package)?.to_vec(), entry.path.clone())));
+    let paths: BTreeMap<_, _> = paths.collect();
+    assert!(paths.len() > 5, "{paths:?}");
+    paths
+}
+
 /// What a way shows, by its table of exceptions.
 struct Expect {
     unmapped_are_own: bool,
+    hard_links: bool,
+    package_hard_links: bool,
+    user_attributes: bool,
+    /// The paths that are links, with the ends of where they lead.
+    linked: BTreeMap<Vec<u8>, Vec<u8>>,
     capabilities: bool,
     uids: Vec<(u32, u32)>,
     gids: Vec<(u32, u32)>,
 }
 
 impl Expect {
-    fn new(view: &dyn View) -> Self {
+    fn new(view: &dyn View, fixture: &Fixture) -> Self {
         let map = |path: &str| {
             let text = fs::read_to_string(path).unwrap();
             let numbers =
@@ -103,10 +132,14 @@ impl Expect {
             text.lines().map(|line| (numbers(line)[0], numbers(line)[2])).collect()
         };
         let own = rustix::thread::capabilities(None).unwrap().effective;
-        let may_be_missing = view.exceptions().contains(&Exception::CapabilitiesMayBeMissing);
+        let excepts = |exception| view.exceptions().contains(&exception);
         Self {
-            capabilities: !may_be_missing || own.contains(CapabilitySet::SETFCAP),
-            unmapped_are_own: view.exceptions().contains(&Exception::UnmappedOwnersAreOwn),
+            package_hard_links: excepts(Exception::PackagesAreHardLinks),
+            user_attributes: !excepts(Exception::OldTmpfsHasNoAttributes) || kernel::tmpfs_has_attributes(),
+            linked: if excepts(Exception::PackagesFilesAreLinks) { linked(fixture) } else { BTreeMap::new() },
+            hard_links: excepts(Exception::FilesAreHardLinks),
+            capabilities: !excepts(Exception::CapabilitiesMayBeMissing) || own.contains(CapabilitySet::SETFCAP),
+            unmapped_are_own: excepts(Exception::UnmappedOwnersAreOwn),
             uids: map("/proc/self/uid_map"),
             gids: map("/proc/self/gid_map"),
         }
@@ -167,17 +200,46 @@ pub(crate) fn shared_page_cache(view: &dyn View, fixture: &Fixture) {
         return skip("two views share the page cache", "it needs the program fincore");
     }
     let object = blake3::hash(&fs::read(inside(&one, &name)).unwrap());
-    let object = fs::File::open(fixture.object_path(object.as_bytes())).unwrap();
+    let object = fixture.object_path(object.as_bytes());
     if fixture::is_tmpfs(&fixture.directory) {
         // What the store keeps in memory can't be dropped from it.
         return view.remove(&fixture.views, "fedcba").unwrap();
     }
-    object.sync_all().unwrap();
-    rustix::fs::fadvise(&object, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    fs::File::open(&object).unwrap().sync_all().unwrap();
+    if view.exceptions().contains(&Exception::PackagesFilesAreLinks) {
+        // The image's own files are copies in memory; packages' are shared, and placed by links.
+        rustix::fs::fadvise(fs::File::open(inside(&one, &packaged)).unwrap(), 0, None, rustix::fs::Advice::DontNeed)
+            .unwrap();
+        assert_eq!(resident(&inside(&other, &packaged)), Some(0), "dropped from memory");
+        fs::read(inside(&one, &packaged)).unwrap();
+        assert!(resident(&inside(&other, &packaged)).unwrap() >= size, "in memory by the other view");
+        let [one, other] = [&one, &other].map(|mount| fs::metadata(inside(mount, &name)).unwrap().dev());
+        assert_ne!(one, other, "each container has a copy of the image's own files");
+        return view.remove(&fixture.views, "fedcba").unwrap();
+    }
+    for path in [&object, &inside(&one, &name), &inside(&one, &packaged)] {
+        rustix::fs::fadvise(fs::File::open(path).unwrap(), 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    }
     assert_eq!(resident(&inside(&other, &name)), Some(0), "dropped from memory");
     fs::read(inside(&one, &name)).unwrap();
-    for path in [&name, &packaged] {
-        assert!(resident(&inside(&other, path)).unwrap() >= size, "{path} in memory by the other view");
-    }
+    assert!(resident(&inside(&other, &name)).unwrap() >= size, "in memory by the other view");
+    // The same object with another mode and group.
+    let copied = view.exceptions().contains(&Exception::AttributesCostACopy);
+    assert_eq!(resident(&inside(&other, &packaged)).unwrap() < size, copied, "other attributes");
     view.remove(&fixture.views, "fedcba").unwrap();
+}
+
+/// A package's file is the same in its package and in its place.
+pub(crate) fn packages_twice(view: &dyn View, fixture: &Fixture) {
+    let mount = view.mount(&fixture.prepare(view), None).unwrap();
+    let [placed, packaged] = [TOOL, PACKAGED_TOOL].map(|path| fs::metadata(inside(&mount, path)).unwrap());
+    let shown = |status: &fs::Metadata| (status.mode(), status.len(), status.mtime(), status.uid(), status.gid());
+    assert_eq!(shown(&placed), shown(&packaged));
+    let same = (placed.dev(), placed.ino()) == (packaged.dev(), packaged.ino());
+    let excepted = [Exception::FilesAreHardLinks, Exception::PackagesFilesAreLinks];
+    assert_eq!(same, view.exceptions().iter().any(|one| excepted.contains(one)), "one file under two names");
+    for path in [TOOL, PACKAGED_TOOL] {
+        let output = Command::new(inside(&mount, path)).arg("0").output().unwrap();
+        assert!(output.status.success(), "{path} runs from its map: {output:?}");
+    }
 }

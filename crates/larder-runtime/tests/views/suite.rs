@@ -7,10 +7,11 @@ use crate::{lifecycle, reading, writing};
 
 type Check = fn(&dyn View, &Fixture);
 
-const CHECKS: [(&str, Check); 22] = [
+const CHECKS: &[(&str, Check)] = &[
     ("every entry reads back", reading::every_entry),
     ("what is not listed is not there", reading::negative_lookups),
     ("read-only without an upper", reading::read_only),
+    ("a package is there twice", reading::packages_twice),
     ("two views share the page cache", reading::shared_page_cache),
     ("new files", writing::new_files),
     ("changed files are copied up whole", writing::changed_files),
@@ -22,6 +23,7 @@ const CHECKS: [(&str, Check); 22] = [
     ("changes are told", writing::inotify),
     ("locks", writing::locks),
     ("writes stay in the upper and come back", writing::persistent),
+    ("a package's files are changed for one container", writing::packages_written),
     ("read-only beside writable", writing::side_by_side),
     ("prepared once", lifecycle::prepared_once),
     ("prepared by many at once", lifecycle::prepared_at_once),
@@ -29,12 +31,14 @@ const CHECKS: [(&str, Check); 22] = [
     ("nothing is left of a failure", lifecycle::failed),
     ("killed while preparing", lifecycle::killed),
     ("a missing object is found at the mount", lifecycle::missing_object),
+    ("an upper stays with its view", lifecycle::upper_of_another),
+    ("a hostile overlay attribute", lifecycle::hostile_attribute),
     ("removed views are gone", lifecycle::removed),
 ];
 
 /// Runs all checks, and names the one that fails.
 pub(crate) fn run(view: &dyn View, fixture: &Fixture) {
-    for (name, check) in CHECKS {
+    for &(name, check) in CHECKS {
         let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(view, fixture)));
         assert!(checked.is_ok(), "{}: {name}: failed", view.kind());
     }
@@ -45,8 +49,6 @@ pub(crate) fn run(view: &dyn View, fixture: &Fixture) {
 fn other_kinds_refuse(view: &dyn View, fixture: &Fixture) {
     let prepared = fixture.prepare(view);
     for other in ViewKindName::ALL.into_iter().filter(|kind| *kind != view.kind()) {
-        if let Some(other) = by_name(other) {
-            other.mount(&prepared, None).unwrap_err();
-        }
+        by_name(other).mount(&prepared, None).unwrap_err();
     }
 }

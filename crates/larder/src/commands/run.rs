@@ -5,7 +5,10 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use larder_lib::run::{self, Mount, Network, OtherRuntime, PackagePaths, RunOptions, RuntimeKind, Target};
+use clap::builder::PossibleValuesParser;
+use larder_lib::run::{
+    self, Mount, Network, OtherRuntime, PackagePaths, RunOptions, RuntimeKind, Target, ViewKindName,
+};
 
 use crate::cli::Context;
 use crate::failure::Failure;
@@ -55,6 +58,9 @@ pub(crate) struct Args {
     /// Let another OCI runtime run the container: `runc` or `crun`
     #[arg(long, value_name = "NAME")]
     runtime: Option<String>,
+    /// Make the container's file system in this way only; docs/views.md has them
+    #[arg(long, value_name = "WAY", value_parser = PossibleValuesParser::new(ViewKindName::ALL.map(ViewKindName::as_str)))]
+    view: Option<String>,
     /// Give the command a terminal of its own
     #[arg(long, short)]
     tty: bool,
@@ -138,6 +144,7 @@ fn options(context: &Context, args: &Args) -> Result<RunOptions, Failure> {
         limits: args.limits.limits()?,
         packages: if args.writable { PackagePaths::Writable } else { PackagePaths::ReadOnly },
         runtime: args.runtime.as_deref().map(runtime).transpose()?,
+        view: args.view.as_deref().and_then(ViewKindName::parse),
     })
 }
 

@@ -135,6 +135,11 @@ fn help_of_the_main_commands() {
           --runtime <NAME>
               Let another OCI runtime run the container: `runc` or `crun`
 
+          --view <WAY>
+              Make the container's file system in this way only; docs/views.md has them
+
+              [possible values: erofs, erofs-loop, stubs, checkout, symlink]
+
       -t, --tty
               Give the command a terminal of its own
 

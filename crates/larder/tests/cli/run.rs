@@ -115,6 +115,24 @@ fn options_reach_the_container() {
 }
 
 #[test]
+fn the_view_can_be_chosen_and_an_unusual_one_is_said() {
+    let Some(site) = machine(false) else { return };
+    for (way, words) in [("checkout", "a checkout"), ("symlink", "symbolic links")] {
+        let output = site.env.larder(["run", "--view", way, "box", "--", "cat", "/usr/bin/hello"]).success();
+        assert!(output.stderr.contains(&format!("the image is shown through {words}")), "{output:?}");
+        assert!(output.stderr.contains(&format!("--view {way}; docs/views.md")), "{output:?}");
+        let usual = site.env.larder(["run", "box", "--", "cat", "/usr/bin/hello"]).success();
+        assert_eq!(output.stdout, usual.stdout);
+        assert!(!usual.stderr.contains("is shown through"), "{usual:?}");
+        fs::write(site.env.path("chosen.toml"), format!("view = \"{way}\"\n")).expect("a file");
+        let output = site.env.larder(["--config", "chosen.toml", "run", "box", "--", "true"]).success();
+        assert!(output.stderr.contains(&format!("--view {way}")), "{output:?}");
+    }
+    let output = site.env.larder(["run", "--view", "overlay", "box"]).failure(2);
+    assert!(output.stderr.contains("erofs, erofs-loop, stubs, checkout, symlink"), "{output:?}");
+}
+
+#[test]
 fn the_recipe_says_how() {
     let Some(site) = machine(false) else { return };
     let script = "id -u; pwd; echo $COLOUR; trap 'echo quit; exit 3' QUIT; echo ready; while :; do sleep 0.05; done";

@@ -1,12 +1,14 @@
-//! A view's listing on its way from the launcher (which can ask the store) to the supervisor (which makes the view).
+//! A view's listing as bytes: on its way from the launcher (which can ask the store) to the supervisor (which makes the view), and in
+//! the artefact of a way that lists files anew at each mount.
 //!
-//! Both sides are one binary, so the form has no version: numbers in native order, texts with their length before them.
+//! Numbers in native order, texts with their length before them. The form has no version: on its way both sides are one binary, and
+//! the name of an artefact that holds it changes with it.
 
+use super::{RootAttributes, ViewEntry, ViewKind, ViewTree};
 use crate::error::RuntimeError;
-use crate::view::{RootAttributes, ViewEntry, ViewKind, ViewTree};
 
 /// Writes a listing.
-pub(super) fn encode(tree: &ViewTree) -> Vec<u8> {
+pub(crate) fn encode(tree: &ViewTree) -> Vec<u8> {
     let mut out = Vec::with_capacity(tree.entries().len() * 128 + 64);
     let root = tree.root();
     attributes(&mut out, root.mode, root.uid, root.gid, root.mtime);
@@ -47,9 +49,9 @@ fn attributes(out: &mut Vec<u8>, mode: u16, uid: u32, gid: u32, mtime: u64) {
 }
 
 /// Reads a listing, and checks it as any other.
-pub(super) fn decode(bytes: &[u8]) -> Result<ViewTree, RuntimeError> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<ViewTree, RuntimeError> {
     let mut reader = Reader(bytes);
-    let cut = || RuntimeError::Supervisor("the listing of the view was cut short".to_owned());
+    let cut = || RuntimeError::ListingCut;
     let (mode, uid, gid, mtime) = reader.attributes().ok_or_else(cut)?;
     let root = RootAttributes { mode, uid, gid, mtime };
     let mut entries = Vec::new();
