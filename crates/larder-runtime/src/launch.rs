@@ -26,6 +26,8 @@ mod cgroup;
 mod channel;
 mod directory;
 mod foreground;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod identity;
 mod idmap;
 mod init;
