@@ -30,6 +30,7 @@ use crate::DebianError;
 use crate::convert::Converted;
 use effects::Effects;
 pub use table::Table;
+use table::TableEntry;
 
 /// Counts every change of the table and of how scripts and payload are followed. With the `.deb`'s digest it's the key under
 /// which declarations can be kept.
@@ -82,13 +83,25 @@ pub fn declare(converted: &Converted) -> Result<Declared, DebianError> {
 /// # Errors
 /// As [`declare`].
 pub fn declare_by(converted: &Converted, table: &Table) -> Result<Declared, DebianError> {
-    let (tier, effects) = derive(converted, table)?;
-    build::build(converted, effects, tier)
-}
-
-fn derive(converted: &Converted, table: &Table) -> Result<(ScriptTier, Effects), DebianError> {
     let package = converted.record.name.short();
     let entry = table.entry(package, &converted.record.version);
+    let reviewed = entry.map_or(Ok(Effects::default()), |entry| entry.effects(package, &converted.tree))?;
+    let (tier, mut effects) = derive(converted, entry, &reviewed);
+    effects.overlay(reviewed.clone());
+    match build::build(converted, effects, tier) {
+        Ok(declared) => Ok(declared),
+        // What scripts and payload ask for, no Tree or record can hold: a user of an impossible name, a path below a file.
+        Err(problem) => {
+            let reason = format!("what it asks for can't be declared: {problem}");
+            build::build(converted, reviewed, ScriptTier::Skipped(vec![reason]))
+        }
+    }
+    .map_err(|problem| DebianError::Declaration { package: package.to_owned(), problem })
+}
+
+/// What scripts and payload ask for, and what becomes of the scripts when the table's effects are added.
+fn derive(converted: &Converted, entry: Option<&TableEntry>, reviewed: &Effects) -> (ScriptTier, Effects) {
+    let package = converted.record.name.short();
     let architecture = converted.record.architecture.as_str();
     let subject = walk::Subject { package, architecture, tree: &converted.tree, texts: &converted.texts };
     let mut effects = Effects::default();
@@ -102,13 +115,10 @@ fn derive(converted: &Converted, table: &Table) -> Result<(ScriptTier, Effects),
     if entry.is_none_or(|entry| entry.units()) {
         units::read(&converted.texts, &converted.tree, &mut effects);
     }
-    if let Some(entry) = entry {
-        if entry.replaces_script() {
-            reasons.clear();
-        }
-        effects.overlay(entry.effects(package, &converted.tree)?);
+    if entry.is_some_and(TableEntry::replaces_script) {
+        reasons.clear();
     }
-    let tier = match (reasons.is_empty(), effects.is_empty()) {
+    let tier = match (reasons.is_empty(), effects.is_empty() && reviewed.is_empty()) {
         (false, _) => {
             let more = reasons.len().saturating_sub(MOST_REASONS);
             reasons.truncate(MOST_REASONS);
@@ -121,5 +131,5 @@ fn derive(converted: &Converted, table: &Table) -> Result<(ScriptTier, Effects),
         (true, false) => ScriptTier::Declared,
         (true, true) => ScriptTier::None,
     };
-    Ok((tier, effects))
+    (tier, effects)
 }

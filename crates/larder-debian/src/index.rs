@@ -34,7 +34,11 @@ use crate::error::DebianError;
 use layout::{Field, HEADER, Layout, NAME, PACKAGE};
 
 pub(crate) use build::build;
+#[cfg(any(test, fuzzing))]
+pub(crate) use build::encode;
 pub use layout::VERSION;
+#[cfg(any(test, fuzzing))]
+pub(crate) use layout::seal;
 
 /// A package's number in one index.
 pub(crate) type Local = u32;

@@ -14,6 +14,9 @@ pub mod declare;
 pub mod distribution;
 pub mod error;
 pub mod fetch;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod index;
 pub mod progress;
 pub mod release;

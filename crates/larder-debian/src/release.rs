@@ -20,6 +20,8 @@ use sha2::{Digest as _, Sha256};
 use crate::error::ReleaseRefusal;
 
 pub use keyring::Keyring;
+#[cfg(any(test, fuzzing))]
+pub(crate) use parse::parse;
 
 /// An `InRelease` larger than this is not read.
 pub const MAX_SIZE: u64 = 32 << 20;

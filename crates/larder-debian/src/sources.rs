@@ -14,6 +14,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::DebianError;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use deb822::parse as parse_deb822;
+#[cfg(any(test, fuzzing))]
+pub(crate) use list::parse as parse_list;
 pub use locate::{KeySource, Mirror, Part, Place, locate};
 
 /// One enabled binary source (`deb`) of the machine.

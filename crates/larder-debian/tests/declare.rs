@@ -5,7 +5,7 @@ mod support;
 
 use larder_debian::declare::{self, Declared, Table};
 use larder_store::fileset::{InstallRules, ScriptTier};
-use larder_store::{Entry, Metadata};
+use larder_store::{Entry, FileSet, Metadata};
 use proptest::prelude::*;
 use support::*;
 
@@ -231,6 +231,38 @@ fn the_table_covers_ranges_of_versions_and_replaces_what_was_not_understood() {
     let paths: Vec<String> = declared.tree.entries().iter().map(|e| e.path.to_string()).collect();
     assert_eq!(paths, ["etc", "etc/a", "srv", "srv/sample"]);
     assert!(declared.record.version.ends_with("+table1"));
+}
+
+/// Found by the fuzz target `script`: a name that no record can hold made converting the package fail.
+#[test]
+fn what_no_record_can_hold_is_skipped_and_said() {
+    for script in [
+        "chown samplé /var/lib/sample",
+        "adduser --system 'a:b'",
+        "addgroup --system 'a b'",
+        "adduser --system --gecos 'x:y' daemon2",
+        "update-alternatives --install /usr/bin/x a/b /usr/bin/sample 5",
+    ] {
+        let declared = postinst(script);
+        assert!(matches!(declared.tier(), ScriptTier::Skipped(_)), "{script}");
+        assert_eq!(FileSet::decode(&declared.record.encode()).as_ref(), Ok(&declared.record), "{script}");
+    }
+    let declared = postinst("addgroup --system --gid 4294967295 sample");
+    assert!(rules(&declared).groups.is_empty() && !reasons(&declared).is_empty());
+    let line = |text: &str| declared_with(&[], &[file("./usr/lib/sysusers.d/a.conf", text)]);
+    assert_eq!(rules(&line("g sample 4294967295\n")).groups[0].gid, None);
+    assert_eq!(rules(&line("u sample 4294967295\n")).users[0].uid, None);
+    assert!(!reasons(&line("u samplé -\nu a,b -\n")).is_empty());
+}
+
+/// Found while the fuzz target `script` was written: a function's body that is a function was followed without a bound, to
+/// the end of the stack.
+#[test]
+fn functions_within_functions_have_a_bound() {
+    for script in ["f()".repeat(200_000), "f() { ".repeat(200_000), "! ".repeat(200_000)] {
+        assert!(!reasons(&postinst(&script)).is_empty());
+    }
+    assert_eq!(postinst("f() g() { exit 0; }").tier(), &ScriptTier::None);
 }
 
 proptest! {

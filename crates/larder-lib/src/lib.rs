@@ -19,6 +19,9 @@ pub mod contents;
 pub mod diff;
 mod error;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod history;
 mod host;
 pub mod image;

@@ -12,6 +12,8 @@
 //! `docs/recipe.md` describes the rules for users.
 
 mod elf;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod libraries;
 mod links;
 mod root;

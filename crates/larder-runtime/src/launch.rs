@@ -27,6 +27,8 @@ mod channel;
 mod directory;
 mod foreground;
 mod foreign;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod identity;
 mod idmap;
 mod init;

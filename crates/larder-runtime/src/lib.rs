@@ -10,3 +10,6 @@ mod sys;
 pub mod view;
 
 pub use error::RuntimeError;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use launch::fuzzing;

@@ -12,6 +12,9 @@
 
 mod error;
 mod failure;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod nearest;
 mod request;
 mod requirement;

@@ -15,7 +15,7 @@ pub mod install;
 pub mod metadata;
 
 pub use fields::RecordError;
-pub use install::{AlternativeRule, DiversionRule, Follower, GroupRule, InstallRules, ScriptTier, UserRule};
+pub use install::{AlternativeRule, DiversionRule, Follower, GroupRule, InstallRules, NO_ID, ScriptTier, UserRule};
 pub use metadata::{DistributionMetadata, FilesMetadata, ImageMetadata, Origin, PackageMetadata};
 
 /// What a FileSet is.

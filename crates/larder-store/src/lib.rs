@@ -10,6 +10,9 @@ pub mod digest;
 pub mod error;
 pub mod fileset;
 pub mod fsck;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gc;
 pub mod index;
 pub mod json;

@@ -17,6 +17,9 @@ use crate::store::{Hold, Lock, Store, is_there, remove_file, replace_cache, repl
 
 mod codec;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use codec::{decode, encode};
+
 /// The longest name of a ref, in bytes.
 pub const MAX_REF: usize = 240;
 const REF: &str = ".ref";

@@ -48,7 +48,11 @@ pub use statements::Statement;
 
 pub(crate) use layout::{GC_LOCK, INDEX_LOCK};
 pub(crate) use lock::{Hold, Lock};
+#[cfg(any(test, fuzzing))]
+pub(crate) use roots::parse as parse_roots;
 pub(crate) use roots::read_roots;
+#[cfg(any(test, fuzzing))]
+pub(crate) use statements::{decode as decode_statement, encode as encode_statement};
 pub(crate) use walk::{Found, digests, list, walk};
 pub(crate) use write::{replace_cache, replace_file, sync_folder, temporary};
 

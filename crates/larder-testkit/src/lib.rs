@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod env;
 pub mod power;
+pub mod hostile;
 pub mod skip;
 
 pub use env::{Output, TestEnv, Who, is_root};

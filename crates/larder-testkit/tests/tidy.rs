@@ -6,6 +6,8 @@ mod arrows;
 mod dependencies;
 #[path = "tidy/docs.rs"]
 mod docs;
+#[path = "tidy/fuzz.rs"]
+mod fuzz;
 #[path = "tidy/sources.rs"]
 mod sources;
 

@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use larder_store::fileset::UserRule;
+use larder_store::fileset::{NO_ID, UserRule};
 use larder_store::tree::Attributes;
 
 use super::{ComposeError, Draft, User, draft};
@@ -151,7 +151,7 @@ impl Accounts {
             if self.users.contains_key(name) {
                 continue;
             }
-            let number = |text: &str| text.parse::<u32>().map_err(|_| wrong("a number was expected"));
+            let number = |text| number(text).ok_or_else(|| wrong("a number up to 4294967294 was expected"));
             let account = Account {
                 origin,
                 by: format!("/{path}"),
@@ -174,7 +174,7 @@ impl Accounts {
             if self.groups.contains_key(name) {
                 continue;
             }
-            let gid = gid.parse::<u32>().map_err(|_| wrong("a number was expected"))?;
+            let gid = number(gid).ok_or_else(|| wrong("a number up to 4294967294 was expected"))?;
             let members = members.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
             let entry = GroupEntry { origin, by: format!("/{path}"), gid: Some(gid), members };
             self.groups.insert(name.to_owned(), entry);
@@ -223,6 +223,11 @@ impl Accounts {
         }
         Ok(())
     }
+}
+
+/// A user's or group's number.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|&number| number != NO_ID)
 }
 
 /// Settles what two packages state about one name.

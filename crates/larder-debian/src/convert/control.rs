@@ -61,6 +61,12 @@ impl Control {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// All fields, in the file's order.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// A field's comma parts, blanks normalised; empty parts are left out.
     pub fn list(&self, field: &str) -> Vec<String> {
         let parts = self.get(field).unwrap_or_default().split(',');

@@ -5,20 +5,21 @@ use larder_store::{Attributes, Entry, FileSet, Metadata, Name, ObjectDigest, Tre
 
 use super::effects::{Effects, Made, Node};
 use super::{Declared, TABLE_VERSION};
-use crate::DebianError;
 use crate::convert::{Converted, DOMAIN};
 
 /// Makes Tree and record.
-pub(super) fn build(converted: &Converted, effects: Effects, script: ScriptTier) -> Result<Declared, DebianError> {
+///
+/// # Errors
+/// What no Tree or record can hold, in words.
+pub(super) fn build(converted: &Converted, effects: Effects, script: ScriptTier) -> Result<Declared, String> {
     let package = converted.record.name.short();
-    let wrong = |problem: String| DebianError::Declaration { package: package.to_owned(), problem };
     let mut builder = TreeBuilder::new();
     let mut contents = Vec::new();
     for (path, node) in effects.nodes {
         let (entry, attributes) = entry(converted, &path, node, &mut contents)?;
-        builder.insert(path, entry, attributes).map_err(|e| wrong(e.to_string()))?;
+        builder.insert(path, entry, attributes).map_err(|e| e.to_string())?;
     }
-    let tree = builder.finish().map_err(|e| wrong(e.to_string()))?;
+    let tree = builder.finish().map_err(|e| e.to_string())?;
     let mut shells = effects.shells;
     shells.sort_unstable();
     shells.dedup();
@@ -32,9 +33,9 @@ pub(super) fn build(converted: &Converted, effects: Effects, script: ScriptTier)
         script,
     };
     let version = format!("{}+table{TABLE_VERSION}", converted.record.version);
-    larder_store::name::check_version(&version).map_err(|e| wrong(e.to_string()))?;
+    larder_store::name::check_version(&version).map_err(|e| e.to_string())?;
     let record = FileSet {
-        name: Name::parse(&format!("{DOMAIN}/{package}/declarations")).map_err(|e| wrong(e.to_string()))?,
+        name: Name::parse(&format!("{DOMAIN}/{package}/declarations")).map_err(|e| e.to_string())?,
         version,
         architecture: converted.record.architecture.clone(),
         time: converted.record.time,
@@ -42,6 +43,8 @@ pub(super) fn build(converted: &Converted, effects: Effects, script: ScriptTier)
         imports: Vec::new(),
         metadata: Metadata::Files(FilesMetadata { install }),
     };
+    // The rules are the record's to judge: names, numbers, fields.
+    FileSet::decode(&record.encode()).map_err(|e| e.to_string())?;
     Ok(Declared { record, tree, contents })
 }
 
@@ -50,7 +53,7 @@ fn entry(
     path: &TreePath,
     node: Node,
     contents: &mut Vec<Vec<u8>>,
-) -> Result<(Entry, Attributes), DebianError> {
+) -> Result<(Entry, Attributes), String> {
     let own = |at: &TreePath| converted.tree.get(at.as_bytes()).map(|own| (own.entry.clone(), own.attributes.clone()));
     let (mut entry, mut attributes) = match node.made {
         Made::Directory => (Entry::Directory, Attributes::default()),
@@ -60,8 +63,8 @@ fn entry(
             contents.push(text);
             (entry, Attributes::default())
         }
-        Made::Copy(from) => own(&from).ok_or_else(|| missing(converted, &from))?,
-        Made::Own => own(path).ok_or_else(|| missing(converted, path))?,
+        Made::Copy(from) => own(&from).ok_or_else(|| missing(&from))?,
+        Made::Own => own(path).ok_or_else(|| missing(path))?,
     };
     if let (Entry::File { executable, .. }, Some(mode)) = (&mut entry, node.mode) {
         *executable = mode & 0o100 != 0;
@@ -75,7 +78,6 @@ fn entry(
     Ok((entry, attributes))
 }
 
-fn missing(converted: &Converted, path: &TreePath) -> DebianError {
-    let package = converted.record.name.short().to_owned();
-    DebianError::Declaration { package, problem: format!("the package has no {path}") }
+fn missing(path: &TreePath) -> String {
+    format!("the package has no {path}")
 }

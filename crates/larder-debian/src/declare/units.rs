@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use larder_store::fileset::{GroupRule, UserRule};
+use larder_store::fileset::{GroupRule, NO_ID, UserRule};
 use larder_store::{Tree, TreePath};
 
 use super::commands::{GROUPS, USERS};
@@ -44,6 +44,11 @@ fn given(row: &[String], at: usize) -> Option<&str> {
     row.get(at).map(String::as_str).filter(|field| *field != "-")
 }
 
+/// A user's or group's number.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|&number| number != NO_ID)
+}
+
 /// `u name id gecos home shell`, `g name id`, `m user group`.
 fn sysuser(row: &[String], effects: &mut Effects) {
     let (Some(kind), Some(name)) = (given(row, 0), given(row, 1)) else { return };
@@ -58,8 +63,8 @@ fn sysuser(row: &[String], effects: &mut Effects) {
             let (uid, group) = match given(row, 2).unwrap_or_default().split_once(':') {
                 Some((_, "65534")) => (None, "nogroup".to_owned()),
                 Some((_, group)) if group.bytes().all(|b| b.is_ascii_digit()) => return,
-                Some((uid, group)) => (uid.parse().ok(), group.to_owned()),
-                None => (given(row, 2).and_then(|id| id.parse().ok()), name.to_owned()),
+                Some((uid, group)) => (number(uid), group.to_owned()),
+                None => (given(row, 2).and_then(number), name.to_owned()),
             };
             let user = UserRule {
                 name: name.to_owned(),
@@ -77,7 +82,7 @@ fn sysuser(row: &[String], effects: &mut Effects) {
             }
         }
         "g" => {
-            let gid = given(row, 2).and_then(|id| id.parse().ok());
+            let gid = given(row, 2).and_then(number);
             effects.groups.insert(name.to_owned(), GroupRule { name: name.to_owned(), gid });
         }
         "m" => {

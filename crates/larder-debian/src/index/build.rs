@@ -31,6 +31,16 @@ pub(crate) fn build(compressed: &Path, url: &str, list: &Sha256Digest, to: &Path
     } else {
         Box::new(file)
     };
+    crate::fetch::cache::write_whole(to, &encode(decoded, compressed, url, list)?)
+}
+
+/// The bytes of a list's index. `compressed` and `url` name the list in errors.
+pub(crate) fn encode(
+    decoded: impl Read,
+    compressed: &Path,
+    url: &str,
+    list: &Sha256Digest,
+) -> Result<Vec<u8>, DebianError> {
     let mut reader = Reader::new(BufReader::with_capacity(1 << 17, Limited { inner: decoded, left: MAX_LIST }));
     let mut builder = Builder::new();
     let mut stanza = Stanza::default();
@@ -44,8 +54,7 @@ pub(crate) fn build(compressed: &Path, url: &str, list: &Sha256Digest, to: &Path
             Err(Broken::Read(error)) => return Err(DebianError::io("decompress", compressed)(error)),
         }
     }
-    let bytes = builder.finish(list).map_err(|problem| DebianError::TooLarge { url: url.to_owned(), problem })?;
-    crate::fetch::cache::write_whole(to, &bytes)
+    builder.finish(list).map_err(|problem| DebianError::TooLarge { url: url.to_owned(), problem })
 }
 
 /// Ends with an error, not quietly, when a stream is longer than allowed.

@@ -88,6 +88,19 @@ pub(super) fn checksum(rest: &[u8]) -> u32 {
     crc.sum()
 }
 
+/// Makes length and checksum of a header fit the bytes, so that what lies behind them is reached.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn seal(bytes: &mut [u8]) {
+    if bytes.len() >= HEADER {
+        let length = bytes.len() as u64;
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[16..24].copy_from_slice(&length.to_le_bytes());
+        let sum = checksum(&bytes[16..]);
+        bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
 impl Layout {
     /// Reads the header and checks that the file is whole.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, &'static str> {

@@ -11,7 +11,7 @@ use crate::error::ReleaseRefusal;
 const MAX_FILES: usize = 200_000;
 
 /// Parses a signed text strictly: one stanza, no field twice, a Date and a SHA256 list.
-pub(super) fn parse(text: &[u8]) -> Result<Release, ReleaseRefusal> {
+pub(crate) fn parse(text: &[u8]) -> Result<Release, ReleaseRefusal> {
     let syntax = |line: usize, problem: &str| ReleaseRefusal::Syntax { line, problem: problem.to_owned() };
     let text = std::str::from_utf8(text).map_err(|_| syntax(1, "it is not UTF-8"))?;
     let mut fields: BTreeMap<String, (usize, &str)> = BTreeMap::new();

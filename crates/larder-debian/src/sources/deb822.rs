@@ -6,7 +6,7 @@ use crate::error::DebianError;
 /// A stanza's fields: lower-case name, value with its continuation lines.
 type Stanza = Vec<(String, String)>;
 
-pub(super) fn parse(text: &str, place: &str) -> Result<Vec<Source>, DebianError> {
+pub(crate) fn parse(text: &str, place: &str) -> Result<Vec<Source>, DebianError> {
     let mut sources = Vec::new();
     let mut stanza: Stanza = Vec::new();
     let mut begins = 1;

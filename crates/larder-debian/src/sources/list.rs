@@ -3,7 +3,7 @@
 use super::{SignedBy, Source};
 use crate::error::DebianError;
 
-pub(super) fn parse(text: &str, place: &str) -> Result<Vec<Source>, DebianError> {
+pub(crate) fn parse(text: &str, place: &str) -> Result<Vec<Source>, DebianError> {
     let mut sources = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
@@ -40,7 +40,10 @@ pub(super) fn parse(text: &str, place: &str) -> Result<Vec<Source>, DebianError>
         };
         for option in options.split_whitespace() {
             match option.split_once('=') {
-                Some(("arch", value)) => source.architectures = value.split(',').map(str::to_owned).collect(),
+                Some(("arch", value)) => {
+                    source.architectures =
+                        value.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+                }
                 Some(("signed-by", value)) => source.signed_by = SignedBy::parse(value),
                 Some(_) => {}
                 None => return Err(wrong("an option has no value")),

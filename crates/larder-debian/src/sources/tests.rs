@@ -29,6 +29,14 @@ Suites: bookworm
 Components: main
 ";
 
+/// Found by the fuzz target `sources-list`: the empty word between two commas was an architecture that no machine has.
+#[test]
+fn an_empty_architecture_is_none() {
+    let architectures = |text| list::parse(text, "list").unwrap().remove(0).architectures;
+    assert_eq!(architectures("deb [arch=amd64,,arm64,] http://x y z"), ["amd64", "arm64"]);
+    assert!(architectures("deb [arch=] http://x y z").is_empty());
+}
+
 fn apt(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("sources.list.d")).unwrap();

@@ -16,9 +16,9 @@ const MAX_HEADERS: usize = 1 << 16;
 /// The largest dynamic section that is read.
 const MAX_DYNAMIC: usize = 1 << 20;
 /// The longest name that is read.
-const MAX_NAME: usize = 4096;
+pub(super) const MAX_NAME: usize = 4096;
 /// The largest number of libraries that one file may need.
-const MAX_NEEDED: usize = 4096;
+pub(super) const MAX_NEEDED: usize = 4096;
 
 /// What an ELF file needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -19,6 +19,8 @@ use super::{Found, Input, Programs, Reason, Root, Severity, VerifyError, owner};
 const MAX_CONFIGURATION: u64 = 64 << 10;
 /// How deep configuration files may include one another.
 const MAX_INCLUDES: usize = 8;
+/// How many files of it are read. Files that include each other would be read for ever.
+const MAX_CONFIGURATIONS: usize = 256;
 
 /// Debian's names of the machines: ELF machine, class (1 is 32 bits), folder below `lib`, `$PLATFORM`.
 const MACHINES: &[(u16, u8, &str, &str)] = &[
@@ -83,7 +85,8 @@ struct Loader<'a> {
 impl<'a> Loader<'a> {
     fn new(input: &Input<'a>, root: &'a Root<'a>, programs: &'a Programs) -> Result<Self, VerifyError> {
         let mut folders = Vec::new();
-        configuration(input, root, b"etc/ld.so.conf", MAX_INCLUDES, &mut folders)?;
+        let mut left = MAX_CONFIGURATIONS;
+        configuration(input, root, b"etc/ld.so.conf", MAX_INCLUDES, &mut left, &mut folders)?;
         for (_, _, triplet, _) in MACHINES {
             folders.extend([format!("lib/{triplet}"), format!("usr/lib/{triplet}")]);
         }
@@ -253,11 +256,14 @@ fn configuration(
     root: &Root<'_>,
     path: &[u8],
     depth: usize,
+    left: &mut usize,
     folders: &mut Vec<String>,
 ) -> Result<(), VerifyError> {
     let Some(index) = root.file(path) else { return Ok(()) };
     let entry = &root.entries[index];
     let Entry::File { digest, .. } = entry.entry else { return Ok(()) };
+    let Some(rest) = left.checked_sub(1) else { return Ok(()) };
+    *left = rest;
     let mut bytes = Vec::new();
     (input.open)(digest).and_then(|file| file.take(MAX_CONFIGURATION).read_to_end(&mut bytes)).map_err(|source| {
         VerifyError { path: text(entry.path.as_bytes()), owner: owner(entry.owner).to_owned(), source }
@@ -269,7 +275,7 @@ fn configuration(
             Some("include") if depth > 0 => {
                 for pattern in words.skip(1) {
                     for path in matching(root, pattern) {
-                        configuration(input, root, &path, depth - 1, folders)?;
+                        configuration(input, root, &path, depth - 1, left, folders)?;
                     }
                 }
             }

@@ -18,7 +18,10 @@ use crate::error::RuntimeError;
 use crate::sys::clone::ChildStep;
 use crate::view::ViewKindName;
 
+/// The longest message, in bytes.
 const MESSAGE_LIMIT: usize = 16 * 1024;
+/// Stands where the rest of a text is left out.
+const CUT: &str = "…";
 
 /// What is sent from the container's side to the launcher.
 #[derive(Debug)]
@@ -33,6 +36,31 @@ pub(super) enum Message {
     Ended(i32),
     /// A step failed; nothing runs.
     Failed(Failure),
+}
+
+impl Message {
+    /// Reads a message; `None` for nothing, which is what a closed socket gives.
+    pub(super) fn decode(bytes: &[u8], fd: Option<OwnedFd>) -> Result<Option<Self>, RuntimeError> {
+        let Some((tag, rest)) = bytes.split_first() else { return Ok(None) };
+        let message = match (tag, rest) {
+            (b's', _) => Self::Started(fd),
+            (b't', _) => Self::WantTree,
+            (b'v', name) => match std::str::from_utf8(name).ok().and_then(ViewKindName::parse) {
+                Some(kind) => Self::View(kind),
+                None => return Err(foreign()),
+            },
+            (b'x', &[a, b, c, d]) => Self::Ended(i32::from_ne_bytes([a, b, c, d])),
+            (b'c', &[step, a, b, c, d]) => Self::Failed(Failure::Step {
+                what: ChildStep::from_number(step).to_owned(),
+                errno: i32::from_ne_bytes([a, b, c, d]),
+            }),
+            (b'f', rest) => Self::Failed(
+                serde_json::from_slice(rest).unwrap_or_else(|_| Failure::Words("the supervisor failed".to_owned())),
+            ),
+            _ => return Err(foreign()),
+        };
+        Ok(Some(message))
+    }
 }
 
 /// The launcher's answer to [`Message::WantTree`].
@@ -75,6 +103,37 @@ impl Failure {
             RuntimeError::UnknownUser { what, name } => Self::Unknown { user: *what == "user", name: name.clone() },
             RuntimeError::Specification(reason) => Self::Specification(reason.clone()),
             other => Self::Words(chain(other)),
+        }
+    }
+
+    /// The message's bytes. What would be too long for one message keeps its beginning.
+    pub(super) fn encode(mut self) -> Vec<u8> {
+        // Every field is a string or number, which always has a JSON form.
+        let form = |failure: &Self| [b"f".as_slice(), &serde_json::to_vec(failure).unwrap_or_default()].concat();
+        let mut bytes = form(&self);
+        let whole = self.text().clone();
+        let mut end = whole.len();
+        while bytes.len() > MESSAGE_LIMIT && end > 0 {
+            // In its JSON form a byte of the text has one to six.
+            end = end * MESSAGE_LIMIT / bytes.len();
+            while !whole.is_char_boundary(end) {
+                end -= 1;
+            }
+            *self.text() = format!("{}{CUT}", &whole[..end]);
+            bytes = form(&self);
+        }
+        bytes
+    }
+
+    /// The text in it.
+    fn text(&mut self) -> &mut String {
+        match self {
+            Self::Step { what: text, .. }
+            | Self::NotFound(text)
+            | Self::NotExecutable { program: text, .. }
+            | Self::Unknown { name: text, .. }
+            | Self::Specification(text)
+            | Self::Words(text) => text,
         }
     }
 
@@ -152,13 +211,7 @@ impl Channel {
             Message::View(kind) => ([b"v", kind.as_str().as_bytes()].concat(), None),
             Message::WantTree => (b"t".to_vec(), None),
             Message::Ended(status) => ([b"x".as_slice(), &status.to_ne_bytes()].concat(), None),
-            Message::Failed(failure) => {
-                // Every field is a string or number, which always has a JSON form.
-                let mut bytes = b"f".to_vec();
-                bytes.extend(serde_json::to_vec(failure).unwrap_or_default());
-                bytes.truncate(MESSAGE_LIMIT);
-                (bytes, None)
-            }
+            Message::Failed(failure) => (failure.clone().encode(), None),
         };
         let _ = self.send_bytes(&bytes, fd.map(AsFd::as_fd));
     }
@@ -166,25 +219,7 @@ impl Channel {
     /// The next message from the container's side; `None` when it is closed.
     pub(super) fn receive(&self) -> Result<Option<Message>, RuntimeError> {
         let (bytes, fd) = self.receive_bytes().map_err(RuntimeError::start("hear from the supervisor"))?;
-        let Some((tag, rest)) = bytes.split_first() else { return Ok(None) };
-        let message = match (tag, rest) {
-            (b's', _) => Message::Started(fd),
-            (b't', _) => Message::WantTree,
-            (b'v', name) => match std::str::from_utf8(name).ok().and_then(ViewKindName::parse) {
-                Some(kind) => Message::View(kind),
-                None => return Err(foreign()),
-            },
-            (b'x', &[a, b, c, d]) => Message::Ended(i32::from_ne_bytes([a, b, c, d])),
-            (b'c', &[step, a, b, c, d]) => Message::Failed(Failure::Step {
-                what: ChildStep::from_number(step).to_owned(),
-                errno: i32::from_ne_bytes([a, b, c, d]),
-            }),
-            (b'f', rest) => Message::Failed(
-                serde_json::from_slice(rest).unwrap_or_else(|_| Failure::Words("the supervisor failed".to_owned())),
-            ),
-            _ => return Err(foreign()),
-        };
-        Ok(Some(message))
+        Message::decode(&bytes, fd)
     }
 
     /// Sends the listing of the view, or that there is none.
@@ -234,5 +269,38 @@ impl Channel {
             }
         }
         Ok((bytes, fd))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A text longer than a message arrived as "the supervisor failed": it was cut in the middle of its JSON form.
+    #[test]
+    fn a_long_failure_keeps_its_beginning() {
+        let (launcher, supervisor) = pair().unwrap();
+        let arrived = |failure: Failure| {
+            supervisor.send(&Message::Failed(failure));
+            match launcher.receive().unwrap() {
+                Some(Message::Failed(failure)) => failure,
+                other => panic!("{other:?}"),
+            }
+        };
+        for unit in ["x", "\"", "\u{1}", "é", "😀"] {
+            let words = format!("can't mount {}", unit.repeat(MESSAGE_LIMIT));
+            let Failure::Words(text) = arrived(Failure::Words(words.clone())) else { panic!("{unit:?}") };
+            let beginning = text.strip_suffix(CUT).unwrap();
+            assert!(beginning.starts_with("can't mount") && words.starts_with(beginning), "{unit:?}");
+            assert!(Failure::Words(text).encode().len() <= MESSAGE_LIMIT, "{unit:?}");
+        }
+        let program = "p".repeat(40_000);
+        let Failure::NotExecutable { program: arrived_program, errno } =
+            arrived(Failure::NotExecutable { program: program.clone(), errno: 13 })
+        else {
+            panic!()
+        };
+        assert!(errno == 13 && arrived_program.len() > 15_000);
+        assert_eq!(arrived(Failure::Words("short".to_owned())), Failure::Words("short".to_owned()));
     }
 }

@@ -11,6 +11,9 @@ use crate::error::RuntimeError;
 /// More than any real user file holds.
 const FILE_LIMIT: u64 = 4 << 20;
 
+/// The number that is nobody's: to the kernel it means "as before", and before is root.
+pub(super) const NO_ID: u32 = u32::MAX;
+
 /// A user of the container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -33,19 +36,27 @@ impl Identity {
     pub(super) fn resolve(root: &RootDir, asked: Option<&str>, specified: &User) -> Result<Self, RuntimeError> {
         let passwd = read(root, "/etc/passwd");
         let Some(asked) = asked else {
-            let account = accounts(&passwd).find(|account| account.uid == specified.uid());
-            return Ok(Self {
-                uid: specified.uid(),
-                gid: specified.gid(),
-                groups: specified.additional_gids().clone().unwrap_or_default(),
-                home: account.map(|account| account.home.to_owned()),
-            });
+            return Self::specified(specified, &passwd);
         };
         let group = read(root, "/etc/group");
         Self::look_up(asked, &passwd, &group)
     }
 
-    fn look_up(asked: &str, passwd: &str, group: &str) -> Result<Self, RuntimeError> {
+    fn specified(specified: &User, passwd: &str) -> Result<Self, RuntimeError> {
+        let groups = specified.additional_gids().clone().unwrap_or_default();
+        let none = |what| RuntimeError::UnknownUser { what, name: NO_ID.to_string() };
+        if specified.uid() == NO_ID {
+            return Err(none("user"));
+        }
+        if specified.gid() == NO_ID || groups.contains(&NO_ID) {
+            return Err(none("group"));
+        }
+        let account = accounts(passwd).find(|account| account.uid == specified.uid());
+        let home = account.map(|account| account.home.to_owned());
+        Ok(Self { uid: specified.uid(), gid: specified.gid(), groups, home })
+    }
+
+    pub(super) fn look_up(asked: &str, passwd: &str, group: &str) -> Result<Self, RuntimeError> {
         let (user, asked_group) = match asked.split_once(':') {
             Some((user, group)) => (user, Some(group)),
             None => (asked, None),
@@ -95,9 +106,9 @@ fn groups(group: &str) -> impl Iterator<Item = (&str, u32, &str)> {
     })
 }
 
-/// A user's or group's number. The highest is none: to the kernel it means "as before", and before is root.
+/// A user's or group's number; [`NO_ID`] is none.
 fn id(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|&number| number != u32::MAX)
+    text.parse().ok().filter(|&number| number != NO_ID)
 }
 
 /// The text of a file of the container; empty where it has none.
@@ -145,6 +156,22 @@ mod tests {
         // setresuid(-1) changes nothing: that would run as root.
         for asked in ["nobody", "4294967295", "0:4294967295", "0:all"] {
             assert_eq!(look_up(asked), None, "{asked}");
+        }
+    }
+
+    /// A specification could name the number that the kernel takes for "as before": the workload ran as root.
+    #[test]
+    fn a_specification_cannot_name_the_number_that_is_none() {
+        let specified = |uid: u32, gid: u32, group: u32| {
+            let mut user = User::default();
+            user.set_uid(uid).set_gid(gid).set_additional_gids(Some(vec![5, group]));
+            Identity::specified(&user, PASSWD).map_err(|error| error.to_string())
+        };
+        let found = specified(33, 34, 6).unwrap();
+        assert_eq!((found.uid, found.gid, found.groups, found.home.as_deref()), (33, 34, vec![5, 6], Some("/var/www")));
+        assert_eq!(specified(u32::MAX, 0, 0), Err("the container has no user \"4294967295\"".to_owned()));
+        for (gid, group) in [(u32::MAX, 0), (0, u32::MAX)] {
+            assert_eq!(specified(0, gid, group), Err("the container has no group \"4294967295\"".to_owned()));
         }
     }
 

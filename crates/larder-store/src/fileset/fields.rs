@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use super::install::NO_ID;
 use crate::json::{JsonError, Value};
 use crate::{TreePath, base64};
 
@@ -138,8 +139,11 @@ impl Fields {
 
     /// A number of a user or group.
     pub(super) fn id_if(&mut self, key: &str) -> Read<Option<u32>> {
-        let number = self.integer_if(key)?;
-        number.map(|number| u32::try_from(number).map_err(|_| self.wrong(key, "it is beyond 2^32-1"))).transpose()
+        let Some(number) = self.integer_if(key)? else { return Ok(None) };
+        match u32::try_from(number) {
+            Ok(number) if number != NO_ID => Ok(Some(number)),
+            _ => Err(self.wrong(key, "it is beyond 2^32-2")),
+        }
     }
 
     pub(super) fn path(&mut self, key: &str) -> Read<TreePath> {

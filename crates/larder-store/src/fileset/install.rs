@@ -2,6 +2,9 @@
 
 use crate::TreePath;
 
+/// The number that is no user's and no group's: to the kernel it means "as before".
+pub const NO_ID: u32 = u32::MAX;
+
 /// What a package, or its declarations, asks for. All lists are sets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstallRules {

@@ -6,7 +6,7 @@ use crate::json::{self, Value};
 /// The `schema` member of a ref.
 const SCHEMA: &str = "larder/ref/v1";
 
-pub(super) fn encode(record: &RefRecord) -> Vec<u8> {
+pub(crate) fn encode(record: &RefRecord) -> Vec<u8> {
     let entry = |entry: &RefEntry| {
         Value::object([
             ("action", entry.action.as_str().into()),
@@ -27,7 +27,7 @@ fn integer(number: u64) -> Value {
     Value::Integer(i64::try_from(number).unwrap_or(json::MAX_INTEGER).min(json::MAX_INTEGER))
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<RefRecord, String> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<RefRecord, String> {
     let value = json::decode(bytes).map_err(|e| e.to_string())?;
     let record = read(&value).ok_or("it is not a ref of this version")?;
     if record.current >= record.entries.len() {

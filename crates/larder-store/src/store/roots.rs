@@ -99,7 +99,12 @@ pub(crate) fn read_roots(folder: &Path) -> Result<Option<Roots>, StoreError> {
         Err(e) => return Err(StoreError::io("read", path)(e)),
     };
     let wrong = |line| StoreError::text(&path, format_args!("the line {line:?} names nothing that can be needed"));
-    text.lines().map(|line| Root::parse(line).ok_or_else(|| wrong(line))).collect::<Result<_, _>>().map(Some)
+    parse(&text).map(Some).map_err(wrong)
+}
+
+/// Reads the lines; the first that names nothing is the error.
+pub(crate) fn parse(text: &str) -> Result<Roots, &str> {
+    text.lines().map(|line| Root::parse(line).ok_or(line)).collect()
 }
 
 fn is_folder_name(name: &str) -> bool {

@@ -57,13 +57,7 @@ impl Store {
         if !is_kind(kind) {
             return Err(wrong("a kind is 1 to 64 of a-z, 0-9, '-', '.' and '/'".to_owned()));
         }
-        let members = [
-            ("about", about.to_string().into()),
-            ("body", body.clone()),
-            ("kind", kind.into()),
-            ("schema", SCHEMA.into()),
-        ];
-        let bytes = json::encode(&Value::object(members));
+        let bytes = encode(about, kind, body);
         decode(&bytes, about).map_err(wrong)?;
         let name = format!("{}.json", blake3::hash(&bytes).to_hex());
         Ok((self.statements_dir(about).join(name), bytes))
@@ -74,7 +68,13 @@ fn is_kind(kind: &str) -> bool {
     (1..=64).contains(&kind.len()) && kind.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'/'))
 }
 
-fn decode(bytes: &[u8], expected: &FileSetDigest) -> Result<Statement, String> {
+pub(crate) fn encode(about: &FileSetDigest, kind: &str, body: &Value) -> Vec<u8> {
+    let members =
+        [("about", about.to_string().into()), ("body", body.clone()), ("kind", kind.into()), ("schema", SCHEMA.into())];
+    json::encode(&Value::object(members))
+}
+
+pub(crate) fn decode(bytes: &[u8], expected: &FileSetDigest) -> Result<Statement, String> {
     let Value::Object(mut members) = json::decode(bytes).map_err(|e| e.to_string())? else {
         return Err("it is not an object".to_owned());
     };

@@ -174,6 +174,9 @@ fn what_is_not_a_record_is_rejected() {
         (&package, &["metadata", "install", "users"], "home", text("/a:b")),
         (&package, &["metadata", "install", "users"], "comment", text("x\nroot::0:0")),
         (&package, &["metadata", "install", "users"], "uid", Value::Integer(1 << 32)),
+        // 2^32-1 means "as before" to the kernel: root.
+        (&package, &["metadata", "install", "users"], "uid", Value::Integer(u32::MAX.into())),
+        (&package, &["metadata", "install", "groups"], "gid", Value::Integer(u32::MAX.into())),
         (&package, &["metadata", "install", "users"], "supplementary", Value::from_iter(["a,b"])),
         (&package, &["metadata", "install", "groups"], "gid", text("4")),
         (&package, &["metadata", "install", "alternatives"], "name", text("../x")),
@@ -229,18 +232,17 @@ fn any_import() -> impl Strategy<Value = Import> {
 
 fn any_rules() -> impl Strategy<Value = InstallRules> {
     let account = || "[a-z][a-z0-9-]{0,8}";
-    let user =
-        (account(), option::of(any::<u32>()), account(), "/[a-z/]{0,9}", "[A-Za-z ,]{0,9}", vec(account(), 0..3))
-            .prop_map(|(name, uid, group, home, comment, supplementary)| UserRule {
-                name,
-                uid,
-                group,
-                shell: home.clone(),
-                home,
-                comment,
-                supplementary,
-            });
-    let group = (account(), option::of(any::<u32>())).prop_map(|(name, gid)| GroupRule { name, gid });
+    let user = (account(), option::of(0..u32::MAX), account(), "/[a-z/]{0,9}", "[A-Za-z ,]{0,9}", vec(account(), 0..3))
+        .prop_map(|(name, uid, group, home, comment, supplementary)| UserRule {
+            name,
+            uid,
+            group,
+            shell: home.clone(),
+            home,
+            comment,
+            supplementary,
+        });
+    let group = (account(), option::of(0..u32::MAX)).prop_map(|(name, gid)| GroupRule { name, gid });
     let follower =
         ("[a-z][a-z.]{0,5}", any_path(), any_path()).prop_map(|(name, link, path)| Follower { name, link, path });
     let alternative = ("[a-z][a-z.]{0,5}", any_path(), any_path(), any::<i64>(), vec(follower, 0..3))

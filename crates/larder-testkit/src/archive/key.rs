@@ -32,6 +32,12 @@ impl Key {
         Self::made(SystemTime::now() - Duration::from_secs(30 * 86_400), Some(period))
     }
 
+    /// A key made at this time that does not expire.
+    #[must_use]
+    pub fn valid_from(time: SystemTime) -> Self {
+        Self::made(time, None)
+    }
+
     fn made(time: SystemTime, period: Option<Duration>) -> Self {
         let builder = CertBuilder::new()
             .set_cipher_suite(CipherSuite::Cv25519)

@@ -8,16 +8,27 @@ use super::super::{ComposeError, Draft};
 const MAX_FILE: u64 = 1 << 20;
 /// How deep inclusions may nest.
 const MAX_DEPTH: usize = 16;
+/// All files together, in bytes; each counts at least as [`LEAST`]. Files that include each other would be read for ever.
+const MAX_TOTAL: usize = 4 << 20;
+const LEAST: usize = 4 << 10;
 
 /// The directories that the configuration names, in its order, without leading and trailing slashes.
 pub(super) fn directories(draft: &Draft<'_>) -> Result<Vec<Vec<u8>>, ComposeError> {
-    let mut all = Vec::new();
-    read(draft, b"etc/ld.so.conf", 0, &mut all)?;
+    let (mut all, mut left) = (Vec::new(), MAX_TOTAL);
+    read(draft, b"etc/ld.so.conf", 0, &mut left, &mut all)?;
     Ok(all)
 }
 
-fn read(draft: &Draft<'_>, path: &[u8], depth: usize, all: &mut Vec<Vec<u8>>) -> Result<(), ComposeError> {
+fn read(
+    draft: &Draft<'_>,
+    path: &[u8],
+    depth: usize,
+    left: &mut usize,
+    all: &mut Vec<Vec<u8>>,
+) -> Result<(), ComposeError> {
     let Some(text) = draft.read(path, MAX_FILE)? else { return Ok(()) };
+    let Some(rest) = left.checked_sub(text.len().max(LEAST)) else { return Ok(()) };
+    *left = rest;
     for line in text.split(|&b| b == b'\n') {
         let line = line.split(|&b| b == b'#').next().unwrap_or_default().trim_ascii();
         let include = line.strip_prefix(b"include").filter(|rest| rest.first().is_some_and(u8::is_ascii_whitespace));
@@ -26,7 +37,7 @@ fn read(draft: &Draft<'_>, path: &[u8], depth: usize, all: &mut Vec<Vec<u8>>) ->
                 let pattern = absolute(path, pattern);
                 for included in matching(draft, &pattern) {
                     if depth < MAX_DEPTH {
-                        read(draft, &included, depth + 1, all)?;
+                        read(draft, &included, depth + 1, left, all)?;
                     }
                 }
             }
@@ -76,25 +87,44 @@ fn matching(draft: &Draft<'_>, pattern: &[u8]) -> BTreeSet<Vec<u8>> {
     bases
 }
 
-/// Shell pattern matching within one component: `*`, `?`, `[a-z]`, `[!a]`.
+/// Shell pattern matching within one component: `*`, `?`, `[a-z]`, `[!a]`. Where it fails, the last `*` takes one byte more.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
-    let Some((&first, rest)) = pattern.split_first() else { return name.is_empty() };
-    match first {
-        b'*' => (0..=name.len()).any(|skip| glob(rest, &name[skip..])),
-        b'?' => !name.is_empty() && glob(rest, &name[1..]),
-        b'[' => match (rest.iter().skip(1).position(|&b| b == b']'), name.first()) {
-            (Some(end), Some(&byte)) => {
-                let set = &rest[..=end];
-                let (negated, set) = match set.strip_prefix(b"!").or_else(|| set.strip_prefix(b"^")) {
-                    Some(set) => (true, set),
-                    None => (false, set),
-                };
-                in_set(set, byte) != negated && glob(&rest[end + 2..], &name[1..])
-            }
-            (None, Some(&byte)) => byte == b'[' && glob(rest, &name[1..]),
-            (_, None) => false,
-        },
-        _ => name.first() == Some(&first) && glob(rest, &name[1..]),
+    let (mut rest, mut left) = (pattern, name);
+    let mut star: Option<(&[u8], &[u8])> = None;
+    loop {
+        if let Some(after) = rest.strip_prefix(b"*") {
+            (rest, star) = (after, Some((after, left)));
+            continue;
+        }
+        match left.split_first().and_then(|(&byte, after)| Some((one(rest, byte)?, after))) {
+            Some(next) => (rest, left) = next,
+            None if rest.is_empty() && left.is_empty() => return true,
+            None => match star {
+                Some((after, [_, longer @ ..])) => {
+                    (rest, left) = (after, longer);
+                    star = Some((after, longer));
+                }
+                _ => return false,
+            },
+        }
+    }
+}
+
+/// What is left of a pattern whose first item, which is no `*`, matches a byte.
+fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
+    let (&first, rest) = pattern.split_first()?;
+    let end = rest.iter().skip(1).position(|&b| b == b']').filter(|_| first == b'[');
+    match (first, end) {
+        (b'?', _) => Some(rest),
+        (_, Some(end)) => {
+            let set = &rest[..=end];
+            let (negated, set) = match set.strip_prefix(b"!").or_else(|| set.strip_prefix(b"^")) {
+                Some(set) => (true, set),
+                None => (false, set),
+            };
+            (in_set(set, byte) != negated).then(|| &rest[end + 2..])
+        }
+        _ => (first == byte).then_some(rest),
     }
 }
 
@@ -128,5 +158,13 @@ mod tests {
         for (pattern, name) in [("*.conf", "a.conf.dpkg-new"), ("a?c", "ac"), ("[a-c]x", "dx"), ("[!a]x", "ax")] {
             assert!(!glob(pattern.as_bytes(), name.as_bytes()), "{pattern} {name}");
         }
+    }
+
+    /// Found by reading for the fuzz target: each `*` tried every length of all before it.
+    #[test]
+    fn many_stars_take_no_longer_than_few() {
+        assert!(!glob("*a".repeat(100).as_bytes(), "a".repeat(99).as_bytes()));
+        assert!(!glob(("*a".repeat(60) + "b").as_bytes(), "a".repeat(255).as_bytes()));
+        assert!(glob(("*a".repeat(60) + "*b").as_bytes(), ("a".repeat(200) + "b").as_bytes()));
     }
 }

@@ -192,6 +192,32 @@ fn a_group_alone_can_be_declared() {
     assert!(made.text("etc/gshadow").ends_with("wheel:!::\n"));
 }
 
+/// The kernel takes 2^32-1 for "as before": files and processes of such a user would be root's.
+#[test]
+fn the_number_that_is_nobodys_is_refused() {
+    let world = World::new();
+    for (path, text) in [
+        ("etc/passwd", "app:x:4294967295:0::/:/bin/sh\n"),
+        ("etc/passwd", "app:x:1:4294967295::/:/bin/sh\n"),
+        ("etc/group", "app:x:4294967295:\n"),
+        ("usr/share/base-passwd/group.master", "app:*:4294967295:\n"),
+    ] {
+        let error = world.compose_all(&[(path, text)], Vec::new()).err().expect("an error").to_string();
+        assert_eq!(error, format!("/{path}, line 1: a number up to 4294967294 was expected"));
+    }
+    assert!(world.compose_all(&[("etc/group", "app:x:4294967294:\n")], Vec::new()).is_ok());
+}
+
+/// Found by a fuzz target's seed: three files that include each other were read 3^16 times.
+#[test]
+fn files_of_the_linkers_configuration_that_include_each_other_come_to_an_end() {
+    let world = World::new();
+    let all = "include /etc/ld.so.conf\ninclude /etc/ld.so.conf.d/*.conf\n/opt/a\n";
+    let files = [("etc/ld.so.conf", all), ("etc/ld.so.conf.d/a.conf", all), ("etc/ld.so.conf.d/b.conf", all)];
+    let made = world.compose(&world.plan(world.draw(&files), Vec::new())).expect("composed");
+    assert!(made.at("etc/ld.so.cache").is_none());
+}
+
 /// A package that shares users, shells and alternatives with its neighbours.
 fn neighbour(world: &World, seed: u8) -> Import {
     let name = format!("package{seed}");

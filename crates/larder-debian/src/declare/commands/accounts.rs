@@ -1,6 +1,6 @@
 //! Users and groups: `adduser`, `addgroup`, `useradd`, `groupadd`, and asking for them.
 
-use larder_store::fileset::{GroupRule, UserRule};
+use larder_store::fileset::{GroupRule, NO_ID, UserRule};
 
 use crate::declare::walk::{Status, Value, Walk};
 
@@ -157,7 +157,7 @@ fn asked(words: &[&str], is_debian: bool, command: &str) -> Option<Asked> {
                 }
                 asked.group = Some(group);
             }
-            "--uid" | "-u" | "--gid" | "-g" => asked.id = Some(value()?.parse().ok()?),
+            "--uid" | "-u" | "--gid" | "-g" => asked.id = Some(value()?.parse().ok().filter(|&id| id != NO_ID)?),
             "-G" | "--groups" => {
                 asked.supplementary = value()?.split(',').map(str::to_owned).collect();
                 asked.supplementary.sort_unstable();

@@ -307,7 +307,13 @@ impl Parser {
             return Err(self.lost());
         }
         self.skip_newlines();
-        Ok(Node::Function { name, body: Box::new(self.command()?) })
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err(self.lost());
+        }
+        let body = Box::new(self.command()?);
+        self.depth -= 1;
+        Ok(Node::Function { name, body })
     }
 }
 

@@ -1,0 +1,73 @@
+//! What the fuzz targets call: each takes any bytes and panics where something that must hold doesn't.
+
+use std::path::Path;
+
+use crate::config::Settings;
+use crate::lock::{Lock, LockDiff};
+use crate::recipe::Recipe;
+
+pub use crate::verify::fuzzing::{elf, shebang};
+
+/// A recipe is refused with a place that can be shown, or names only paths within its folder and outside of what is the
+/// kernel's.
+pub fn recipe(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match Recipe::parse(Path::new("recipe/larder.toml"), text) {
+        Err(error) => {
+            assert!(error.to_string().starts_with("recipe/larder.toml"));
+            _ = (error.excerpt(), error.help());
+        }
+        Ok(recipe) => {
+            assert_eq!(recipe.solver_inputs(), recipe.solver_inputs());
+            assert!(recipe.run.iter().all(|word| !word.contains('\0')));
+            for (target, source) in &recipe.files {
+                let top = target.as_bytes().split(|&b| b == b'/').next().unwrap_or_default();
+                assert!(![b"packages".as_slice(), b"proc", b"sys", b"dev"].contains(&top));
+                assert!(!source.path.starts_with('/') && !source.path.split('/').any(|part| part == ".."));
+            }
+        }
+    }
+}
+
+/// A lock is refused, or is the same when written and read again.
+pub fn lock(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let file = Path::new("larder.lock");
+    match Lock::parse(file, text) {
+        Err(error) => assert!(error.to_string().starts_with("larder.lock")),
+        Ok(lock) => {
+            let written = lock.to_text();
+            let again = Lock::parse(file, &written).expect("what was written is a lock");
+            assert_eq!(again, lock);
+            assert_eq!(again.to_text(), written);
+            assert_eq!(Lock::diff(&lock, &again), LockDiff::default());
+        }
+    }
+}
+
+/// A configuration is refused, or says where an absolute store is.
+pub fn settings(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match Settings::parse(Path::new("config.toml"), text) {
+        Err(error) => assert!(error.to_string().starts_with("the configuration config.toml")),
+        Ok(settings) => assert!(settings.root.is_none_or(|root| root.is_absolute())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_testkit::hostile::feed;
+
+    #[test]
+    fn what_people_write_is_refused_with_a_place() {
+        feed("lock", 2000, super::lock);
+        feed("recipe", 3000, super::recipe);
+        feed("settings", 3000, super::settings);
+    }
+
+    #[test]
+    fn programs_are_read_within_their_bounds() {
+        feed("elf", 8000, super::elf);
+        feed("shebang", 8000, super::shebang);
+    }
+}
