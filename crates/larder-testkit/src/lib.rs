@@ -4,8 +4,8 @@
 
 pub mod archive;
 pub mod env;
-pub mod power;
 pub mod hostile;
+pub mod power;
 pub mod skip;
 
 pub use env::{Output, TestEnv, Who, is_root};
