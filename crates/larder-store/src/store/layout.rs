@@ -34,9 +34,13 @@ pub(super) type Writable = Result<(), io::Error>;
 
 /// Finds the store at a folder, or makes one there.
 pub(super) fn prepare(root: &Path) -> Result<Writable, StoreError> {
-    // Asked first: a disk that can't answer would be said to have no room for a folder that is there.
-    if !super::is_there(root)? {
-        DirBuilder::new().recursive(true).mode(0o755).create(root).map_err(StoreError::io("create", root))?;
+    // Asked first: making a folder that is there, on a disk that can't answer, says that it exists.
+    match fs::metadata(root) {
+        Ok(found) if found.is_dir() => {}
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
+            return Err(StoreError::io("look at", root)(e));
+        }
+        _ => DirBuilder::new().recursive(true).mode(0o755).create(root).map_err(StoreError::io("create", root))?,
     }
     refuse_foreign(root)?;
     refuse_network(root)?;
