@@ -1,7 +1,7 @@
 //! Loss of power, simulated: what a program did to the files below a folder is recorded, cut at an instant, and replayed as
 //! a disk may hold it then.
 //!
-//! The model is stricter than any journalling file system, and is what POSIX promises:
+//! The model takes nothing for granted but what POSIX promises of syncs, and that a rename is one step:
 //! - `syncfs` makes everything last that was done before it; `fsync` of a file its content, but not its name; `fsync` of a
 //!   folder the names in it, but not its own name in the folder above.
 //! - Of what isn't synced any part may be there, in any order: names without contents, contents cut short or with holes of
