@@ -28,8 +28,25 @@ const SKIPPED: &str = include_str!("tiers/skipped.toml");
 
 /// The sections in which programs for servers are; libraries, which seldom have scripts, would flatter the result.
 const SECTIONS: &[&str] = &[
-    "admin", "database", "devel", "httpd", "interpreters", "java", "javascript", "mail", "misc", "net", "perl", "php",
-    "python", "ruby", "shells", "text", "utils", "vcs", "web",
+    "admin",
+    "database",
+    "devel",
+    "httpd",
+    "interpreters",
+    "java",
+    "javascript",
+    "mail",
+    "misc",
+    "net",
+    "perl",
+    "php",
+    "python",
+    "ruby",
+    "shells",
+    "text",
+    "utils",
+    "vcs",
+    "web",
 ];
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -89,7 +106,8 @@ fn choose(distribution: &Distribution, count: usize) -> Chosen {
     for id in names.iter().filter_map(|name| newest(name)) {
         let info = distribution.package(id);
         let clauses = [info.pre_depends, info.depends].into_iter().flat_map(|field| field.split([',', '|']));
-        let of: HashSet<&str> = clauses.filter_map(|clause| clause.split([' ', '(', ':']).find(|w| !w.is_empty())).collect();
+        let of: HashSet<&str> =
+            clauses.filter_map(|clause| clause.split([' ', '(', ':']).find(|w| !w.is_empty())).collect();
         for name in of {
             *needed.entry(name).or_default() += 1;
         }
@@ -159,21 +177,41 @@ fn render(
     let percent = |count: usize| format!("{:.1} %", 100.0 * count as f64 / rows.len().max(1) as f64);
     let evidence = distribution.evidence();
     let date = |suite: &SuiteEvidence| httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(suite.date));
-    let dates: Vec<String> = evidence.suites.iter().map(|suite| format!("{} of {}", suite.suite, date(suite))).collect();
+    let dates: Vec<String> =
+        evidence.suites.iter().map(|suite| format!("{} of {}", suite.suite, date(suite))).collect();
     let mut page = String::new();
     let mut unread = Vec::new();
     let mut line = |text: String| _ = writeln!(page, "{text}");
-    line(format!("# What becomes of maintainer scripts\n\nWritten by `scripts/tiers`; don't edit. {}, table {}.\n", dates.join(", "), declare::TABLE_VERSION));
+    line(format!(
+        "# What becomes of maintainer scripts\n\nWritten by `scripts/tiers`; don't edit. {}, table {}.\n",
+        dates.join(", "),
+        declare::TABLE_VERSION
+    ));
     line(format!(
         "{} packages for amd64, chosen by a rule that needs nothing but the archive and one list: the {} packages of\n\
          `crates/larder-debian/examples/tiers/servers.txt` that the suite has, {} more of the Essential set, and then the {} packages of the\n\
          sections {} that most other\npackages depend on. Libraries are left out: they seldom have scripts, and would flatter the result.\n",
-        rows.len(), chosen.named, chosen.essential, chosen.needed, SECTIONS.join(", ")
+        rows.len(),
+        chosen.named,
+        chosen.essential,
+        chosen.needed,
+        SECTIONS.join(", ")
     ));
     line("| tier | packages | share | meaning |\n|---|---|---|---|".to_owned());
-    line(format!("| none | {none} | {} | {bare} have no script; those of the others do nothing that a container keeps |", percent(none)));
-    line(format!("| declared | {} | {} | everything that matters is declared |", declared.len(), percent(declared.len())));
-    line(format!("| skipped | {} | {} | some lines are not done; below is what an image lacks |", skipped.len(), percent(skipped.len())));
+    line(format!(
+        "| none | {none} | {} | {bare} have no script; those of the others do nothing that a container keeps |",
+        percent(none)
+    ));
+    line(format!(
+        "| declared | {} | {} | everything that matters is declared |",
+        declared.len(),
+        percent(declared.len())
+    ));
+    line(format!(
+        "| skipped | {} | {} | some lines are not done; below is what an image lacks |",
+        skipped.len(),
+        percent(skipped.len())
+    ));
     line("\n## Skipped\n\n| package | version | what isn't done | lines |\n|---|---|---|---|".to_owned());
     for (name, row) in &skipped {
         let ScriptTier::Skipped(reasons) = &row.tier else { continue };
@@ -181,7 +219,8 @@ fn render(
             unread.push((*name).clone());
             "**not read yet**".to_owned()
         });
-        let reasons: Vec<String> = reasons.iter().map(|reason| format!("`{}`", reason.replace('`', "'").replace('|', "\\|"))).collect();
+        let reasons: Vec<String> =
+            reasons.iter().map(|reason| format!("`{}`", reason.replace('`', "'").replace('|', "\\|"))).collect();
         let more = reasons.len().saturating_sub(3);
         let mut shown = reasons[..reasons.len().min(3)].join("<br>");
         if more > 0 {

@@ -102,9 +102,13 @@ fn compile_in_container(host: &Host, image: &Interim<'_>, work: &Work, batches: 
         environment: Work::environment().iter().map(|(name, value)| format!("{name}={value}")).collect(),
         input: Work::input(batches, "", program::OUTPUT),
     };
-    program::run(host, image, &program, |_| Ok(()), |output| {
-        batches.iter().try_for_each(|batch| keep(host, work, batch, output))
-    })
+    program::run(
+        host,
+        image,
+        &program,
+        |_| Ok(()),
+        |output| batches.iter().try_for_each(|batch| keep(host, work, batch, output)),
+    )
 }
 
 /// Checks what the container left of one batch, and keeps it as a FileSet.

@@ -77,12 +77,7 @@ fn kept(host: &Host, work: &Work) -> Result<Option<FileSetDigest>> {
 }
 
 /// Makes one, and keeps it. `None` where no container can be started here.
-fn make(
-    host: &Host,
-    image: &Interim<'_>,
-    work: &Work,
-    progress: &dyn Progress,
-) -> Result<Option<FileSetDigest>> {
+fn make(host: &Host, image: &Interim<'_>, work: &Work, progress: &dyn Progress) -> Result<Option<FileSetDigest>> {
     let able = launch::probe();
     if !able.namespaces {
         let why = able.obstacle.unwrap_or_default();

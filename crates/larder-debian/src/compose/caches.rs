@@ -229,11 +229,7 @@ impl Work {
     ///
     /// # Errors
     /// Something that isn't what was to be made, or can't be read or kept.
-    pub fn collect(
-        &self,
-        output: &Path,
-        contents: &dyn Contents,
-    ) -> Result<BTreeMap<TreePath, Entry>, CacheError> {
+    pub fn collect(&self, output: &Path, contents: &dyn Contents) -> Result<BTreeMap<TreePath, Entry>, CacheError> {
         let mut all = BTreeMap::new();
         for name in self.made(output)? {
             let bytes = self.read(&output.join(&name))?;

@@ -87,7 +87,9 @@ impl Walk<'_> {
             ("gpasswd", ["-a" | "--add", user, group]) => {
                 self.effects.users.get_mut(*user).map(|rule| join(rule, std::iter::once(*group)))
             }
-            ("usermod", [options @ .., user]) => self.effects.users.get_mut(*user).and_then(|rule| modify(rule, options)),
+            ("usermod", [options @ .., user]) => {
+                self.effects.users.get_mut(*user).and_then(|rule| modify(rule, options))
+            }
             _ => None,
         };
         if changed.is_none() {

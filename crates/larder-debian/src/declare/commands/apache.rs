@@ -14,7 +14,8 @@ impl Walk<'_> {
             _ => ("", &[]),
         };
         let mut enabled = false;
-        for (name, ending) in known.get(1).into_iter().flat_map(|name| endings.iter().map(move |ending| (name, ending))) {
+        for (name, ending) in known.get(1).into_iter().flat_map(|name| endings.iter().map(move |ending| (name, ending)))
+        {
             let there = format!("etc/apache2/{kind}-available/{name}.{ending}");
             let path = tree_path(&format!("/etc/apache2/{kind}-enabled/{name}.{ending}"));
             if let Some(path) = path.filter(|_| self.subject.tree.get(there.as_bytes()).is_some()) {
