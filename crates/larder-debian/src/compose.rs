@@ -15,8 +15,8 @@
 //!
 //! The time that a composed file shows is derived from its content, so that two contents seldom show one time.
 //!
-//! Absent on purpose: running a program of the image, which takes a container. The composer that needs one has its
-//! pure part in [`python`].
+//! Absent on purpose: running a program of the image, which takes a container. The composers that need one have their
+//! pure parts in [`python`] and [`caches`].
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,6 +27,7 @@ use larder_store::{Entry, ObjectDigest, TreePath};
 
 mod alternatives;
 mod ca_certificates;
+pub mod caches;
 mod certificate;
 mod draft;
 mod error;
@@ -50,8 +51,11 @@ pub use ids::{Ids, User};
 pub const COMPOSERS: &[(&str, u64)] = &[
     ("alternatives", 1),
     ("ca-certificates", 1),
+    ("gdk-pixbuf-loaders", 1),
+    ("glib-schemas", 1),
     ("java-keystore", 1),
     ("ld.so.cache", 1),
+    ("mime-database", 1),
     ("python-bytecode", 1),
     ("seeds", 1),
     ("status", 1),
@@ -75,7 +79,8 @@ const IN_PROCESS: &[(&str, u64, Composer)] = &[
 ];
 
 /// Those that need a program run: pinned like the others, skipped here.
-const ELSEWHERE: &[(&str, u64)] = &[("python-bytecode", 1)];
+const ELSEWHERE: &[(&str, u64)] =
+    &[("gdk-pixbuf-loaders", 1), ("glib-schemas", 1), ("mime-database", 1), ("python-bytecode", 1)];
 
 /// Where composers read the contents of the plan's files and leave those of their own.
 ///

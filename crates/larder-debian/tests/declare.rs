@@ -56,6 +56,8 @@ fn what_does_nothing_in_a_container_is_none() {
         "if [ -d /run/systemd/system ]; then systemctl daemon-reload >/dev/null || true; fi",
         "for d in a b; do [ -d /etc/sample ] || mkdir /$d; done",
         "cat <<EOF\nrm -rf /etc/sample\nEOF",
+        "/etc/init.d/sample restart",
+        "if [ -x /etc/init.d/sample ]; then /etc/init.d/sample restart || exit $?; fi",
     ] {
         let declared = postinst(script);
         assert_eq!(declared.tier(), &ScriptTier::None, "{script}");
@@ -80,6 +82,68 @@ fn users_and_groups() {
     assert_eq!(user.supplementary, ["adm", "more"]);
     let groups: Vec<&str> = rules(&declared).groups.iter().map(|g| g.name.as_str()).collect();
     assert_eq!(groups, ["more", "sample"]);
+}
+
+#[test]
+fn accounts_that_change_and_shells() {
+    let declared = postinst(
+        "adduser --system --group sample\naddgroup --system more\nusermod -c 'The sample' -d /run/sample sample\n\
+         usermod -a -G more sample\ngpasswd -a sample adm\nadd-shell /usr/bin/sample",
+    );
+    assert_eq!(declared.tier(), &ScriptTier::Declared);
+    let user = &rules(&declared).users[0];
+    assert_eq!((user.comment.as_str(), user.home.as_str()), ("The sample", "/run/sample"));
+    assert_eq!(user.supplementary, ["adm", "more"]);
+    assert_eq!(rules(&declared).shells, ["/usr/bin/sample"]);
+    assert_eq!(reasons(&postinst("usermod -L sample")), ["postinst:3: usermod -L sample"]);
+    assert_eq!(reasons(&postinst("gpasswd -a other adm")), ["postinst:3: gpasswd -a other adm"]);
+}
+
+#[test]
+fn modes_by_letters_and_whole_trees() {
+    let declared = postinst(
+        "chmod u=rw,g=r,o= /etc/sample/sample.conf\nchmod g+s,o-rx /etc/sample\nchmod a+X /usr/bin/sample\n\
+         mkdir -p /var/lib/sample/deep\nchown -R www-data:adm /var/lib/sample\nchmod -R go-w /var/lib/sample",
+    );
+    assert_eq!(declared.tier(), &ScriptTier::Declared);
+    let get = |path: &str| declared.tree.get(path.as_bytes()).unwrap_or_else(|| panic!("{path}"));
+    assert_eq!(get("etc/sample/sample.conf").mode(), 0o640);
+    assert_eq!(get("etc/sample").mode(), 0o2750);
+    for path in ["var/lib/sample", "var/lib/sample/deep"] {
+        assert_eq!((get(path).mode(), get(path).attributes.owner.as_deref()), (0o755, Some("www-data")), "{path}");
+    }
+    // Without a class it is the umask that counts, and permissions of another class aren't known here.
+    for mode in ["+x", "g=u", "u+q", "x"] {
+        let script = format!("chmod {mode} /etc/sample/sample.conf");
+        assert_eq!(reasons(&postinst(&script)), [format!("postinst:3: {script}")]);
+    }
+}
+
+#[test]
+fn what_a_package_brings_for_the_web_server() {
+    let script = "#!/bin/sh\nif [ -e /usr/share/apache2/apache2-maintscript-helper ]; then\n\
+        . /usr/share/apache2/apache2-maintscript-helper\napache2_invoke enmod sample\napache2_invoke enconf sample || exit $?\nfi\n";
+    let items = ["mods-available/sample.load", "mods-available/sample.conf", "conf-available/sample.conf"]
+        .map(|name| file(&format!("./etc/apache2/{name}"), "x"));
+    let declared = declared_with(&[("postinst", script)], &items);
+    assert_eq!(declared.tier(), &ScriptTier::Declared);
+    let links: Vec<String> = declared
+        .tree
+        .entries()
+        .iter()
+        .filter_map(|e| match &e.entry {
+            Entry::Symlink { target } => Some(format!("{} -> {}", e.path, String::from_utf8_lossy(target))),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        "etc/apache2/conf-enabled/sample.conf -> ../conf-available/sample.conf",
+        "etc/apache2/mods-enabled/sample.conf -> ../mods-available/sample.conf",
+        "etc/apache2/mods-enabled/sample.load -> ../mods-available/sample.load",
+    ];
+    assert_eq!(links, expected);
+    let other = script.replace("enmod sample", "enmod other");
+    assert_eq!(reasons(&declared_with(&[("postinst", &other)], &items)), ["postinst:4: apache2_invoke enmod other"]);
 }
 
 #[test]

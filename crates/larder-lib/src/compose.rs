@@ -18,9 +18,9 @@ use larder_store::{
     Content, Entry, FileSet, FileSetDigest, Import, Ingest, Metadata, Name, ObjectDigest, Root, Store, TreeBuilder,
 };
 
-use crate::bytecode::{self, Interim};
 use crate::catalog::{StoreCatalog, StoreContents};
-use crate::{Error, Host, Result, view};
+use crate::program::Interim;
+use crate::{Error, Host, Result, bytecode, caches, view};
 
 /// The name of every FileSet that composers made; its version is the digest of the plan.
 pub const COMPOSED: &str = "host.internal/composed";
@@ -107,20 +107,27 @@ pub fn compose(host: &Host, image: &Arc<Loaded>, progress: &dyn Progress) -> Res
     composition.composed = write(&composition, &ingest)?;
     ingest.commit()?;
 
-    if versions.contains_key(bytecode::COMPOSER) {
-        let bytecode = {
-            let listing = || composition.listing();
-            let interim = Interim { plan: &composition.plan, key: composition.composed, listing: &listing };
-            bytecode::compose(host, &interim, progress)?
-        };
-        if !bytecode.files.is_empty() {
-            composition.files.extend(bytecode.files);
-            composition.files.sort_by(|a, b| a.path.cmp(&b.path));
-            composition.imports = bytecode.imports;
-            let ingest = host.store.begin()?;
-            composition.composed = write(&composition, &ingest)?;
-            ingest.commit()?;
+    let (mut files, mut imports) = (Vec::new(), Vec::new());
+    {
+        let listing = || composition.listing();
+        let interim = Interim { plan: &composition.plan, key: composition.composed, listing: &listing };
+        let caches = caches::compose(host, &interim, versions, progress)?;
+        files.extend(caches.files);
+        imports.extend(caches.imports);
+        if versions.contains_key(bytecode::COMPOSER) {
+            let bytecode = bytecode::compose(host, &interim, progress)?;
+            files.extend(bytecode.files);
+            imports.extend(bytecode.imports);
         }
+    }
+    if !files.is_empty() {
+        composition.files.extend(files);
+        composition.files.sort_by(|a, b| a.path.cmp(&b.path));
+        imports.sort();
+        composition.imports = imports;
+        let ingest = host.store.begin()?;
+        composition.composed = write(&composition, &ingest)?;
+        ingest.commit()?;
     }
     keep(host, &composition)?;
     Ok(composition)

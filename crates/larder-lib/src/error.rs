@@ -61,6 +61,9 @@ pub enum Error {
     /// Bytecode that an image's interpreter made.
     #[error(transparent)]
     Bytecode(#[from] larder_debian::compose::python::BytecodeError),
+    /// What a library's program made.
+    #[error(transparent)]
+    Cache(#[from] larder_debian::compose::caches::CacheError),
     /// A view or a container.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

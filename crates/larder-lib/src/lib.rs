@@ -11,6 +11,7 @@
 pub mod assemble;
 pub mod build;
 pub mod bytecode;
+mod caches;
 mod catalog;
 pub mod compose;
 pub mod config;
@@ -31,6 +32,7 @@ pub mod lock;
 pub mod maintenance;
 pub mod obtain;
 pub mod packages;
+mod program;
 pub mod provenance;
 pub mod recipe;
 pub mod run;

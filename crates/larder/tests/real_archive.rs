@@ -1,26 +1,38 @@
 //! End to end on the real Debian archive: real packages become images, and the images do their work, as root and as an
 //! ordinary user. Skipped, loudly, where no mirror is reachable.
 //!
-//! All tests of one identity share a store, so that what they have in common is fetched once; it is kept between runs.
+//! All tests of one identity share a store, so that what they have in common is fetched once; it is kept between runs, in
+//! `/var/tmp` or the folder that `LARDER_TEST_STORES` names. `scripts/battery` runs all of them and writes a page with the result.
 
+#[path = "real_archive/compilers.rs"]
+mod compilers;
 #[path = "real_archive/git.rs"]
 mod git;
+#[path = "real_archive/interpreters.rs"]
+mod interpreters;
 #[path = "real_archive/nginx.rs"]
 mod nginx;
 #[path = "real_archive/postgresql.rs"]
 mod postgresql;
+#[path = "real_archive/program.rs"]
+mod program;
 #[path = "real_archive/python.rs"]
 mod python;
 #[path = "real_archive/redis.rs"]
 mod redis;
+#[path = "real_archive/servers.rs"]
+mod servers;
+#[path = "real_archive/system.rs"]
+mod system;
 #[path = "real_archive/world.rs"]
 mod world;
 
 /// Makes a test of each scenario for root and for an ordinary user.
 macro_rules! scenarios {
-    ($($name:ident => $scenario:path,)*) => {
+    ($($(#[$attribute:meta])* $name:ident => $scenario:path,)*) => {
         mod as_root {
             $(#[test]
+            $(#[$attribute])*
             fn $name() {
                 super::world::as_root(stringify!($name), $scenario);
             })*
@@ -28,6 +40,7 @@ macro_rules! scenarios {
 
         mod as_user {
             $(#[test]
+            $(#[$attribute])*
             fn $name() {
                 super::world::as_user(stringify!($name), $scenario);
             })*
@@ -42,4 +55,28 @@ scenarios! {
     python_verifies_a_chain_against_the_composed_store => crate::python::verifies_a_chain,
     postgresql_makes_a_cluster_and_answers => crate::postgresql::answers,
     git_commits_and_clones => crate::git::commits_and_clones,
+    perl_has_its_modules => crate::interpreters::perl,
+    ruby_has_its_libraries => crate::interpreters::ruby,
+    node_serves_itself => crate::interpreters::node,
+    php_fpm_answers => crate::interpreters::php_fpm,
+    apache_serves_its_page => crate::servers::apache,
+    haproxy_proxies => crate::servers::haproxy,
+    memcached_sets_and_gets => crate::servers::memcached,
+    postfix_delivers => crate::servers::postfix,
+    exim_accepts => crate::servers::exim,
+    locales_sort => crate::system::locale,
+    fonts_are_listed => crate::system::fonts,
+    schemas_and_types_are_known => crate::system::schemas_and_types,
+    picture_loaders_are_found => crate::system::picture_loaders,
+    dpkg_and_apt_list_the_packages => crate::system::dpkg_and_apt,
+    #[ignore = "large: run by scripts/battery"]
+    gcc_and_gxx_compile => crate::compilers::gcc_and_gxx,
+    #[ignore = "large: run by scripts/battery"]
+    go_compiles => crate::compilers::go,
+    #[ignore = "large: run by scripts/battery"]
+    java_compiles_and_trusts => crate::compilers::java,
+    #[ignore = "large: run by scripts/battery"]
+    mariadb_makes_a_database_and_answers => crate::servers::mariadb,
+    #[ignore = "large: run by scripts/battery"]
+    rabbitmq_keeps_a_message => crate::servers::rabbitmq,
 }

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use super::{ComposeError, ComposeInput, Composed, ComposedEntry, ContentError, Contents, compose, current_versions};
 
 mod bytecode;
+mod caches;
 mod certificates;
 mod plain;
 mod real;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alternatives;
+mod apache;
 mod files;
 mod php;
 
@@ -38,6 +39,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "log_action_end_msg",
     "logger",
     "mandb",
+    "modprobe",
     "printf",
     "py3clean",
     "py3compile",
@@ -47,6 +49,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "reload",
     "restart",
     "restorecon",
+    "runit-helper",
     "service",
     "shopt",
     "sleep",
@@ -70,6 +73,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "update-fonts-alias",
     "update-fonts-dir",
     "update-fonts-scale",
+    "update-grub",
     "update-icon-caches",
     "update-info-dir",
     "update-initramfs",
@@ -121,10 +125,12 @@ const READS: &[&str] = &[
     "fuser",
     "gawk",
     "getconf",
+    "getfacl",
     "getopt",
     "grep",
     "head",
     "hostname",
+    "ip",
     "ischroot",
     "locale",
     "ls",
@@ -168,8 +174,12 @@ const READS: &[&str] = &[
 ];
 
 /// Files that scripts source for their functions, each of which is a command here. Whoever asks for one finds it.
-pub(super) const FUNCTIONS: &[&str] =
-    &["/usr/share/debconf/confmodule", "/lib/lsb/init-functions", "/usr/lib/php/php-maintscript-helper"];
+pub(super) const FUNCTIONS: &[&str] = &[
+    "/usr/share/debconf/confmodule",
+    "/lib/lsb/init-functions",
+    "/usr/lib/php/php-maintscript-helper",
+    "/usr/share/apache2/apache2-maintscript-helper",
+];
 
 impl Walk<'_> {
     /// Follows one command; the name is without its folder.
@@ -229,10 +239,13 @@ impl Walk<'_> {
                 None
             }
             "." | "source" => self.source(words),
+            // What is followed here as a command is there for whoever asks.
+            "command" if matches!(words, [Some(option), Some(name)] if option == "-v" && name == "ucf") => Some(true),
             "command" | "hash" => None,
             "dpkg" => self.dpkg(words),
             "ucf" => self.ucf(words),
             "php_invoke" => self.php_invoke(words),
+            "apache2_invoke" => self.apache2_invoke(words),
             // Bytecode is a composer's.
             _ if name.starts_with("python") && words.iter().flatten().any(|w| w.ends_with("/py_compile.py")) => None,
             "getent" | "id" => self.account_known(name, words),
@@ -244,6 +257,8 @@ impl Walk<'_> {
             "dpkg-divert" => self.divert(words),
             "update-alternatives" => self.update_alternatives(words),
             "adduser" | "addgroup" | "useradd" | "groupadd" => self.account(name, words),
+            "usermod" | "gpasswd" => self.change_account(name, words),
+            "add-shell" => self.add_shells(words),
             "mkdir" | "install" | "chown" | "chgrp" | "chmod" | "ln" | "cp" | "touch" | "rm" | "rmdir" | "unlink" => {
                 self.file_command(name, words)
             }
@@ -285,8 +300,15 @@ impl Walk<'_> {
         if words.iter().flatten().any(|w| w == "--purge" || w == "-p") {
             return Some(true);
         }
-        let operands: Vec<Value> =
-            words.iter().filter(|w| !w.as_deref().is_some_and(|w| w.starts_with('-'))).cloned().collect();
+        let mut operands = Vec::new();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match word.as_deref() {
+                Some("--sum-file" | "--src-dir" | "--state-dir" | "--debug") => _ = words.next(),
+                Some(option) if option.starts_with('-') => {}
+                _ => operands.push(word.clone()),
+            }
+        }
         self.file_command("cp", &operands)
     }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::effects::{Effects, Made, Node, tree_path};
 use crate::DebianError;
 
-const BUILT_IN: &str = include_str!("table.toml");
+const BUILT_IN: &str = concat!(include_str!("table.toml"), include_str!("table/servers.toml"));
 
 /// Table entries by package.
 #[derive(Debug, Clone)]

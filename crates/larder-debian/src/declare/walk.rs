@@ -336,7 +336,9 @@ impl Walk<'_> {
         if !complete && words.iter().all(Option::is_some) {
             words.push(None);
         }
-        let name = name.rsplit('/').next().unwrap_or(&name).to_owned();
+        // An init script is a service, whatever its name.
+        let service = name.starts_with("/etc/init.d/").then(|| "service".to_owned());
+        let name = service.unwrap_or_else(|| name.rsplit('/').next().unwrap_or(&name).to_owned());
         let creates = matches!(name.as_str(), ":" | "true" | "touch") && self.create_by_redirect(&simple.redirects);
         if !creates {
             self.check_redirects(&simple.redirects);

@@ -2,7 +2,7 @@
 
 use super::channel::Message;
 use super::identity::{Identity, NO_ID};
-use super::wire;
+use crate::view::wire;
 
 /// The listing of a view is refused, or is the same when written and read again.
 pub fn listing(bytes: &[u8]) {

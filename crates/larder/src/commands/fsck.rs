@@ -1,5 +1,6 @@
 //! `larder fsck`
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -102,7 +103,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
 fn print_problems(report: &FsckReport) -> std::io::Result<()> {
     for problem in &report.problems {
         ui::line(format_args!("{RED}{}{RESET}\n  at {}", problem.kind, problem.path.display()))?;
-        for (name, version) in problem.filesets.values() {
+        // By name: a digest's place says nothing to anybody.
+        let needed: BTreeSet<_> = problem.filesets.values().collect();
+        for (name, version) in needed {
             ui::line(format_args!("  needed by {name} {version}"))?;
         }
     }

@@ -60,8 +60,8 @@ fn a_damaged_object_is_found_and_fetched_again() {
     2> hash every object
     object blake3:<1> is damaged
       at $DIR/store/objects/ec/b4ad21994d03f3cd14aae4a094363d34e1a738e63d71667856af5aa78bf687
-      needed by example.com/web 1.0
       needed by debian.org/libgreet 1.0
+      needed by example.com/web 1.0
     checked 9 FileSets, N objects, N KiB hashed
     1 problem; `larder fsck --repair` fetches again what it can
     [exit code 1]
@@ -74,8 +74,8 @@ fn a_damaged_object_is_found_and_fetched_again() {
     2> hash every object
     object blake3:<1> is damaged
       at $DIR/store/objects/ec/b4ad21994d03f3cd14aae4a094363d34e1a738e63d71667856af5aa78bf687
-      needed by example.com/web 1.0
       needed by debian.org/libgreet 1.0
+      needed by example.com/web 1.0
     fetched again: debian.org/libgreet 1.0
     checked 9 FileSets, N objects, N KiB hashed
     nothing wrong
@@ -97,8 +97,8 @@ fn a_missing_object_is_found_without_reading_any() {
     $ larder fsck
     object blake3:<1> is missing
       at $DIR/store/objects/ec/b4ad21994d03f3cd14aae4a094363d34e1a738e63d71667856af5aa78bf687
-      needed by example.com/web 1.0
       needed by debian.org/libgreet 1.0
+      needed by example.com/web 1.0
     checked 9 FileSets, N objects
     1 problem; `larder fsck --repair` fetches again what it can
     [exit code 1]
@@ -106,8 +106,8 @@ fn a_missing_object_is_found_without_reading_any() {
     2> fetch and convert 1 package
     object blake3:<1> is missing
       at $DIR/store/objects/ec/b4ad21994d03f3cd14aae4a094363d34e1a738e63d71667856af5aa78bf687
-      needed by example.com/web 1.0
       needed by debian.org/libgreet 1.0
+      needed by example.com/web 1.0
     fetched again: debian.org/libgreet 1.0
     checked 9 FileSets, N objects
     nothing wrong
@@ -155,8 +155,8 @@ fn repair_without_a_mirror_says_what_is_missing() {
     2> hash every object
     object blake3:<1> is damaged
       at $DIR/store/objects/ec/b4ad21994d03f3cd14aae4a094363d34e1a738e63d71667856af5aa78bf687
-      needed by example.com/web 1.0
       needed by debian.org/libgreet 1.0
+      needed by example.com/web 1.0
     can't be fetched: debian.org/libgreet 1.0 (http://mirror/debian-security/pool/main/libgreet/libgreet_1.0_amd64.deb does not exist on the mirror (status 404))
     checked 9 FileSets, N objects, N KiB hashed
     1 problem left

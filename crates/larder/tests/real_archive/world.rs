@@ -73,11 +73,12 @@ fn run(name: &str, mut env: TestEnv, who: &str, port: u16, scenario: fn(&World))
     scenario(&World { env, port });
 }
 
-/// The store of an identity, below the build folder; it belongs to whoever runs the program.
+/// The store of an identity; it belongs to whoever runs the program.
 fn store(env: &TestEnv, who: &str) -> PathBuf {
     // A folder that another user's programs can reach: the build folder itself may be closed to them.
     let owner = env.shell("id -u").success().stdout;
-    let store = PathBuf::from(format!("/var/tmp/larder-tests-{who}-{}", owner.trim()));
+    let folder = std::env::var_os("LARDER_TEST_STORES").map_or_else(|| "/var/tmp".into(), PathBuf::from);
+    let store = folder.join(format!("larder-tests-{who}-{}", owner.trim()));
     let made = env.shell(&format!("mkdir -p {}", store.display())).success();
     assert_eq!(made.stderr, "");
     store.join("store")

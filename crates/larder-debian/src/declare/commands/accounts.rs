@@ -1,4 +1,4 @@
-//! Users and groups: `adduser`, `addgroup`, `useradd`, `groupadd`, and asking for them.
+//! Users and groups: `adduser`, `addgroup`, `useradd`, `groupadd`, `usermod`, `gpasswd`, and asking for them; login shells.
 
 use larder_store::fileset::{GroupRule, NO_ID, UserRule};
 
@@ -70,16 +70,38 @@ impl Walk<'_> {
                     self.not_understood(command, words);
                     return None;
                 };
-                if rule.group != *group && !rule.supplementary.contains(group) {
-                    rule.supplementary.push(group.clone());
-                    rule.supplementary.sort_unstable();
-                }
+                join(rule, std::iter::once(group.as_str()));
             }
             _ => {
                 self.not_understood(command, words);
                 return None;
             }
         }
+        Some(true)
+    }
+
+    /// `usermod` and `gpasswd -a`, for users that this package made.
+    pub(super) fn change_account(&mut self, command: &str, words: &[Value]) -> Status {
+        let known = self.certain(command, words)?;
+        let changed = match (command, known.as_slice()) {
+            ("gpasswd", ["-a" | "--add", user, group]) => {
+                self.effects.users.get_mut(*user).map(|rule| join(rule, std::iter::once(*group)))
+            }
+            ("usermod", [options @ .., user]) => {
+                self.effects.users.get_mut(*user).and_then(|rule| modify(rule, options))
+            }
+            _ => None,
+        };
+        if changed.is_none() {
+            self.not_understood(command, words);
+        }
+        Some(true)
+    }
+
+    /// `add-shell PATH…`.
+    pub(super) fn add_shells(&mut self, words: &[Value]) -> Status {
+        let known: Vec<String> = self.certain("add-shell", words)?.into_iter().map(str::to_owned).collect();
+        self.effects.shells.extend(known);
         Some(true)
     }
 
@@ -116,6 +138,35 @@ impl Walk<'_> {
             self.make_home(&home, name, &group);
         }
     }
+}
+
+/// The options of `usermod` that change what a rule says. `None` for any other.
+fn modify(rule: &mut UserRule, options: &[&str]) -> Option<()> {
+    let mut changed = rule.clone();
+    // `-a` says of `-G` that it adds; without it the user would leave other groups, of which a fresh one has none.
+    let options: Vec<&str> = options.iter().copied().filter(|option| !matches!(*option, "-a" | "--append")).collect();
+    for pair in options.chunks(2) {
+        let [option, value] = pair else { return None };
+        match *option {
+            "-c" | "--comment" => changed.comment = (*value).to_owned(),
+            "-d" | "--home" => changed.home = (*value).to_owned(),
+            "-s" | "--shell" => changed.shell = (*value).to_owned(),
+            "-g" | "--gid" => changed.group = (*value).to_owned(),
+            "-G" | "--groups" | "-aG" => join(&mut changed, value.split(',')),
+            _ => return None,
+        }
+    }
+    *rule = changed;
+    Some(())
+}
+
+fn join<'a>(rule: &mut UserRule, groups: impl Iterator<Item = &'a str>) {
+    for group in groups {
+        if rule.group != group && !rule.supplementary.iter().any(|other| other == group) {
+            rule.supplementary.push(group.to_owned());
+        }
+    }
+    rule.supplementary.sort_unstable();
 }
 
 fn asked(words: &[&str], is_debian: bool, command: &str) -> Option<Asked> {

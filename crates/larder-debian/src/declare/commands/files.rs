@@ -167,32 +167,64 @@ impl Walk<'_> {
         }
         let is_recursive = flags.iter().any(|flag| flag.contains('R') || *flag == "--recursive");
         let (what, targets) = rest.split_first()?;
+        let mut paths = Vec::new();
         for target in targets {
-            if is_recursive && self.has_children(&tree_path(target)?) {
-                return None;
+            let path = tree_path(target)?;
+            if is_recursive {
+                paths.extend(self.below(&path));
             }
-            let done = match name {
+            paths.push(path);
+        }
+        for path in &paths {
+            match name {
                 "chmod" => {
-                    let mode = octal(what)?;
-                    self.change(target, |node| node.mode = Some(mode))
+                    let mode = self.mode(path, what)?;
+                    self.effects.at(path, self.subject.tree)?.mode = Some(mode);
                 }
-                "chgrp" => self.change(target, |node| node.group = Some((*what).to_owned())),
+                "chgrp" => self.effects.at(path, self.subject.tree)?.group = Some((*what).to_owned()),
                 _ => {
                     let (owner, group) = match what.split_once([':', '.']) {
                         Some((owner, group)) => (owner, Some(group).filter(|group| !group.is_empty())),
                         None => (*what, None),
                     };
-                    self.change(target, |node| {
-                        if !owner.is_empty() {
-                            node.owner = Some(owner.to_owned());
-                        }
-                        node.group = group.map(str::to_owned).or(node.group.take());
-                    })
+                    let node = self.effects.at(path, self.subject.tree)?;
+                    if !owner.is_empty() {
+                        node.owner = Some(owner.to_owned());
+                    }
+                    node.group = group.map(str::to_owned).or(node.group.take());
                 }
-            };
-            done.then_some(())?;
+            }
         }
         Some(!targets.is_empty())
+    }
+
+    /// What the package has and its scripts made below a directory, without links.
+    fn below(&self, path: &TreePath) -> Vec<TreePath> {
+        let is_link = |entry: &Entry| matches!(entry, Entry::Symlink { .. });
+        let own = self.subject.tree.entries().iter().filter(|own| !is_link(&own.entry)).map(|own| &own.path);
+        let made = self.effects.nodes.iter().filter(|(_, node)| !matches!(node.made, Made::Symlink(_)));
+        let mut all: Vec<_> =
+            own.chain(made.map(|(path, _)| path)).filter(|other| other.is_below(path.as_bytes())).cloned().collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// A mode in octal digits, or a change of the one that is there.
+    fn mode(&self, path: &TreePath, text: &str) -> Option<u16> {
+        if let Some(mode) = octal(text) {
+            return Some(mode);
+        }
+        let node = self.effects.nodes.get(path);
+        let own = self.subject.tree.get(path.as_bytes());
+        let is_directory = match (node.map(|node| &node.made), own) {
+            (Some(Made::Directory), _) => true,
+            (None | Some(Made::Own), Some(own)) => own.entry == Entry::Directory,
+            _ => false,
+        };
+        let usual = if is_directory { 0o755 } else { 0o644 };
+        let now = node.and_then(|node| node.mode).or(own.map(larder_store::TreeEntry::mode)).unwrap_or(usual);
+        symbolic(text, now, is_directory)
     }
 
     fn has_children(&self, path: &TreePath) -> bool {
@@ -261,7 +293,47 @@ impl Walk<'_> {
     }
 }
 
-/// A mode in octal digits; symbolic modes depend on what was there before.
+/// A symbolic mode, such as `u=rw,go-w`, applied to the mode that is there. `None` for what needs the umask or another class's bits.
+fn symbolic(text: &str, mut mode: u16, is_directory: bool) -> Option<u16> {
+    for clause in text.split(',') {
+        let at = clause.find(['+', '-', '='])?;
+        let (classes, change) = clause.split_at(at);
+        let (operator, letters) = change.split_at(1);
+        let classes = if classes == "a" { "ugo" } else { classes };
+        let mut bits = 0;
+        let mut all = 0;
+        for class in classes.chars() {
+            let (shift, special) = match class {
+                'u' => (6, 0o4000),
+                'g' => (3, 0o2000),
+                'o' => (0, 0),
+                _ => return None,
+            };
+            all |= 0o7 << shift | if is_directory { 0 } else { special };
+            for letter in letters.chars() {
+                bits |= match letter {
+                    'r' => 4 << shift,
+                    'w' => 2 << shift,
+                    'x' => 1 << shift,
+                    'X' if is_directory || mode & 0o111 != 0 => 1 << shift,
+                    'X' => 0,
+                    's' => special,
+                    't' => 0o1000,
+                    _ => return None,
+                };
+            }
+        }
+        mode = match operator {
+            _ if classes.is_empty() => return None,
+            "+" => mode | bits,
+            "-" => mode & !bits,
+            _ => mode & !all | bits,
+        };
+    }
+    Some(mode)
+}
+
+/// A mode in octal digits.
 fn octal(mode: &str) -> Option<u16> {
     u16::from_str_radix(mode, 8).ok().filter(|&mode| mode <= 0o7777)
 }
