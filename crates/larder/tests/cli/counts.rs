@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use larder_testkit::skip;
+use larder_testkit::{is_root, skip};
 
 use super::run;
 use super::site::Site;
@@ -75,6 +75,12 @@ fn there(program: &str) -> bool {
 
 #[test]
 fn commands_cost_what_they_did() {
+    if !is_root() {
+        return skip(
+            "what commands cost",
+            "this needs root: newuidmap gives a traced process no ids, and the counts are root's",
+        );
+    }
     let Some(site) = run::machine(false) else { return };
     let mut counts = Counts::new();
     if there("strace") {
