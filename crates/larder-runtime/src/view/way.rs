@@ -109,7 +109,7 @@ impl<W: Way> View for W {
     }
 }
 
-/// Sees to it that a writable layer stays with the view that it was first mounted over: its work directory says which that is. Gives
+/// Sees to it that a writable layer stays with the view that it was first written over: its work directory says which that is. Gives
 /// whether the layer has something in it.
 fn claim(prepared: &Prepared, upper: Upper<'_>) -> Result<bool, RuntimeError> {
     let part = |path: Option<&Path>| path.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
@@ -122,12 +122,15 @@ fn claim(prepared: &Prepared, upper: Upper<'_>) -> Result<bool, RuntimeError> {
         was: was.trim_end().to_owned(),
         view: own.trim_end().to_owned(),
     };
+    let take = || fs::write(&record, &own).map(|()| false).map_err(RuntimeError::io("write", &record));
     match fs::read_to_string(&record) {
         Ok(was) if was == own => Ok(used),
-        Ok(was) => Err(refuse(&was)),
+        Ok(was) if used => Err(refuse(&was)),
+        // Nothing was written over the other view: it may not even have been mounted, and this be the next way that is tried.
+        Ok(_) => take(),
         Err(error) if error.kind() == io::ErrorKind::NotFound && used => Err(refuse("a view that is not known")),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RuntimeError::io("read", &record)(error)),
-        Err(_) => fs::write(&record, own).map(|()| false).map_err(RuntimeError::io("write", &record)),
+        Err(_) => take(),
     }
 }
 
