@@ -53,7 +53,8 @@ class Ours:
         command(*bench.run(self.old, "run", "example.com/web", "--", "true"))()
         self.before = self.lock.read_text()
         file.write_text(text)
-        self.versions = ", ".join(f"{old} to {versions(package)[0]}" for package, old in zip(UPDATED, older))
+        steps = [f"{old} to {versions(package)[0]}" for package, old in zip(UPDATED, older)]
+        self.versions = ", ".join(dict.fromkeys(steps))
         self.fetched = 0.0
 
     def back(self) -> None:
@@ -86,9 +87,8 @@ class Theirs:
             f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {self.data}}}}}\n"
             f"http: {{addr: '127.0.0.1:{self.port}'}}\n"
         )
-        self.registry = subprocess.Popen(
-            ["docker-registry", "serve", str(config)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.registry = subprocess.Popen(["docker-registry", "serve", str(config)], **quiet)
         self.tag = f"127.0.0.1:{self.port}/web"
         self.node = peers.Docker(self.folder)
         self.generation = 0
