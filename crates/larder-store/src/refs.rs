@@ -282,7 +282,13 @@ impl<'s> Refs<'s> {
 
     fn lock(&self, kind: RefKind, name: &str) -> Result<Lock, StoreError> {
         let folder = self.folder(kind);
-        fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
+        // Its parent is the layout's. Nothing is asked of a folder that is there: a disk that can't answer would be told otherwise.
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::io("create", &folder)(error));
+            }
+            _ => {}
+        }
         Lock::wait(&self.path(kind, name)?.with_extension("lock"), Hold::Exclusive)
     }
 

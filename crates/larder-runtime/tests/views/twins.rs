@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use larder_runtime::view::{Prepared, View, ViewKindName, by_name, sweep_twins};
 
-use crate::fixture::{Fixture, PACKAGED_TOOL, TOOL};
+use crate::fixture::{Fixture, PACKAGED_TOOL, TOOL, skip};
 
 fn checkout() -> Box<dyn View> {
     by_name(ViewKindName::Checkout)
@@ -28,6 +28,9 @@ fn twins(fixture: &Fixture) -> Vec<PathBuf> {
 
 #[test]
 fn two_views_have_one_twin_and_it_goes_with_them() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("two_views_have_one_twin_and_it_goes_with_them", "giving files to others needs root");
+    }
     let (fixture, view) = (Fixture::new(), checkout());
     let [one, other] = ["0a", "0b"].map(|key| fixture.prepare_as(view.as_ref(), key));
     assert_eq!(number(&one, TOOL), number(&other, TOOL));
@@ -48,6 +51,9 @@ fn two_views_have_one_twin_and_it_goes_with_them() {
 
 #[test]
 fn a_twin_that_was_swept_is_made_again() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("a_twin_that_was_swept_is_made_again", "giving files to others needs root");
+    }
     let (fixture, view) = (Fixture::new(), checkout());
     let one = fixture.prepare_as(view.as_ref(), "0a");
     for twin in twins(&fixture) {
@@ -61,6 +67,9 @@ fn a_twin_that_was_swept_is_made_again() {
 /// An object with the mode, owner and time of an entry needs no twin.
 #[test]
 fn an_object_that_fits_is_linked_itself() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("an_object_that_fits_is_linked_itself", "giving files to others needs root");
+    }
     let (mut fixture, view) = (Fixture::new(), checkout());
     let object = fixture.object(b"fits");
     let path = fixture.object_path(&object);
