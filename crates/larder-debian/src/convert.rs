@@ -150,5 +150,6 @@ fn metadata(control: &Control, licence: Option<String>, deb: Sha256Digest) -> Pa
         maintainer: text("Maintainer"),
         origin: Some(Origin { deb, rule: RULE.to_owned() }),
         install: InstallRules { replaces_files_of, ..InstallRules::default() },
+        ..PackageMetadata::default()
     }
 }

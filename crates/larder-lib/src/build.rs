@@ -80,7 +80,7 @@ impl BuiltPackage {
     pub fn skipped(&self) -> &[String] {
         match &self.tier {
             ScriptTier::Skipped(reasons) => reasons,
-            ScriptTier::None | ScriptTier::Declared => &[],
+            ScriptTier::None | ScriptTier::Declared | ScriptTier::Captured(_) => &[],
         }
     }
 }

@@ -41,6 +41,7 @@ pub fn tier_word(tier: &ScriptTier) -> &'static str {
     match tier {
         ScriptTier::None => "none",
         ScriptTier::Declared => "declared",
+        ScriptTier::Captured(_) => "captured",
         ScriptTier::Skipped(_) => "skipped",
     }
 }

@@ -103,7 +103,7 @@ fn settings(image: &FileSet) -> BTreeMap<String, String> {
     for (key, value) in [
         ("packages", list(&metadata.packages, ", ")),
         ("run", list(&metadata.run, " ")),
-        ("from", metadata.from.as_ref().map(ToString::to_string)),
+        ("from", list(&metadata.from.iter().map(ToString::to_string).collect::<Vec<_>>(), ", ")),
         ("user", metadata.user.clone()),
         ("workdir", metadata.workdir.clone()),
         ("stop-signal", metadata.stop_signal.clone()),

@@ -37,7 +37,7 @@ pub fn own_time(tree: &TreeDigest) -> u64 {
 /// What an image says besides its files and imports, from its recipe.
 pub fn metadata(recipe: &Recipe) -> ImageMetadata {
     ImageMetadata {
-        from: recipe.from.clone(),
+        from: recipe.from.iter().cloned().collect(),
         base: base_word(recipe.base).to_owned(),
         recommends: recipe.recommends,
         packages: recipe.packages.iter().map(ToString::to_string).collect(),
@@ -48,13 +48,14 @@ pub fn metadata(recipe: &Recipe) -> ImageMetadata {
         stop_signal: recipe.stop_signal.as_ref().map(ToString::to_string),
         labels: recipe.labels.clone(),
         composers: current_composers(),
+        ..ImageMetadata::default()
     }
 }
 
 /// What an image says that is no more than packages from a distribution.
 pub fn bare_metadata(from: &Name, base: Base, packages: &[larder_solver::Root]) -> ImageMetadata {
     ImageMetadata {
-        from: Some(from.clone()),
+        from: vec![from.clone()],
         base: base_word(base).to_owned(),
         packages: packages.iter().map(ToString::to_string).collect(),
         composers: current_composers(),

@@ -9,6 +9,7 @@
 mod error;
 mod files;
 mod parse;
+mod source;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -25,7 +25,7 @@ pub fn update(host: &Host, reference: &Reference, packages: &[String], progress:
     let _lease = host.store.lease()?;
     let old = images::find(&host.store, reference)?.record;
     let metadata = old.image().cloned().unwrap_or_default();
-    let Some(from) = metadata.from.clone() else {
+    let Some(from) = metadata.from.first().cloned() else {
         return Err(Error::NoDistribution { image: format!("{}@{}", old.name, old.version) });
     };
     let present = contents::packages(&host.store, &old)?;

@@ -9,14 +9,20 @@
 
 use crate::{FileSetDigest, Name, TreeDigest, TreePath};
 
+pub mod asks;
 mod codec;
 mod fields;
 pub mod install;
 pub mod metadata;
 
+pub use asks::{HostAsks, KernelVersion};
 pub use fields::RecordError;
-pub use install::{AlternativeRule, DiversionRule, Follower, GroupRule, InstallRules, NO_ID, ScriptTier, UserRule};
-pub use metadata::{DistributionMetadata, FilesMetadata, ImageMetadata, Origin, PackageMetadata};
+pub use install::{
+    AlternativeRule, DiversionRule, Follower, GroupRule, InstallRules, LinkRule, NO_ID, ScriptTier, UserRule,
+};
+pub use metadata::{
+    ACTIONS, Actions, DistributionMetadata, FilesMetadata, ImageMetadata, Origin, Override, PackageMetadata,
+};
 
 /// What a FileSet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -29,6 +29,7 @@ pub(super) fn build(converted: &Converted, effects: Effects, script: ScriptTier)
         groups: effects.groups.into_values().collect(),
         alternatives: effects.alternatives.into_values().collect(),
         diversions: effects.diversions.into_values().collect(),
+        links: Vec::new(),
         shells,
         script,
     };

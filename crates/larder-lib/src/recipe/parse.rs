@@ -1,13 +1,13 @@
-//! From TOML to [`Recipe`].
+//! From TOML to [`Recipe`]: the tables of an image.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
 use larder_store::{Name, TreePath};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
+use super::source::{Pairs, Source, nearest};
 use super::values::{self, ValueError};
 use super::{Base, FileSource, Place, Problem, Recipe, RecipeError, Root};
 
@@ -31,23 +31,11 @@ pub(super) const KEYS: &[&str] = &[
 /// Where a container's own mounts are: files put there would never be seen.
 const RESERVED: &[&str] = &["packages", "proc", "sys", "dev"];
 
-type Value<'a> = Spanned<DeValue<'a>>;
-
 pub(super) fn recipe(file: &Path, text: &str) -> Result<Recipe, RecipeError> {
     Source { file, text }.recipe()
 }
 
-/// The recipe's text, for errors that say where.
-struct Source<'a> {
-    file: &'a Path,
-    text: &'a str,
-}
-
 impl Source<'_> {
-    fn error(&self, range: Range<usize>, problem: Problem) -> RecipeError {
-        RecipeError::new(self.file, Some(Place::new(self.text, range)), problem)
-    }
-
     fn recipe(&self) -> Result<Recipe, RecipeError> {
         let document = DeTable::parse(self.text).map_err(|error| {
             let reason = error.message().trim().replace('\n', ", ");
@@ -177,82 +165,7 @@ impl Source<'_> {
         }
         Ok(found)
     }
-
-    fn parsed<T>(
-        &self,
-        table: &DeTable<'_>,
-        key: &'static str,
-        parse: fn(&str) -> Result<T, ValueError>,
-    ) -> Result<Option<T>, RecipeError> {
-        let Some(value) = table.get(key) else { return Ok(None) };
-        let (text, range) = self.string(key, value)?;
-        parse(text).map(Some).map_err(|source| self.bad(key, range, source))
-    }
-
-    fn pairs<'t>(&self, table: &'t DeTable<'_>, key: &'static str) -> Result<Option<Pairs<'t>>, RecipeError> {
-        let Some(value) = table.get(key) else { return Ok(None) };
-        self.table(key, value)?
-            .iter()
-            .map(|(name, value)| {
-                let full = format!("{key}.{}", name.get_ref());
-                Ok(((name.get_ref().as_ref(), name.span()), self.string(&full, value)?))
-            })
-            .collect::<Result<_, _>>()
-            .map(Some)
-    }
-
-    fn strings<'t>(
-        &'t self,
-        key: &'static str,
-        value: &'t Value<'_>,
-    ) -> Result<impl Iterator<Item = Result<Text<'t>, RecipeError>>, RecipeError> {
-        let DeValue::Array(items) = value.get_ref() else {
-            return Err(self.wrong_type(key, "a list of strings", value));
-        };
-        Ok(items.iter().map(move |item| self.string(&format!("{key}[]"), item)))
-    }
-
-    fn string<'t>(&self, key: &str, value: &'t Value<'_>) -> Result<Text<'t>, RecipeError> {
-        let text = value.get_ref().as_str().ok_or_else(|| self.wrong_type(key, "a string", value))?;
-        Ok((text, value.span()))
-    }
-
-    fn boolean(&self, key: &str, value: &Value<'_>) -> Result<bool, RecipeError> {
-        value.get_ref().as_bool().ok_or_else(|| self.wrong_type(key, "true or false", value))
-    }
-
-    fn table<'t, 'i>(&self, key: &str, value: &'t Value<'i>) -> Result<&'t DeTable<'i>, RecipeError> {
-        value.get_ref().as_table().ok_or_else(|| self.wrong_type(key, "a table", value))
-    }
-
-    fn without_nul(&self, key: &str, text: &str, range: Range<usize>) -> Result<String, RecipeError> {
-        if text.contains('\0') {
-            return Err(self.bad(key, range, ValueError::Nul));
-        }
-        Ok(text.to_owned())
-    }
-
-    fn wrong_type(&self, key: &str, expected: &'static str, value: &Value<'_>) -> RecipeError {
-        let found = match value.get_ref() {
-            DeValue::String(_) => "a string",
-            DeValue::Integer(_) | DeValue::Float(_) => "a number",
-            DeValue::Boolean(_) => "true or false",
-            DeValue::Datetime(_) => "a date",
-            DeValue::Array(_) => "a list",
-            DeValue::Table(_) => "a table",
-        };
-        self.error(value.span(), Problem::WrongType { key: key.to_owned(), expected, found })
-    }
-
-    fn bad(&self, key: &str, range: Range<usize>, value: ValueError) -> RecipeError {
-        self.error(range, Problem::BadValue { key: key.to_owned(), value })
-    }
 }
-
-/// A string of the recipe and where it stands.
-type Text<'a> = (&'a str, Range<usize>);
-/// Names and values of a table of strings.
-type Pairs<'a> = Vec<(Text<'a>, Text<'a>)>;
 
 fn container_path(text: &str) -> Result<TreePath, String> {
     let path = text.strip_prefix('/').ok_or("it doesn't begin with a slash")?;
@@ -285,15 +198,4 @@ fn source_path(text: &str) -> Result<String, &'static str> {
         }
     }
     Ok(if components.is_empty() { ".".to_owned() } else { components.join("/") })
-}
-
-/// The candidate that is nearest to a misspelled word, if one is near.
-fn nearest(word: &str, candidates: &[&'static str]) -> Option<&'static str> {
-    let lower = word.to_lowercase().replace('_', "-");
-    candidates
-        .iter()
-        .map(|&candidate| (strsim::damerau_levenshtein(&lower, candidate), candidate))
-        .filter(|&(distance, candidate)| distance <= 1 + candidate.len() / 4)
-        .min()
-        .map(|(_, candidate)| candidate)
 }

@@ -1,12 +1,18 @@
 //! A record's bytes: canonical JSON, converted by hand.
 
+use std::collections::BTreeSet;
+
 use super::fields::{Fields, Members, Read};
+use super::metadata::{ACTIONS, Actions};
 use super::{
-    AlternativeRule, DistributionMetadata, DiversionRule, FileSet, FilesMetadata, Follower, GroupRule, ImageMetadata,
-    Import, InstallRules, Kind, Metadata, Origin, PackageMetadata, RecordError, ScriptTier, UserRule,
+    DistributionMetadata, FileSet, FilesMetadata, ImageMetadata, Import, Kind, Metadata, Origin, Override,
+    PackageMetadata, RecordError, asks,
 };
+use crate::Name;
 use crate::json::{self, Value};
 use crate::name::{check_architecture, check_version};
+
+mod install;
 
 /// The `schema` member of a record.
 const SCHEMA: &str = "larder/fileset/v1";
@@ -25,10 +31,10 @@ impl FileSet {
         out.object_set("imports", &self.imports, write_import);
         let mut metadata = Members::default();
         match &self.metadata {
-            Metadata::Files(files) => metadata.object("install", install_members(&files.install)),
+            Metadata::Files(files) => metadata.object("install", install::members(&files.install)),
             Metadata::Package(package) => write_package(package, &mut metadata),
             Metadata::Image(image) => write_image(image, &mut metadata),
-            Metadata::Distribution(DistributionMetadata {}) => {}
+            Metadata::Distribution(distribution) => write_distribution(distribution, &mut metadata),
         }
         out.object("metadata", metadata);
         json::encode(&out.into_value())
@@ -67,7 +73,7 @@ fn read_record(fields: &mut Fields) -> Read<FileSet> {
         Kind::Files => Metadata::Files(fields.object("metadata", read_files)?),
         Kind::Package => Metadata::Package(fields.object("metadata", read_package)?),
         Kind::Image => Metadata::Image(fields.object("metadata", read_image)?),
-        Kind::Distribution => Metadata::Distribution(fields.object("metadata", |_| Ok(DistributionMetadata {}))?),
+        Kind::Distribution => Metadata::Distribution(fields.object("metadata", read_distribution)?),
     };
     Ok(FileSet {
         name: fields.parsed("name")?,
@@ -111,7 +117,7 @@ fn read_import(fields: &mut Fields) -> Read<Import> {
 }
 
 fn read_files(fields: &mut Fields) -> Read<FilesMetadata> {
-    Ok(FilesMetadata { install: fields.object("install", read_install)? })
+    Ok(FilesMetadata { install: fields.object("install", install::read)? })
 }
 
 fn write_package(package: &PackageMetadata, out: &mut Members) {
@@ -135,7 +141,12 @@ fn write_package(package: &PackageMetadata, out: &mut Members) {
             Value::object([("deb", deb.to_string()), ("rule", rule.clone())].map(|(k, v)| (k, v.into()))),
         );
     }
-    out.object("install", install_members(&package.install));
+    out.text_set("stands_in_for", &package.stands_in_for);
+    out.object("asks", asks::members(&package.asks));
+    write_actions(&package.actions, out);
+    out.object_set("configuration", &package.configuration, |path, out| out.path("path", path));
+    out.text_set("documentation", &package.documentation);
+    out.object("install", install::members(&package.install));
 }
 
 fn read_package(fields: &mut Fields) -> Read<PackageMetadata> {
@@ -155,7 +166,12 @@ fn read_package(fields: &mut Fields) -> Read<PackageMetadata> {
         source: fields.text_if("source")?,
         maintainer: fields.text_if("maintainer")?,
         origin: fields.object("origin", read_origin)?,
-        install: fields.object("install", read_install)?,
+        stands_in_for: fields.texts("stands_in_for")?,
+        asks: fields.object("asks", asks::read)?,
+        actions: read_actions(fields)?,
+        configuration: fields.objects("configuration", |fields| fields.path("path"))?,
+        documentation: fields.texts("documentation")?,
+        install: fields.object("install", install::read)?,
     })
 }
 
@@ -168,7 +184,7 @@ fn read_origin(fields: &mut Fields) -> Read<Option<Origin>> {
 }
 
 fn write_image(image: &ImageMetadata, out: &mut Members) {
-    out.text_if("from", image.from.as_ref().map(|name| name.as_str()));
+    write_from(&image.from, out);
     out.put("base", image.base.as_str());
     out.flag("recommends", image.recommends);
     out.text_set("packages", &image.packages);
@@ -179,6 +195,14 @@ fn write_image(image: &ImageMetadata, out: &mut Members) {
     out.text_if("stop_signal", image.stop_signal.as_deref());
     out.map("labels", &image.labels, |out, key, value| out.put(key, value.as_str()));
     out.map("composers", &image.composers, |out, key, version| out.integer(key, *version));
+    out.object_set("overrides", &image.overrides, |item, out| {
+        out.put("of", item.of.as_str());
+        out.put("by", item.by.as_str());
+        out.text_if("forced", item.forced.as_deref());
+    });
+    out.object("asks", asks::members(&image.asks));
+    write_actions(&image.actions, out);
+    out.text_set("documentation", &image.documentation);
 }
 
 fn read_image(fields: &mut Fields) -> Read<ImageMetadata> {
@@ -196,8 +220,10 @@ fn read_image(fields: &mut Fields) -> Read<ImageMetadata> {
             fields.wrong("env", "a variable's name is empty or contains `=`, or something contains a NUL character")
         );
     }
+    let overrides = fields.objects("overrides", read_override)?;
+    unique(fields, "overrides", &overrides, |item| &item.of)?;
     Ok(ImageMetadata {
-        from: fields.parsed_if("from")?,
+        from: read_from(fields)?,
         base,
         recommends: fields.flag("recommends")?,
         packages: fields.texts("packages")?,
@@ -208,148 +234,65 @@ fn read_image(fields: &mut Fields) -> Read<ImageMetadata> {
         stop_signal: fields.text_if("stop_signal")?,
         labels: fields.map("labels", Fields::text)?,
         composers: fields.map("composers", Fields::integer)?,
+        overrides,
+        asks: fields.object("asks", asks::read)?,
+        actions: read_actions(fields)?,
+        documentation: fields.texts("documentation")?,
     })
 }
 
-fn install_members(install: &InstallRules) -> Members {
-    let mut out = Members::default();
-    out.text_set("replaces_files_of", &install.replaces_files_of);
-    out.object_set("users", &install.users, write_user);
-    out.object_set("groups", &install.groups, |group, out| {
-        out.put("name", group.name.as_str());
-        out.id_if("gid", group.gid);
-    });
-    out.object_set("alternatives", &install.alternatives, write_alternative);
-    out.object_set("diversions", &install.diversions, |diversion, out| {
-        out.path("path", &diversion.path);
-        out.path("to", &diversion.to);
-    });
-    out.text_set("shells", &install.shells);
-    match &install.script {
-        ScriptTier::None => {}
-        ScriptTier::Declared => out.put("script", "declared"),
-        ScriptTier::Skipped(reasons) => {
-            out.put("script", "skipped");
-            out.text_set("skipped", reasons);
-        }
+fn read_override(fields: &mut Fields) -> Read<Override> {
+    let item = Override { of: fields.parsed("of")?, by: fields.parsed("by")?, forced: fields.text_if("forced")? };
+    match item.forced.as_deref() {
+        Some("") => Err(fields.wrong("forced", "it is the reason, and empty")),
+        _ => Ok(item),
     }
-    out
 }
 
-fn read_install(fields: &mut Fields) -> Read<InstallRules> {
-    let script = match (fields.text_if("script")?.as_deref(), fields.texts("skipped")?) {
-        (None, reasons) if reasons.is_empty() => ScriptTier::None,
-        (Some("declared"), reasons) if reasons.is_empty() => ScriptTier::Declared,
-        (Some("skipped"), reasons) => ScriptTier::Skipped(reasons),
-        _ => {
-            return Err(fields.wrong("script", "it must be \"declared\", or \"skipped\" with the reasons in `skipped`"));
-        }
+/// One distribution is a string; several are a set.
+fn write_from(from: &[Name], out: &mut Members) {
+    let names: BTreeSet<&str> = from.iter().map(Name::as_str).collect();
+    match (names.first(), names.len()) {
+        (Some(one), 1) => out.put("from", *one),
+        _ => out.texts("from", &names.into_iter().map(str::to_owned).collect::<Vec<_>>()),
+    }
+}
+
+fn read_from(fields: &mut Fields) -> Read<Vec<Name>> {
+    if fields.is_text("from") {
+        return Ok(vec![fields.parsed("from")?]);
+    }
+    let names = fields.texts("from")?;
+    names.iter().map(|name| name.parse().map_err(|e| fields.wrong("from", e))).collect()
+}
+
+fn write_actions(actions: &Actions, out: &mut Members) {
+    out.map("actions", actions, |out, key, words| out.texts(key, words));
+}
+
+fn read_actions(fields: &mut Fields) -> Read<Actions> {
+    let actions = fields.map("actions", Fields::texts)?;
+    let good = |(action, words): (&String, &Vec<String>)| {
+        ACTIONS.contains(&action.as_str())
+            && words.first().is_some_and(|program| !program.is_empty())
+            && !words.iter().any(|word| word.contains('\0'))
     };
-    let rules = InstallRules {
-        replaces_files_of: fields.texts("replaces_files_of")?,
-        users: fields.objects("users", read_user)?,
-        groups: fields.objects("groups", read_group)?,
-        alternatives: fields.objects("alternatives", read_alternative)?,
-        diversions: fields.objects("diversions", read_diversion)?,
-        shells: fields.texts("shells")?,
-        script,
-    };
-    unique(fields, "users", &rules.users, |user| &user.name)?;
-    unique(fields, "groups", &rules.groups, |group| &group.name)?;
-    unique(fields, "diversions", &rules.diversions, |diversion| &diversion.path)?;
-    if rules.shells.iter().any(|shell| !shell.starts_with('/') || !is_line_field(shell)) {
-        return Err(fields.wrong("shells", "a shell must be an absolute path without `:` and control characters"));
+    match actions.iter().all(good) {
+        true => Ok(actions),
+        false => Err(fields.wrong("actions", "it has an unknown action, or a command that is empty or contains NUL")),
     }
-    Ok(rules)
 }
 
-fn write_user(user: &UserRule, out: &mut Members) {
-    out.put("name", user.name.as_str());
-    out.id_if("uid", user.uid);
-    out.put("group", user.group.as_str());
-    out.put("home", user.home.as_str());
-    out.put("shell", user.shell.as_str());
-    out.text_or_empty("comment", &user.comment);
-    out.text_set("supplementary", &user.supplementary);
+fn write_distribution(distribution: &DistributionMetadata, out: &mut Members) {
+    out.text_or_empty("description", &distribution.description);
+    out.text_if("homepage", distribution.homepage.as_deref());
+    write_from(&distribution.from, out);
 }
 
-fn read_user(fields: &mut Fields) -> Read<UserRule> {
-    let user = UserRule {
-        name: read_account(fields, "name")?,
-        uid: fields.id_if("uid")?,
-        group: read_account(fields, "group")?,
-        home: fields.text("home")?,
-        shell: fields.text("shell")?,
-        comment: fields.text_or_empty("comment")?,
-        supplementary: fields.texts("supplementary")?,
-    };
-    for (key, text) in [("home", &user.home), ("shell", &user.shell), ("comment", &user.comment)] {
-        if !is_line_field(text) {
-            return Err(fields.wrong(key, "it must not contain `:` or control characters"));
-        }
-    }
-    if !user.supplementary.iter().all(|group| is_account(group)) {
-        return Err(fields.wrong("supplementary", "one of its items is not a group's name"));
-    }
-    Ok(user)
-}
-
-fn read_group(fields: &mut Fields) -> Read<GroupRule> {
-    Ok(GroupRule { name: read_account(fields, "name")?, gid: fields.id_if("gid")? })
-}
-
-/// A user's or group's name, which ends up between the colons of a line in `/etc/passwd` or `/etc/group`.
-fn read_account(fields: &mut Fields, key: &str) -> Read<String> {
-    let name = fields.text(key)?;
-    if is_account(&name) { Ok(name) } else { Err(fields.wrong(key, "it is not a name of a user or group")) }
-}
-
-fn is_account(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with('-') && is_line_field(name) && !name.contains(['/', ',', ' '])
-}
-
-/// Whether a text can stand between the colons of a line.
-fn is_line_field(text: &str) -> bool {
-    !text.contains(|c: char| c == ':' || c.is_control())
-}
-
-fn write_alternative(alternative: &AlternativeRule, out: &mut Members) {
-    out.put("name", alternative.name.as_str());
-    out.path("link", &alternative.link);
-    out.path("path", &alternative.path);
-    // A text, because records have no negative numbers.
-    out.put("priority", alternative.priority.to_string());
-    out.object_set("followers", &alternative.followers, |follower, out| {
-        out.put("name", follower.name.as_str());
-        out.path("link", &follower.link);
-        out.path("path", &follower.path);
-    });
-}
-
-fn read_alternative(fields: &mut Fields) -> Read<AlternativeRule> {
-    Ok(AlternativeRule {
-        name: read_word(fields)?,
-        link: fields.path("link")?,
-        path: fields.path("path")?,
-        priority: fields.parsed("priority")?,
-        followers: fields.objects("followers", |fields| {
-            Ok(Follower { name: read_word(fields)?, link: fields.path("link")?, path: fields.path("path")? })
-        })?,
+fn read_distribution(fields: &mut Fields) -> Read<DistributionMetadata> {
+    Ok(DistributionMetadata {
+        description: fields.text_or_empty("description")?,
+        homepage: fields.text_if("homepage")?,
+        from: read_from(fields)?,
     })
-}
-
-/// The name of an alternative, which becomes a file name in `/etc/alternatives`.
-fn read_word(fields: &mut Fields) -> Read<String> {
-    let name = fields.text("name")?;
-    match name.is_empty()
-        || name.starts_with('.')
-        || name.contains(|c: char| c == '/' || c.is_control() || c.is_whitespace())
-    {
-        false => Ok(name),
-        true => Err(fields.wrong("name", "it is not a name of an alternative")),
-    }
-}
-
-fn read_diversion(fields: &mut Fields) -> Read<DiversionRule> {
-    Ok(DiversionRule { path: fields.path("path")?, to: fields.path("to")? })
 }

@@ -100,6 +100,11 @@ impl Fields {
         }
     }
 
+    /// Whether a member is there and a string.
+    pub(super) fn is_text(&self, key: &str) -> bool {
+        matches!(self.members.get(key), Some(Value::String(_)))
+    }
+
     pub(super) fn text(&mut self, key: &str) -> Read<String> {
         self.text_if(key)?.ok_or_else(|| self.missing(key))
     }

@@ -18,6 +18,8 @@ pub struct InstallRules {
     pub alternatives: Vec<AlternativeRule>,
     /// Paths of other packages that move aside: by path.
     pub diversions: Vec<DiversionRule>,
+    /// Links to be made in the container's root besides its files: by path.
+    pub links: Vec<LinkRule>,
     /// Lines of `/etc/shells`, absolute.
     pub shells: Vec<String>,
     /// What became of the maintainer scripts.
@@ -94,6 +96,15 @@ pub struct DiversionRule {
     pub to: TreePath,
 }
 
+/// A symbolic link in the container's root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkRule {
+    /// Where it stands.
+    pub path: TreePath,
+    /// What it points to: 1 to [`MAX_TARGET`](crate::tree::MAX_TARGET) bytes, no NUL.
+    pub target: String,
+}
+
 /// What became of a package's maintainer scripts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ScriptTier {
@@ -102,6 +113,8 @@ pub enum ScriptTier {
     None,
     /// All that they do is declared.
     Declared,
+    /// They were run once in a sandbox, and what they left is kept as a FileSet; this much of it was refused: a set.
+    Captured(Vec<String>),
     /// Something that they do is left out: for these reasons, a set.
     Skipped(Vec<String>),
 }

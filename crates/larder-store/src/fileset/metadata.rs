@@ -2,8 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::fileset::InstallRules;
-use crate::{Name, Sha256Digest};
+use crate::fileset::{HostAsks, InstallRules};
+use crate::{Name, Sha256Digest, TreePath};
+
+/// The life-cycle actions that a package or image may declare. `start` is what `run` means in an image.
+pub const ACTIONS: &[&str] = &["metrics", "monitor", "start", "validate"];
+
+/// Commands by action ([`ACTIONS`]): each a program and its arguments, never empty. An image inherits those of its packages and may
+/// say its own.
+pub type Actions = BTreeMap<String, Vec<String>>;
 
 /// Of plain files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,7 +20,8 @@ pub struct FilesMetadata {
 }
 
 /// Of a package. The lists of requirements keep their order; each item is one comma part in Debian's syntax:
-/// `libc6 (>= 2.36)`, `default-mta | mail-transport-agent`.
+/// `libc6 (>= 2.36)`, `default-mta | mail-transport-agent`. A short name is of the package's own domain; others are
+/// written in full: `debian.org/libc6 (>= 2.36)`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackageMetadata {
     /// What must be there (Depends and Pre-Depends).
@@ -46,6 +54,16 @@ pub struct PackageMetadata {
     pub maintainer: Option<String>,
     /// What it was converted from.
     pub origin: Option<Origin>,
+    /// What it may be put in the place of: a set, in the syntax of requirements (`debian.org/openssl (>= 3)`).
+    pub stands_in_for: Vec<String>,
+    /// What it asks of the host.
+    pub asks: HostAsks,
+    /// What can be done with it when it runs.
+    pub actions: Actions,
+    /// Which of its files are its default configuration: a set.
+    pub configuration: Vec<TreePath>,
+    /// Where its documentation is: a set of addresses.
+    pub documentation: Vec<String>,
     /// How it is installed.
     pub install: InstallRules,
 }
@@ -62,8 +80,8 @@ pub struct Origin {
 /// Of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageMetadata {
-    /// The distribution in which its short names are looked up.
-    pub from: Option<Name>,
+    /// The distributions in which its short names are looked up: a set.
+    pub from: Vec<Name>,
     /// `essential` or `none`.
     pub base: String,
     /// Whether Recommends are followed.
@@ -84,8 +102,34 @@ pub struct ImageMetadata {
     pub labels: BTreeMap<String, String>,
     /// Each composer's pinned version, so that one digest means one content everywhere.
     pub composers: BTreeMap<String, u64>,
+    /// Which packages stand in for others: a set.
+    pub overrides: Vec<Override>,
+    /// What it asks of the host, besides what its packages do.
+    pub asks: HostAsks,
+    /// What can be done with it when it runs; over those of its packages.
+    pub actions: Actions,
+    /// Where its documentation is: a set of addresses.
+    pub documentation: Vec<String>,
 }
 
-/// Of a distribution. Reserved: nothing writes one yet.
+/// One package in the place of another, whose publisher's guarantee is void for this image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Override {
+    /// The package that was replaced.
+    pub of: Name,
+    /// The package that stands in for it.
+    pub by: Name,
+    /// Why it was forced, where the package doesn't say that it can stand in.
+    pub forced: Option<String>,
+}
+
+/// Of a distribution. Its packages are its imports, pinned as those of an image are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DistributionMetadata {}
+pub struct DistributionMetadata {
+    /// One line.
+    pub description: String,
+    /// The project's page.
+    pub homepage: Option<String>,
+    /// The distributions that its packages came from: a set.
+    pub from: Vec<Name>,
+}

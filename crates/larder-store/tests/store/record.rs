@@ -1,13 +1,15 @@
 //! Records: that each has one encoding, and what is rejected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use larder_store::fileset::metadata::{ACTIONS, Actions};
 use larder_store::fileset::{
-    AlternativeRule, DistributionMetadata, DiversionRule, FilesMetadata, Follower, GroupRule, ImageMetadata, Import,
-    InstallRules, Metadata, Origin, PackageMetadata, RecordError, ScriptTier, UserRule,
+    AlternativeRule, DistributionMetadata, DiversionRule, FilesMetadata, Follower, GroupRule, HostAsks, ImageMetadata,
+    Import, InstallRules, KernelVersion, LinkRule, Metadata, Origin, Override, PackageMetadata, RecordError,
+    ScriptTier, UserRule,
 };
 use larder_store::json::{self, Value};
-use larder_store::{FileSet, FileSetDigest, Sha256Digest, TreeDigest, TreePath};
+use larder_store::{FileSet, FileSetDigest, Name, Sha256Digest, TreeDigest, TreePath};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -61,6 +63,7 @@ fn rules() -> InstallRules {
             path: TreePath::new(b"bin/\xff".to_vec()).expect("path"),
             to: path("bin/old"),
         }],
+        links: vec![LinkRule { path: path("usr/bin/vi"), target: "vim.basic".to_owned() }],
         shells: vec!["/bin/zsh".to_owned()],
         script: ScriptTier::Skipped(vec!["it starts a service".to_owned()]),
     }
@@ -73,14 +76,34 @@ fn package() -> PackageMetadata {
         description: "a thing".to_owned(),
         licence: Some("MIT".to_owned()),
         origin: Some(Origin { deb: Sha256Digest::from_bytes([2; 32]), rule: "deb/1".to_owned() }),
+        stands_in_for: vec!["debian.org/thing (>= 2)".to_owned()],
+        asks: asks(),
+        actions: [("validate".to_owned(), vec!["thing".to_owned(), "-t".to_owned()])].into(),
+        configuration: vec![path("etc/thing.conf")],
+        documentation: vec!["https://example.com/thing".to_owned()],
         install: rules(),
         ..PackageMetadata::default()
     }
 }
 
+fn asks() -> HostAsks {
+    HostAsks {
+        kernel: Some(KernelVersion { major: 5, minor: 10, patch: 0 }),
+        features: vec!["overlayfs".to_owned(), "io-uring".to_owned()],
+        capabilities: vec!["NET_BIND_SERVICE".to_owned()],
+        memory: 1 << 30,
+        devices: vec!["/dev/net/tun".to_owned(), "/dev/fuse".to_owned()],
+    }
+}
+
 fn web() -> ImageMetadata {
     ImageMetadata {
-        from: Some(name("debian.org/bookworm")),
+        from: vec![name("debian.org/bookworm")],
+        overrides: vec![Override {
+            of: name("debian.org/openssl"),
+            by: name("example.com/openssl"),
+            forced: Some("it is built without legacy ciphers".to_owned()),
+        }],
         base: "essential".to_owned(),
         packages: vec!["nginx-light".to_owned(), "ca-certificates".to_owned()],
         run: vec!["nginx".to_owned(), "-g".to_owned(), "daemon off;".to_owned()],
@@ -186,6 +209,23 @@ fn what_is_not_a_record_is_rejected() {
         (&package, &["metadata", "install", "diversions"], "path_b64", text("YmluL2E=")),
         (&package, &["metadata", "install", "diversions"], "path_b64", text("YmluL/9=")),
         (&package, &["metadata", "install", "diversions"], "path", text("bin/a")),
+        (&package, &["metadata", "install", "links"], "target", text("")),
+        (&package, &["metadata", "install", "links"], "target", text("a\0b")),
+        (&package, &["metadata", "asks"], "kernel", text("5.10.0")),
+        (&package, &["metadata", "asks"], "kernel", text("new")),
+        (&package, &["metadata", "asks"], "memory", Value::Integer(0)),
+        (&package, &["metadata", "asks"], "capabilities", Value::from_iter(["CAP_SYS_ADMIN"])),
+        (&package, &["metadata", "asks"], "devices", Value::from_iter(["/dev/../etc/shadow"])),
+        (&package, &["metadata", "asks"], "features", Value::from_iter(["io uring"])),
+        (&package, &["metadata", "actions"], "explode", Value::from_iter(["true"])),
+        (&package, &["metadata", "actions"], "start", Value::Array(Vec::new())),
+        (&package, &["metadata", "actions"], "start", Value::from_iter([""])),
+        (&package, &["metadata", "actions"], "start", Value::from_iter(["a\0b"])),
+        (&package, &["metadata", "configuration"], "path", text("/etc/thing")),
+        (&web, &["metadata", "overrides"], "forced", text("")),
+        (&web, &["metadata", "overrides"], "by", text("openssl")),
+        (&web, &["metadata"], "from", Value::from_iter(["debian.org/bookworm"])),
+        (&web, &["metadata"], "from", Value::from_iter(["debian.org/bookworm", "bookworm"])),
         (&web, &["metadata"], "base", text("all")),
         (&web, &["metadata"], "from", text("bookworm")),
         (&web, &["metadata"], "packages", Value::from_iter(["b", "a"])),
@@ -251,6 +291,7 @@ fn any_rules() -> impl Strategy<Value = InstallRules> {
     let script = prop_oneof![
         Just(ScriptTier::None),
         Just(ScriptTier::Declared),
+        vec(text(), 0..3).prop_map(ScriptTier::Captured),
         vec(text(), 0..3).prop_map(ScriptTier::Skipped),
     ];
     (
@@ -259,27 +300,52 @@ fn any_rules() -> impl Strategy<Value = InstallRules> {
         vec(group, 0..3),
         vec(alternative, 0..3),
         vec(diversion, 0..3),
+        vec((any_path(), "[a-z./]{1,9}").prop_map(|(path, target)| LinkRule { path, target }), 0..3),
         vec("/[a-z]{1,5}", 0..3),
         script,
     )
-        .prop_map(|(replaces_files_of, users, groups, alternatives, diversions, shells, script)| InstallRules {
-            replaces_files_of,
-            users,
-            groups,
-            alternatives,
-            diversions,
-            shells,
-            script,
+        .prop_map(|(replaces_files_of, users, groups, alternatives, diversions, links, shells, script)| {
+            InstallRules { replaces_files_of, users, groups, alternatives, diversions, links, shells, script }
         })
 }
 
+fn any_asks() -> impl Strategy<Value = HostAsks> {
+    let kernel = (any::<u16>(), any::<u16>(), any::<u16>()).prop_map(|(major, minor, patch)| KernelVersion {
+        major,
+        minor,
+        patch,
+    });
+    let names = || vec("[a-z0-9-]{1,6}", 0..3);
+    (option::of(kernel), names(), vec("[A-Z_]{1,6}", 0..3), 0..1_u64 << 53, names()).prop_map(
+        |(kernel, features, capabilities, memory, devices)| HostAsks {
+            kernel,
+            features,
+            capabilities,
+            memory,
+            devices: devices.into_iter().map(|device| format!("/dev/{device}")).collect(),
+        },
+    )
+}
+
+/// What packages and images have in common.
+fn any_more() -> impl Strategy<Value = (HostAsks, Actions, Vec<String>)> {
+    let action = proptest::sample::select(ACTIONS).prop_map(str::to_owned);
+    let words = ("[a-z]{1,5}", vec("[^\0]{0,5}", 0..3)).prop_map(|(program, rest)| [vec![program], rest].concat());
+    (any_asks(), btree_map(action, words, 0..3), vec(text(), 0..3))
+}
+
+fn any_from() -> impl Strategy<Value = Vec<Name>> {
+    vec("[a-z]{1,3}", 0..4).prop_map(|names| names.iter().map(|short| name(&format!("example.com/{short}"))).collect())
+}
+
 fn any_metadata() -> impl Strategy<Value = Metadata> {
-    let lists = vec(vec(text(), 0..3), 6);
+    let lists = vec(vec(text(), 0..3), 7);
     let options = vec(option::of(text()), 5);
     let origin = option::of((any::<[u8; 32]>(), text()))
         .prop_map(|origin| origin.map(|(deb, rule)| Origin { deb: Sha256Digest::from_bytes(deb), rule }));
-    let package = (lists, options, any::<bool>(), text(), text(), origin, any_rules()).prop_map(
-        |(mut lists, mut options, essential, description, section, origin, install)| {
+    let configuration = vec(any_path(), 0..3);
+    let package = (lists, options, any::<bool>(), text(), text(), origin, any_more(), configuration, any_rules())
+        .prop_map(|(mut lists, mut options, essential, description, section, origin, more, configuration, install)| {
             let mut list = || lists.pop().unwrap_or_default();
             let mut option = || options.pop().unwrap_or_default();
             Metadata::Package(PackageMetadata {
@@ -298,10 +364,14 @@ fn any_metadata() -> impl Strategy<Value = Metadata> {
                 source: option(),
                 maintainer: option(),
                 origin,
+                stands_in_for: list(),
+                asks: more.0,
+                actions: more.1,
+                configuration,
+                documentation: more.2,
                 install,
             })
-        },
-    );
+        });
     let map = || btree_map("[A-Za-z_€😀]{1,6}", text(), 0..4);
     let image = (
         vec(text(), 0..4),
@@ -311,10 +381,19 @@ fn any_metadata() -> impl Strategy<Value = Metadata> {
         btree_map(text(), 0..1_u64 << 53, 0..4),
         option::of(text()),
         any::<bool>(),
+        any_from(),
+        any_more(),
     )
-        .prop_map(|(packages, run, env, labels, composers, user, recommends)| {
+        .prop_map(|(packages, run, env, labels, composers, user, recommends, from, more)| {
+            let by = name("example.com/by");
+            let forced = user.clone().filter(|reason| !reason.is_empty());
+            let overrides = from.iter().map(|of| Override { of: of.clone(), by: by.clone(), forced: forced.clone() });
             Metadata::Image(ImageMetadata {
-                from: None,
+                overrides: overrides.collect::<BTreeSet<_>>().into_iter().collect(),
+                asks: more.0,
+                actions: more.1,
+                documentation: more.2,
+                from,
                 base: "none".to_owned(),
                 recommends,
                 packages,
@@ -331,7 +410,9 @@ fn any_metadata() -> impl Strategy<Value = Metadata> {
         any_rules().prop_map(|install| Metadata::Files(FilesMetadata { install })),
         package,
         image,
-        Just(Metadata::Distribution(DistributionMetadata {})),
+        (text(), option::of(text()), any_from()).prop_map(|(description, homepage, from)| {
+            Metadata::Distribution(DistributionMetadata { description, homepage, from })
+        }),
     ]
 }
 
@@ -367,9 +448,22 @@ proptest! {
         other.imports.reverse();
         match &mut other.metadata {
             Metadata::Files(files) => reverse(&mut files.install),
-            Metadata::Package(package) => reverse(&mut package.install),
-            Metadata::Image(image) => image.packages.reverse(),
-            Metadata::Distribution(_) => {}
+            Metadata::Package(package) => {
+                reverse(&mut package.install);
+                package.stands_in_for.reverse();
+                package.configuration.reverse();
+                package.documentation.reverse();
+                package.asks.capabilities.reverse();
+                package.asks.devices.reverse();
+            }
+            Metadata::Image(image) => {
+                image.packages.reverse();
+                image.from.reverse();
+                image.overrides.reverse();
+                image.documentation.reverse();
+                image.asks.features.reverse();
+            }
+            Metadata::Distribution(distribution) => distribution.from.reverse(),
         }
         prop_assert_eq!(other.digest(), record.digest());
     }
@@ -398,8 +492,9 @@ fn reverse(install: &mut InstallRules) {
     install.alternatives.reverse();
     install.alternatives.iter_mut().for_each(|alternative| alternative.followers.reverse());
     install.diversions.reverse();
+    install.links.reverse();
     install.shells.reverse();
-    if let ScriptTier::Skipped(reasons) = &mut install.script {
+    if let ScriptTier::Skipped(reasons) | ScriptTier::Captured(reasons) = &mut install.script {
         reasons.reverse();
     }
 }

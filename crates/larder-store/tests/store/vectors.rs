@@ -88,6 +88,7 @@ fn example_package() -> FileSet {
         groups: vec![GroupRule { name: "hello".to_owned(), gid: Some(999) }],
         alternatives: vec![alternative],
         diversions: vec![DiversionRule { path: not_utf8, to: path("usr/share/cafe.distrib") }],
+        links: Vec::new(),
         shells: vec!["/usr/bin/hello".to_owned()],
         script: ScriptTier::Skipped(vec!["it greets".to_owned()]),
     };
@@ -122,7 +123,7 @@ fn example_image() -> FileSet {
         version: package.version,
     };
     let image = ImageMetadata {
-        from: Some(name("debian.org/bookworm")),
+        from: vec![name("debian.org/bookworm")],
         base: "none".to_owned(),
         packages: vec!["hello".to_owned()],
         run: vec!["hello".to_owned(), "--greeting=\u{1f600}\n".to_owned()],

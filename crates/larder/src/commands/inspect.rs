@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use larder_lib::Reference;
 use larder_lib::contents::tier_word;
 use larder_lib::inspect::{self, Inspection};
+use larder_lib::{Name, Reference};
 use serde_json::{Value, json};
 
 use crate::cli::Context;
@@ -36,8 +36,9 @@ fn print(image: &Inspection) -> Result<(), Failure> {
     field("digest", image.digest.to_string())?;
     field("architecture", image.record.architecture.clone())?;
     let metadata = &image.metadata;
-    if let Some(from) = &metadata.from {
-        field("from", format!("{from}, base {}", metadata.base))?;
+    if !metadata.from.is_empty() {
+        let from: Vec<_> = metadata.from.iter().map(Name::as_str).collect();
+        field("from", format!("{}, base {}", from.join(", "), metadata.base))?;
     }
     if !metadata.packages.is_empty() {
         field("asked for", metadata.packages.join(", "))?;
@@ -94,7 +95,7 @@ fn document(image: &Inspection) -> Value {
         "architecture": image.record.architecture,
         "time": image.record.time,
         "tree": image.record.tree.to_string(),
-        "from": metadata.from.as_ref().map(ToString::to_string),
+        "from": json::texts(&metadata.from),
         "base": metadata.base,
         "recommends": metadata.recommends,
         "asked": metadata.packages,
