@@ -2,11 +2,16 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import Bench
 from measure import Case, Section, command, interleave, output, say
 
+INGEST = "Packages into a store"
+CHECK = "Check all content"
+OURS, DPKG = "larder: packages into a store", "dpkg-deb -x, sync"
+OSTREE, CASYNC = "ostree commit, of files unpacked before", "casync make, of files unpacked before"
 # Packages that many images have, some large: about a gigabyte of files.
 PACKAGES = """default-jdk-headless python3 perl postgresql-15 nginx-light git golang-1.19-go gcc-12 g++-12 cpp-12 libnode108 ruby3.1
 libpython3.11-stdlib libicu72 libllvm14 openjdk-17-jre-headless openjdk-17-jdk-headless mariadb-server-core erlang-base
@@ -14,11 +19,13 @@ libgcc-12-dev libstdc++-12-dev golang-1.19-src llvm-14 rustc libstd-rust-1.63 li
 libboost1.74-dev samba-libs linux-libc-dev vim-runtime apache2-bin php8.2-cli locales libruby3.1 librust-winapi-dev""".split()
 
 
-def tables(bench: Bench, rounds: int) -> list[Section]:
+def tables(bench: Bench, rounds: int) -> Iterator[Section]:
     """Few rounds: each works for seconds."""
-    few = max(3, rounds // 10)
     place = Content(bench)
-    return [ingest(place, few), check(place, few)]
+    yield ingest(place, max(3, rounds // 10))
+    yield check(place, max(3, rounds // 3))
+    shutil.rmtree(place.tree)
+    shutil.rmtree(place.store)
 
 
 class Content:
@@ -39,7 +46,7 @@ class Content:
         self.size = f"{len(list(self.debs.glob('*.deb')))} packages, {len(files)} files, {sum(files) / 1e9:.2f} GB."
 
     def fetch(self) -> None:
-        say("fetching packages")
+        say("  fetching packages")
         self.debs.mkdir(parents=True, exist_ok=True)
         words = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root"]
         here = os.getcwd()
@@ -89,15 +96,15 @@ def ingest(place: Content, rounds: int) -> Section:
     commit = ["ostree", f"--repo={repository}", "commit", "--branch=bench", f"--tree=dir={place.tree}"]
     make = ["casync", "make", f"--store={casync}/store", f"{casync}/index.caidx", place.tree]
     cases = [
-        Case("larder: packages into a store", place.ingest, forget(place.store)),
-        Case("dpkg-deb -x, sync", lambda: place.unpack(unpacked), forget(unpacked)),
-        Case("ostree commit, of files unpacked before", command(*commit), new_repository),
-        Case("casync make, of files unpacked before", command(*make), new_casync),
+        Case(OURS, place.ingest, forget(place.store)),
+        Case(DPKG, lambda: place.unpack(unpacked), forget(unpacked)),
+        Case(OSTREE, command(*commit), new_repository),
+        Case(CASYNC, command(*make), new_casync),
     ]
-    section = interleave("Packages into a store", cases, rounds, "s", warm_up=0)
+    section = interleave(INGEST, cases, rounds, "s", warm_up=0)
     section.notes.insert(0, place.size)
     for folder in [repository, casync, unpacked]:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
     return section
 
 
@@ -108,6 +115,6 @@ def check(place: Content, rounds: int) -> Section:
         Case("larder fsck --deep", command(*place.bench.run(place.store, "fsck", "--deep"))),
         Case("find -exec sha256sum", command(*objects)),
     ]
-    section = interleave("Check all content", cases, rounds, "s")
+    section = interleave(CHECK, cases, rounds, "s")
     section.notes.insert(0, place.size + " In the page cache.")
     return section

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Callable
 
 
+class Failed(Exception):
+    """Something can't be measured here; the text says why."""
+
+
 @dataclass
 class Case:
     """Something to time. `prepare` runs before each time and isn't timed."""
@@ -45,6 +49,8 @@ class Section:
     rows: list[Row]
     against: str | None = None
     notes: list[str] = field(default_factory=list)
+    # What could not be measured, and why.
+    absent: dict[str, str] = field(default_factory=dict)
 
 
 def command(*words: str, env: dict[str, str] | None = None, stdin: Path | None = None) -> Callable[[], float]:
@@ -56,19 +62,22 @@ def command(*words: str, env: dict[str, str] | None = None, stdin: Path | None =
     words = tuple(str(word) for word in words)
 
     def run() -> float:
-        with tempfile.TemporaryFile() as output:
+        with tempfile.TemporaryFile() as printed:
             actions = [
                 (os.POSIX_SPAWN_OPEN, 0, str(stdin or "/dev/null"), os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, output.fileno(), 1),
-                (os.POSIX_SPAWN_DUP2, output.fileno(), 2),
+                (os.POSIX_SPAWN_DUP2, printed.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, printed.fileno(), 2),
             ]
-            child = os.posix_spawnp(words[0], words, {**os.environ, **(env or {})}, file_actions=actions)
+            try:
+                child = os.posix_spawnp(words[0], words, {**os.environ, **(env or {})}, file_actions=actions)
+            except OSError as error:
+                raise Failed(f"{words[0]} can't be started: {error.strerror}") from error
             _, status, used = os.wait4(child, 0)
             code = os.waitstatus_to_exitcode(status)
             if code != 0:
-                output.seek(0)
-                text = output.read().decode(errors="replace")
-                raise SystemExit(f"bench: {' '.join(words)} ended with {code}:\n{text}")
+                printed.seek(0)
+                text = printed.read().decode(errors="replace").strip()
+                raise Failed(f"`{' '.join(words)}` ended with {code}: {text[-600:]}")
             return used.ru_maxrss / 1000
 
     return run
@@ -76,30 +85,46 @@ def command(*words: str, env: dict[str, str] | None = None, stdin: Path | None =
 
 def output(*words: str) -> str:
     """What a program prints. It must succeed."""
-    return subprocess.run([str(word) for word in words], check=True, stdout=subprocess.PIPE, text=True).stdout
+    done = subprocess.run([str(word) for word in words], check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"`{' '.join(map(str, words))}` ended with {done.returncode}: {done.stderr.strip()[-600:]}")
+    return done.stdout
 
 
 def interleave(title: str, cases: list[Case], rounds: int, unit: str = "ms", warm_up: int = 1) -> Section:
     """Times all cases in turns, A B C, B C A, …, so that what disturbs the machine disturbs each of them alike. Ratios
-    are to the first case; the first `warm_up` rounds don't count."""
-    say(f"{title}: {rounds} rounds")
+    are to the first case; the first `warm_up` rounds don't count. A peer that fails is left out from then on, and the
+    table says why; nothing is measured where the first case fails."""
+    say(f"  {title}: {rounds} rounds of {', '.join(case.name for case in cases)}")
     before = os.getloadavg()[0]
+    absent: dict[str, str] = {}
     for number in range(rounds + warm_up):
         for place in range(len(cases)):
             case = cases[(number + place) % len(cases)]
-            case.prepare()
-            begun = time.perf_counter()
-            peak = case.run()
-            taken = time.perf_counter() - begun
+            if case.name in absent:
+                continue
+            try:
+                case.prepare()
+                begun = time.perf_counter()
+                peak = case.run()
+                taken = time.perf_counter() - begun
+            except Failed as failure:
+                if case is cases[0]:
+                    raise
+                say(f"  {case.name} is left out: {failure}")
+                absent[case.name] = str(failure)
+                continue
             if number >= warm_up:
                 case.seconds.append(taken)
                 case.megabytes += [] if peak is None else [peak]
     factor = {"ms": 1000.0, "s": 1.0}[unit]
     rows = [
-        Row(case.name, [factor * taken for taken in case.seconds], max(case.megabytes, default=None)) for case in cases
+        Row(case.name, [factor * taken for taken in case.seconds], max(case.megabytes, default=None))
+        for case in cases
+        if case.name not in absent
     ]
     load = f"Load average {before:.1f} before, {os.getloadavg()[0]:.1f} after."
-    return Section(title, unit, rows, against=cases[0].name, notes=[load])
+    return Section(title, unit, rows, against=cases[0].name, notes=[load], absent=absent)
 
 
 def number(value: float) -> str:

@@ -1,15 +1,16 @@
-"""What Larder is compared with: a Docker daemon of our own, unpacked roots for runc and bubblewrap, and apt."""
+"""What Larder is compared with: a Docker daemon and a registry of our own, unpacked roots for runc and bubblewrap, podman, apt."""
 
 import json
 import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 
-from measure import command, output, say
+from measure import Failed, command, output, say
 
 BASE = "bench/base"
 WEB = "bench/web"
@@ -36,12 +37,17 @@ class Docker:
             )
         for _ in range(300):
             if self.daemon.poll() is not None:
-                raise SystemExit(f"bench: dockerd ended at once; see {self.folder}/log")
+                raise Failed(f"dockerd ended at once: {self.last_words()}")
             if subprocess.run(self.words("version"), capture_output=True, check=False).returncode == 0:
+                # For an ordinary user too, as a member of the group `docker` has it.
+                (self.folder / "socket").chmod(0o666)
                 return
             time.sleep(0.1)
         self.stop()
-        raise SystemExit(f"bench: dockerd doesn't answer; see {self.folder}/log")
+        raise Failed(f"dockerd doesn't answer: {self.last_words()}")
+
+    def last_words(self) -> str:
+        return (self.folder / "log").read_text(errors="replace").strip()[-400:]
 
     def words(self, *words: str) -> list[str]:
         return [DOCKER, "--host", self.socket, *words]
@@ -49,13 +55,15 @@ class Docker:
     def __call__(self, *words: str) -> None:
         command(*self.words(*words))()
 
-    def build(self, tag: str, folder: Path, *options: str) -> None:
-        words = self.words("build", "--network", "host", "--tag", tag, *options, folder)
+    def build(self, tag: str, folder: Path, *options: str, env: dict[str, str] | None = None) -> None:
+        """`env` is for what its `RUN` lines start; BuildKit's cache doesn't depend on proxies."""
+        proxies = [word for name, value in (env or {}).items() for word in ("--build-arg", f"{name}={value}")]
+        words = self.words("build", "--network", "host", "--tag", tag, *proxies, *options, folder)
         command(*words, env={"DOCKER_BUILDKIT": "1"})()
 
-    def forget(self, *tags: str) -> None:
-        """Removes images, and everything that builds have kept."""
-        subprocess.run(self.words("image", "rm", "--force", *tags), capture_output=True, check=False)
+    def forget(self) -> None:
+        """Removes all images, and everything that builds have kept."""
+        self("image", "prune", "--all", "--force")
         self("builder", "prune", "--all", "--force")
 
     def unpack(self, tag: str, folder: Path) -> None:
@@ -65,7 +73,7 @@ class Docker:
         archive = subprocess.Popen(self.words("export", container), stdout=subprocess.PIPE)
         subprocess.run(["tar", "-x", "-C", str(folder)], stdin=archive.stdout, check=True)
         if archive.wait() != 0:
-            raise SystemExit("bench: docker export failed")
+            raise Failed("docker export failed")
         self("rm", container)
 
     def stop(self) -> None:
@@ -75,6 +83,43 @@ class Docker:
             self.daemon.wait(30)
 
 
+class Registry:
+    """A registry on the loopback interface."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(exist_ok=True)
+        self.data = folder / "data"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        config = folder / "registry.yml"
+        config.write_text(
+            f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {self.data}}}}}\n"
+            f"http: {{addr: '{self.address}'}}\n"
+        )
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(["docker-registry", "serve", str(config)], **quiet)
+        host, port = self.address.split(":")
+        for _ in range(100):
+            with socket.socket() as client:
+                if client.connect_ex((host, int(port))) == 0:
+                    return
+            time.sleep(0.1)
+        self.stop()
+        raise Failed("docker-registry doesn't answer")
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+
+
+def podman(folder: Path, *words: str) -> list[str]:
+    """Podman with its own storage, without a manager of cgroups that a host may lack."""
+    storage = ["--root", folder / "storage", "--runroot", folder / "run", "--cgroup-manager", "cgroupfs"]
+    return ["podman", *map(str, storage), *words]
+
+
 def apt_sources() -> list[Path]:
     """The machine's own apt sources: the archive's address is written nowhere else."""
     sources = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*.list"))]
@@ -82,10 +127,10 @@ def apt_sources() -> list[Path]:
     return [source for source in sources if source.is_file()]
 
 
-def make_base(archive: Path) -> None:
+def make_base(archive: Path, env: dict[str, str]) -> None:
     """Essential packages and apt: what `FROM` stands for here."""
-    say("making the base with mmdebstrap")
-    command("mmdebstrap", "--quiet", "--variant=apt", "bookworm", archive, *apt_sources())()
+    say("  making the base with mmdebstrap")
+    command("mmdebstrap", "--quiet", "--variant=apt", "bookworm", archive, *apt_sources(), env=env)()
 
 
 def make_context(folder: Path, files: Path, packages: str) -> None:
@@ -128,8 +173,8 @@ def bwrap(root: Path) -> list[str]:
 class Apt:
     """apt with an empty system, its own fresh lists and its own caches."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, env: dict[str, str]):
+        self.folder, self.env = folder, env
         for name in ["lists/partial", "cache/archives/partial"]:
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "status").touch()
@@ -139,13 +184,20 @@ class Apt:
             *["-o", f"Dir::State::extended_states={folder}/extended_states", "-o", f"Dir::Cache={folder}/cache"],
             *["-o", "Dir::Cache::pkgcache=pkgcache.bin", "-o", "Dir::Cache::srcpkgcache=srcpkgcache.bin"],
         ]
-        say("fetching apt's lists")
         os.chmod(folder, 0o755)
-        command("apt-get", "update", "-q", "-o", "APT::Sandbox::User=root", *self.options)()
+
+    def update(self) -> float:
+        """Fetches the lists."""
+        return command("apt-get", "update", "-q", "-o", "APT::Sandbox::User=root", *self.options, env=self.env)()
 
     def simulate(self, packages: list[str]) -> list[str]:
         """The words that say what would be installed."""
         return ["apt-get", "-s", "-y", "--no-install-recommends", *self.options, "install", *packages]
+
+    def download(self, packages: list[str]) -> float:
+        """Fetches what would be installed."""
+        words = ["apt-get", "-y", "-q", "--download-only", "--no-install-recommends", "-o", "APT::Sandbox::User=root"]
+        return command(*words, *self.options, "install", *packages, env=self.env)()
 
     def forget(self) -> None:
         """Its caches are made anew from the lists the next time."""

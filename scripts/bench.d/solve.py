@@ -1,6 +1,7 @@
 """Solving: names and versions from indexes that are there."""
 
 import shutil
+from collections.abc import Iterator
 
 import peers
 from bench import Bench
@@ -9,10 +10,11 @@ from measure import Case, Section, command, interleave, output
 ROOTS = ["nginx", "python3", "postgresql", "default-jdk"]
 
 
-def tables(bench: Bench, rounds: int) -> list[Section]:
+def tables(bench: Bench, rounds: int) -> Iterator[Section]:
     """Whole processes, for a system that has nothing."""
-    apt = peers.Apt(bench.work / "apt")
-    cache = bench.store / "cache/debian"
+    apt = peers.Apt(bench.work / "apt", bench.theirs.env)
+    apt.update()
+    cache = bench.web() / "cache/debian"
     ours = [str(bench.solve), str(cache), "bookworm", *ROOTS]
     theirs = apt.simulate(ROOTS)
 
@@ -20,8 +22,10 @@ def tables(bench: Bench, rounds: int) -> list[Section]:
     lines = [line.split() for line in output(*theirs).splitlines() if line.startswith("Inst ")]
     differences = len(answer ^ {f"{name} {version.lstrip('(')}" for _, name, version, *_ in lines})
     cases = [Case("larder", command(*ours)), Case("apt-get -s install", command(*theirs))]
-    again = interleave("Solve {" + " ".join(ROOTS) + "}", cases, rounds)
+    few = max(3, rounds // 3)
+    again = interleave("Solve {" + " ".join(ROOTS) + "}", cases, few)
     again.notes.insert(0, f"{len(answer)} packages; {differences or 'no'} differences in names and versions.")
+    yield again
 
     def forget_indexes() -> None:
         shutil.rmtree(cache / "indexes")
@@ -30,4 +34,4 @@ def tables(bench: Bench, rounds: int) -> list[Section]:
         Case("larder, its index made from the lists", command(*ours), forget_indexes),
         Case("apt-get, its cache made from the lists", command(*theirs), apt.forget),
     ]
-    return [again, interleave("The same for the first time after new lists", cases, max(3, rounds // 5))]
+    yield interleave("Solve the same for the first time after new lists", cases, max(3, rounds // 10))

@@ -1,28 +1,50 @@
 """Start to exit of `true`: what a container costs."""
 
-import os
-import pwd
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import peers
 from bench import Bench
 from measure import Case, Section, command, interleave, say
 
-# scripts/setup makes it.
-TEST_USER = "larder-test"
+ROOT = "Start to exit of `true` in the web image, as root"
+USER = "Start to exit of `true` as an ordinary user"
 
 
-def tables(bench: Bench, rounds: int) -> list[Section]:
+def tables(bench: Bench, rounds: int) -> Iterator[Section]:
     """The same root for all: larder's from its packages, the others' from the image that docker built of them."""
-    bench.make_docker_image()
-    root = bench.work / "root"
+    bench.web()
+    bench.docker_web()
+    root, archive = bench.work / "root", bench.work / "web.tar"
     if not root.exists():
         bench.docker.unpack(peers.WEB, root)
-    return [as_root(bench, root, rounds), as_user(bench, root, rounds)]
+    bench.docker("save", "--output", archive, peers.WEB)
+    archive.chmod(0o644)
+    yield as_root(bench, root, archive, rounds)
+    yield as_user(bench, root, archive, rounds)
+    archive.unlink()
 
 
-def as_root(bench: Bench, root: Path, rounds: int) -> Section:
+class Loads:
+    """Loads an image into podman's storage before the first run, so that a podman that can't is a peer that is left out."""
+
+    def __init__(self, run, load):
+        self.run, self.load, self.loaded = run, load, False
+
+    def __call__(self) -> None:
+        if not self.loaded:
+            self.run(*self.load)()
+            self.loaded = True
+
+
+def podman(bench: Bench, folder: Path, archive: Path, run) -> Case:
+    folder.mkdir(exist_ok=True)
+    words = peers.podman(folder, "run", "--rm", "--network", "none", "--pull", "never", peers.WEB, "true")
+    return Case("podman run --rm --network none", run(*words), Loads(run, peers.podman(folder, "load", "--input", str(archive))))
+
+
+def as_root(bench: Bench, root: Path, archive: Path, rounds: int) -> Section:
     bundle = bench.work / "bundle"
     peers.make_bundle(bundle, root, None)
     runc = ["runc", "--root", bench.work / "runc", "run", "--bundle", bundle, "bench"]
@@ -32,30 +54,34 @@ def as_root(bench: Bench, root: Path, rounds: int) -> Section:
         Case("bwrap --unshare-all", command(*peers.bwrap(root))),
         Case("runc run", command(*runc)),
         Case("docker run --rm --network none", command(*docker)),
+        podman(bench, bench.work / "podman", archive, command),
         Case("true, without a container", command("true")),
     ]
-    return interleave("Start to exit of `true` in the web image, as root", cases, rounds)
+    return interleave(ROOT, cases, rounds)
 
 
-def as_user(bench: Bench, root: Path, rounds: int) -> Section:
-    user = pwd.getpwnam(TEST_USER)
-    home, bundle = bench.work / "user", bench.work / "bundle-user"
-    if not home.exists():
-        shutil.copytree(bench.recipe, home / "web")
-        (home / "runc").mkdir(mode=0o700)
-        for path in [home, *home.rglob("*")]:
-            os.chown(path, user.pw_uid, user.pw_gid)
+def as_user(bench: Bench, root: Path, archive: Path, rounds: int) -> Section:
+    somebody, user = bench.somebody, bench.user
+    home, bundle = bench.home, bench.work / "bundle-user"
+    shutil.rmtree(home / "web", ignore_errors=True)
+    shutil.copytree(bench.recipe, home / "web")
+    for path in [home / "web", *(home / "web").rglob("*")]:
+        shutil.chown(path, user.pw_uid, user.pw_gid)
     peers.make_bundle(bundle, root, user)
-    become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups"]
-    become += ["env", f"HOME={home}", f"XDG_RUNTIME_DIR={home}/runc"]
-    say("building the web image as an ordinary user")
-    command(*become, *bench.run(home / "store", "build", home / "web"))()
+    own = home / "podman"
+    own.mkdir(exist_ok=True)
+    shutil.chown(own, user.pw_uid, user.pw_gid)
+    say("  building the web image as an ordinary user")
+    somebody.command(*bench.run(home / "store", "build", home / "web"))()
+    docker = bench.docker.words("run", "--rm", "--network", "none", peers.WEB, "true")
     cases = [
-        Case("larder run", command(*become, *bench.run(home / "store", "run", "example.com/web", "--", "true"))),
-        Case("bwrap --unshare-all", command(*become, *peers.bwrap(root))),
-        Case("runc run, rootless", command(*become, "runc", "--root", home / "runc", "run", "--bundle", bundle, "bench")),
-        Case("true, without a container", command(*become, "true")),
+        Case("larder run", somebody.command(*bench.run(home / "store", "run", "example.com/web", "--", "true"))),
+        Case("bwrap --unshare-all", somebody.command(*peers.bwrap(root))),
+        Case("runc run, rootless", somebody.command("runc", "--root", home / "run", "run", "--bundle", bundle, "bench")),
+        Case("docker run --rm --network none", somebody.command(*docker)),
+        podman(bench, own, archive, somebody.command),
+        Case("true, without a container", somebody.command("true")),
     ]
-    table = interleave("The same as an ordinary user", cases, rounds)
-    table.notes.insert(0, "Each includes `setpriv` and `env`, which make it the ordinary user's, as the last row does.")
+    table = interleave(USER, cases, rounds)
+    table.notes.insert(0, "Docker's daemon is root's, as always.")
     return table

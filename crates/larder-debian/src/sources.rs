@@ -63,8 +63,12 @@ impl SignedBy {
         if words.iter().all(|word| word.starts_with('/')) {
             return Some(Self::Files(words.into_iter().map(PathBuf::from).collect()));
         }
-        let fingerprints = words.into_iter().map(|word| word.trim_end_matches('!').to_ascii_uppercase()).collect();
-        Some(Self::Fingerprints(fingerprints))
+        // A mark alone stays as it is, and is no key's fingerprint. Without it the source would be limited to nothing that can be named.
+        let fingerprint = |word: &str| match word.trim_end_matches('!') {
+            "" => word.to_owned(),
+            print => print.to_ascii_uppercase(),
+        };
+        Some(Self::Fingerprints(words.into_iter().map(fingerprint).collect()))
     }
 }
 

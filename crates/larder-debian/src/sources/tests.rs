@@ -69,6 +69,15 @@ fn the_one_line_form() {
     }
 }
 
+/// Found by fuzzing: the mark that excludes subkeys, alone, became a fingerprint of no letters.
+#[test]
+fn no_fingerprint_is_empty() {
+    let sources =
+        list::parse("deb [signed-by=0123abcd!,!,!!] http://mirror.test/debian x main", "sources.list").unwrap();
+    let prints = ["0123ABCD", "!", "!!"].map(str::to_owned).into();
+    assert_eq!(sources[0].signed_by, Some(SignedBy::Fingerprints(prints)));
+}
+
 #[test]
 fn the_stanza_form() {
     let sources = deb822::parse(STANZAS, "debian.sources").unwrap();
