@@ -38,6 +38,7 @@ class Content:
         self.list = self.folder / "list"
         self.store = self.folder / "store"
         self.tree = self.folder / "tree"
+        self.ingest = command(bench.programs / "examples/ingest", self.store, stdin=self.list)
         if not self.list.exists():
             self.fetch()
             self.describe()
@@ -69,9 +70,6 @@ class Content:
         tree.mkdir(parents=True)
         script = 'for deb in "$2"/*.deb; do dpkg-deb -x "$deb" "$1"; done; sync -f "$1"'
         command("sh", "-ec", script, "sh", str(tree), str(self.debs))()
-
-    def ingest(self) -> float:
-        return command(self.bench.programs / "examples/ingest", self.store, stdin=self.list)()
 
 
 def ingest(place: Content, rounds: int) -> Section:

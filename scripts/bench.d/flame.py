@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from html import escape
 
 WIDTH, FRAME, TOP, MARGIN, LETTER = 1200, 17, 44, 10, 6.6
-# Narrower than half a pixel isn't drawn.
-LEAST = 0.5
+# Narrower than a pixel isn't drawn.
+LEAST = 1.0
 STYLE = """\
 text { font: 11px ui-monospace, monospace; fill: #1f2328 } .title { font: 600 14px system-ui, sans-serif }
 rect { stroke: #ffffff; stroke-width: .5 } .own { fill: #7ee2a0 } .library { fill: #f0c674 } .kernel { fill: #f4a28c } .process { fill: #c9d1d9 }

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import tempfile
 import time
 import traceback
@@ -49,6 +50,8 @@ PAGE, CHARTS = REPOSITORY / "docs/benchmarks.md", REPOSITORY / "docs/benchmarks"
 
 
 def main() -> None:
+    for kind in [signal.SIGINT, signal.SIGTERM]:
+        signal.signal(kind, signal.default_int_handler)
     arguments = parse()
     if arguments.render:
         results = report.Results.read(CHARTS / "results.json")

@@ -11,19 +11,32 @@ from pathlib import Path
 from typing import Callable
 
 
+# Debian's package `time`.
+TIME = "/usr/bin/time"
+
+
 class Failed(Exception):
     """Something can't be measured here; the text says why."""
 
 
 @dataclass
 class Case:
-    """Something to time. `prepare` runs before each time and isn't timed."""
+    """Something to time. `prepare` runs before each time and isn't timed. The peak is known of what has one to ask for."""
 
     name: str
-    run: Callable[[], float | None]
+    run: Callable[[], None]
     prepare: Callable[[], None] = lambda: None
     seconds: list[float] = field(default_factory=list)
-    megabytes: list[float] = field(default_factory=list)
+
+    def peak(self) -> float | None:
+        if not hasattr(self.run, "peak"):
+            return None
+        try:
+            self.prepare()
+            return self.run.peak()
+        except Failed as failure:
+            say(f"  no peak of {self.name}: {failure}")
+            return None
 
 
 @dataclass
@@ -53,34 +66,46 @@ class Section:
     absent: dict[str, str] = field(default_factory=dict)
 
 
-def command(*words: str, env: dict[str, str] | None = None, stdin: Path | None = None) -> Callable[[], float]:
-    """Runs a program to its end, and gives the most memory that it, or a process that it waited for, had, in MB. What it
-    prints is shown only when it fails.
+class Program:
+    """A command line to run to its end. What it prints is shown only when it fails.
 
-    `posix_spawn` costs less, and less unevenly, than the `subprocess` module does.
+    `posix_spawn` costs less, and less unevenly, than the `subprocess` module does. What the kernel then says of the child's
+    memory begins with what this process has, so that peaks are asked for apart, of a small program that starts it.
     """
-    words = tuple(str(word) for word in words)
 
-    def run() -> float:
+    def __init__(self, words: tuple[str, ...], env: dict[str, str], stdin: Path | None):
+        self.words, self.env, self.stdin = words, env, stdin
+
+    def __call__(self) -> None:
+        self.spawn(self.words)
+
+    def peak(self) -> float:
+        """Runs it, and gives the most memory that it, or a process that it waited for, had, in MB."""
+        with tempfile.NamedTemporaryFile() as file:
+            self.spawn((TIME, "--format=%M", f"--output={file.name}", *self.words))
+            return int(Path(file.name).read_text().split()[-1]) * 1024 / 1e6
+
+    def spawn(self, words: tuple[str, ...]) -> None:
         with tempfile.TemporaryFile() as printed:
             actions = [
-                (os.POSIX_SPAWN_OPEN, 0, str(stdin or "/dev/null"), os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 0, str(self.stdin or "/dev/null"), os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, printed.fileno(), 1),
                 (os.POSIX_SPAWN_DUP2, printed.fileno(), 2),
             ]
             try:
-                child = os.posix_spawnp(words[0], words, {**os.environ, **(env or {})}, file_actions=actions)
+                child = os.posix_spawnp(words[0], words, {**os.environ, **self.env}, file_actions=actions)
             except OSError as error:
                 raise Failed(f"{words[0]} can't be started: {error.strerror}") from error
-            _, status, used = os.wait4(child, 0)
-            code = os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             if code != 0:
                 printed.seek(0)
                 text = printed.read().decode(errors="replace").strip()
                 raise Failed(f"`{' '.join(words)}` ended with {code}: {text[-600:]}")
-            return used.ru_maxrss / 1000
 
-    return run
+
+def command(*words: str, env: dict[str, str] | None = None, stdin: Path | None = None) -> Program:
+    """A program and its arguments."""
+    return Program(tuple(str(word) for word in words), env or {}, stdin)
 
 
 def output(*words: str) -> str:
@@ -106,7 +131,7 @@ def interleave(title: str, cases: list[Case], rounds: int, unit: str = "ms", war
             try:
                 case.prepare()
                 begun = time.perf_counter()
-                peak = case.run()
+                case.run()
                 taken = time.perf_counter() - begun
             except Failed as failure:
                 if case is cases[0]:
@@ -116,10 +141,9 @@ def interleave(title: str, cases: list[Case], rounds: int, unit: str = "ms", war
                 continue
             if number >= warm_up:
                 case.seconds.append(taken)
-                case.megabytes += [] if peak is None else [peak]
     factor = {"ms": 1000.0, "s": 1.0}[unit]
     rows = [
-        Row(case.name, [factor * taken for taken in case.seconds], max(case.megabytes, default=None))
+        Row(case.name, [factor * taken for taken in case.seconds], case.peak())
         for case in cases
         if case.name not in absent
     ]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import peers
 from bench import PACKAGES, Bench
-from measure import Failed, Row, Section, command, output, say
+from measure import Failed, Program, Row, Section, command, output, say
 
 PEAKS = "Peak memory of build, run and check"
 GROWTH = "Peak memory with a small and a large package"
@@ -34,13 +34,13 @@ class Peaks:
         self.rows: list[Row] = []
         self.absent: dict[str, str] = {}
 
-    def add(self, name: str, run: Callable[[], float], prepare: Callable[[], None] = lambda: None) -> None:
+    def add(self, name: str, program: Program, prepare: Callable[[], None] = lambda: None) -> None:
         say(f"  {name}")
         values = []
         try:
             for _ in range(ROUNDS):
                 prepare()
-                values.append(run())
+                values.append(program.peak())
         except Failed as failure:
             self.absent[name] = str(failure)
             return
@@ -68,14 +68,17 @@ def peaks(bench: Bench) -> Section:
             deb.unlink()
 
     rows.add("larder build, all of it", bench.build(store, recipe), empty)
-    rows.add("apt-get update", apt.update, empty_apt)
-    rows.add("apt-get install --download-only", lambda: apt.download(PACKAGES), empty_archives)
+    rows.add("apt-get update", apt.update(), empty_apt)
+    rows.add("apt-get install --download-only", apt.download(PACKAGES), empty_archives)
     debs = sorted((apt.folder / "cache/archives").glob("*.deb"), key=lambda deb: deb.stat().st_size)
     tree = bench.work / "memory-tree"
     if debs:
         rows.add("dpkg-deb -x of the largest package", command("dpkg-deb", "-x", debs[-1], tree))
     rows.add("larder run", command(*bench.run(store, "run", "example.com/web", "--", "true")))
-    rows.add("runc run", lambda: runc(bench)())
+    try:
+        rows.add("runc run", runc(bench))
+    except Failed as failure:
+        rows.absent["runc run"] = str(failure)
     rows.add("larder fsck --deep", command(*bench.run(store, "fsck", "--deep")))
     objects = ["find", store / "objects", "-type", "f", "-exec", "sha256sum", "{}", "+"]
     rows.add("find -exec sha256sum", command(*objects))
@@ -85,7 +88,7 @@ def peaks(bench: Bench) -> Section:
     return Section(PEAKS, "MB", rows.rows, None, notes, rows.absent)
 
 
-def runc(bench: Bench) -> Callable[[], float]:
+def runc(bench: Bench) -> Program:
     root = bench.work / "root"
     if not root.exists():
         bench.docker_web()

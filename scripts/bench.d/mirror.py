@@ -5,6 +5,7 @@ import http.client
 import http.server
 import json
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit

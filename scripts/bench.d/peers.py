@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from measure import Failed, command, output, say
+from measure import Failed, Program, command, output, say
 
 BASE = "bench/base"
 WEB = "bench/web"
@@ -186,18 +186,18 @@ class Apt:
         ]
         os.chmod(folder, 0o755)
 
-    def update(self) -> float:
+    def update(self) -> Program:
         """Fetches the lists."""
-        return command("apt-get", "update", "-q", "-o", "APT::Sandbox::User=root", *self.options, env=self.env)()
+        return command("apt-get", "update", "-q", "-o", "APT::Sandbox::User=root", *self.options, env=self.env)
 
     def simulate(self, packages: list[str]) -> list[str]:
         """The words that say what would be installed."""
         return ["apt-get", "-s", "-y", "--no-install-recommends", *self.options, "install", *packages]
 
-    def download(self, packages: list[str]) -> float:
+    def download(self, packages: list[str]) -> Program:
         """Fetches what would be installed."""
         words = ["apt-get", "-y", "-q", "--download-only", "--no-install-recommends", "-o", "APT::Sandbox::User=root"]
-        return command(*words, *self.options, "install", *packages, env=self.env)()
+        return command(*words, *self.options, "install", *packages, env=self.env)
 
     def forget(self) -> None:
         """Its caches are made anew from the lists the next time."""

@@ -13,7 +13,7 @@ ROOTS = ["nginx", "python3", "postgresql", "default-jdk"]
 def tables(bench: Bench, rounds: int) -> Iterator[Section]:
     """Whole processes, for a system that has nothing."""
     apt = peers.Apt(bench.work / "apt", bench.theirs.env)
-    apt.update()
+    apt.update()()
     cache = bench.web() / "cache/debian"
     ours = [str(bench.solve), str(cache), "bookworm", *ROOTS]
     theirs = apt.simulate(ROOTS)

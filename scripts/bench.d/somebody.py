@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import pwd
-from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 from measure import Failed, command
 
@@ -19,7 +19,7 @@ class Somebody:
         theirs.close()
 
     @staticmethod
-    def obey(pipe, user: pwd.struct_passwd, env: dict[str, str]) -> None:
+    def obey(pipe: Connection, user: pwd.struct_passwd, env: dict[str, str]) -> None:
         os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
@@ -27,27 +27,40 @@ class Somebody:
         os.environ.update(env)
         while True:
             try:
-                words = pipe.recv()
+                words, what = pipe.recv()
             except EOFError:
                 return
             try:
-                pipe.send(command(*words)())
+                program = command(*words)
+                pipe.send(program.peak() if what == "peak" else program())
             except Failed as failure:
-                pipe.send(str(failure))
+                pipe.send(failure)
 
-    def command(self, *words: str) -> Callable[[], float]:
+    def command(self, *words: str) -> "Told":
         """As [`measure.command`], as that user."""
-        words = tuple(str(word) for word in words)
-
-        def run() -> float:
-            self.pipe.send(words)
-            answer = self.pipe.recv()
-            if isinstance(answer, str):
-                raise Failed(answer)
-            return answer
-
-        return run
+        return Told(self.pipe, tuple(str(word) for word in words))
 
     def end(self) -> None:
         self.pipe.close()
         self.process.join(10)
+
+
+class Told:
+    """A command line that the user's process is told to run."""
+
+    def __init__(self, pipe: Connection, words: tuple[str, ...]):
+        self.pipe, self.words = pipe, words
+
+    def __call__(self) -> None:
+        self.ask("run")
+
+    def peak(self) -> float:
+        """As [`measure.Program.peak`]."""
+        return self.ask("peak")
+
+    def ask(self, what: str) -> float | None:
+        self.pipe.send((self.words, what))
+        answer = self.pipe.recv()
+        if isinstance(answer, Failed):
+            raise answer
+        return answer

@@ -42,7 +42,7 @@ def tables(bench: Bench, rounds: int) -> Iterator[Section]:
     root, facts = measured(bench, [], store, "erofs", few)
     absent = {}
     try:
-        user, _ = as_user(bench, store, few)
+        user, _ = as_user(bench, store, max(2, rounds // 10))
     except Failed as failure:
         user, absent = {}, {"as an ordinary user, stubs": str(failure)}
     first = [
