@@ -124,10 +124,13 @@ def growth(bench: Bench) -> Section:
         rows.add(f"larder, convert: {word}", command(bench.programs / "examples/ingest", own, stdin=lines), empty)
 
         def anew(store=store, recipe=recipe) -> None:
-            """Lists stay; content, index and lock don't."""
-            for folder in store.iterdir():
-                if folder.name != "cache":
-                    shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+            """A new store with the lists and their index."""
+            cache = bench.work / "memory-cache"
+            (store / "cache").rename(cache)
+            shutil.rmtree(store)
+            command(*bench.run(store, "images"))()
+            shutil.rmtree(store / "cache", ignore_errors=True)
+            cache.rename(store / "cache")
             (recipe / "larder.lock").unlink(missing_ok=True)
 
         rows.add(f"larder build: {word}", bench.build(store, recipe), anew)

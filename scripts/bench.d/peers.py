@@ -115,8 +115,9 @@ class Registry:
 
 
 def podman(folder: Path, *words: str) -> list[str]:
-    """Podman with its own storage, without a manager of cgroups that a host may lack."""
+    """Podman with its own storage, and with runc: crun refuses hosts that have cgroups of both versions."""
     storage = ["--root", folder / "storage", "--runroot", folder / "run", "--cgroup-manager", "cgroupfs"]
+    storage += ["--storage-driver", "overlay", "--runtime", "runc"]
     return ["podman", *map(str, storage), *words]
 
 

@@ -17,7 +17,7 @@ DISK = "Disk added by each of two images"
 CACHE = "Page cache added by each image"
 TEN = "Disk for ten images that share packages"
 # Ten images with the same packages and one more each.
-MANY = ["tree", "jq", "less", "file", "rsync", "zip", "unzip", "bc", "psmisc", "lsof"]
+MANY = ["tree", "jq", "less", "file", "patch", "zip", "unzip", "bc", "psmisc", "lsof"]
 # What runs in both images to see what the page cache holds then.
 READER = "nginx -v && openssl version -a && perl -e 1"
 

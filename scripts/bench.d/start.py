@@ -40,7 +40,9 @@ class Loads:
 
 def podman(bench: Bench, folder: Path, archive: Path, run) -> Case:
     folder.mkdir(exist_ok=True)
-    words = peers.podman(folder, "run", "--rm", "--network", "none", "--pull", "never", peers.WEB, "true")
+    # Its own limits are above what root may have in many a virtual machine.
+    limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+    words = peers.podman(folder, "run", "--rm", "--network", "none", "--pull", "never", *limits, peers.WEB, "true")
     return Case("podman run --rm --network none", run(*words), Loads(run, peers.podman(folder, "load", "--input", str(archive))))
 
 

@@ -55,7 +55,7 @@ def tables(bench: Bench, rounds: int) -> Iterator[Section]:
     if user:
         first.insert(2, Row("larder, ordinary user: composed, stubs, mount", user["first"]))
         later.insert(1, Row(USER_LATER, user["later"]))
-    notes = [f"{facts['packages']:.0f} packages and their declarations, {facts['paths']:.0f} paths with /packages.",
+    notes = [f"{facts['packages']:.0f} imports, {facts['paths']:.0f} paths with /packages.",
              "The floors are constants, measured before on such a machine.",
              f"Load average {load:.1f} before, {os.getloadavg()[0]:.1f} after."]
     yield Section(FIRST, "ms", first, first[0].name, notes, absent)
