@@ -75,7 +75,7 @@ def many(bench: Bench, _rounds: int) -> Iterator[Section]:
     ]
     notes = [f"The web image with one of {', '.join(MANY)} each. Both with the base; larder without lists, as docker's build deletes apt's."]
     shutil.rmtree(store)
-    yield Section(TEN, "MB", rows, "larder, all ten", notes)
+    yield Section(TEN, "MB", rows, None, notes)
 
 
 @dataclass
