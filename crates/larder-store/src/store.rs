@@ -37,6 +37,7 @@ use crate::{FileSet, FileSetDigest, ObjectDigest, Tree, TreeDigest, tree};
 mod ingest;
 mod layout;
 mod lock;
+mod pending;
 mod roots;
 mod statements;
 mod walk;
@@ -189,6 +190,11 @@ impl Store {
     /// Whether a record is there whole, with a Tree of its name.
     pub fn has_fileset(&self, digest: &FileSetDigest) -> bool {
         self.fileset(digest).is_ok_and(|fileset| self.has_tree(&fileset.tree))
+    }
+
+    /// Whether a record is there. It is not read.
+    pub fn has_record(&self, digest: &FileSetDigest) -> bool {
+        self.fileset_path(digest).exists()
     }
 
     /// Whether a Tree is there. It is not read.

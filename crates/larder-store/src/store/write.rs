@@ -108,19 +108,28 @@ fn with_parent(path: &Path, make: impl Fn() -> io::Result<()>) -> Result<(), Sto
     .map_err(StoreError::io("create", path))
 }
 
+/// Whether a file had to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It was there with these bytes.
+    Found,
+    /// It is there now.
+    Written,
+}
+
 /// Writes a read-only file under its name, in one step. A file of that name with other bytes is replaced.
 ///
 /// Nothing is synced: a commit does that for all.
-pub(super) fn put_file(folder: &Path, tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(super) fn put_file(folder: &Path, tmp: &Path, path: &Path, bytes: &[u8]) -> Result<Put, StoreError> {
     match fs::read(path) {
-        Ok(there) if there == bytes => return Ok(()),
-        Ok(_) => return put_over(tmp, path, bytes),
+        Ok(there) if there == bytes => return Ok(Put::Found),
+        Ok(_) => return put_over(tmp, path, bytes).map(|()| Put::Written),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(StoreError::io("read", path)(e)),
     }
     let mut file = Unnamed::create(folder, tmp)?;
     file.write(bytes)?;
-    file.link(path)
+    file.link(path).map(|()| Put::Written)
 }
 
 /// Replaces a file by a read-only one with these bytes.
