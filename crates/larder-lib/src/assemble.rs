@@ -75,19 +75,6 @@ pub fn assemble(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Resul
     let composition = compose::compose(host, &image, progress)?;
     let findings = verified(host, &composition)?;
 
-    let changed = name_image(host, name, version, digest, action)?;
-    let overridden = overridden(&composition.plan);
-    Ok(Assembled { digest, changed, overridden, findings, record: image.record.clone(), composition })
-}
-
-/// Makes a name stand for an image; says whether it stood for something else, or nothing, before.
-pub(crate) fn name_image(
-    host: &Host,
-    name: &Name,
-    version: &str,
-    digest: FileSetDigest,
-    action: &str,
-) -> Result<bool> {
     let refs = host.store.refs();
     let before = refs.get(RefKind::Image, name.as_str())?.map(|found| found.current_entry().fileset);
     let changed = before != Some(digest);
@@ -95,7 +82,8 @@ pub(crate) fn name_image(
         let entry = RefEntry { version: version.to_owned(), fileset: digest, at: host.now, action: action.to_owned() };
         refs.set(RefKind::Image, name.as_str(), entry)?;
     }
-    Ok(changed)
+    let overridden = overridden(&composition.plan);
+    Ok(Assembled { digest, changed, overridden, findings, record: image.record.clone(), composition })
 }
 
 /// Verifies a composed image; what doesn't fail it is the result.

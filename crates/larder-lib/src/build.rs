@@ -11,6 +11,7 @@ use larder_debian::distribution::ArchiveFile;
 use larder_debian::progress::Progress;
 use larder_solver::Update;
 use larder_store::fileset::ScriptTier;
+use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSet, FileSetDigest, Ingest, Name, Reference, Selector, Tree, TreeDigest};
 
 pub use crate::assemble::OverrideLine;
@@ -142,18 +143,20 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
 /// Builds an image to which an earlier build's answers apply: what is new is its record and own files.
 fn rebuild(host: &Host, earlier: &Earlier, record: FileSet, ingest: Ingest<'_>) -> Result<BuildReport> {
     let digest = record.digest();
-    let changed = if digest == earlier.digest {
-        ingest.commit()?;
-        false
-    } else {
+    let changed = digest != earlier.digest;
+    if changed {
         ingest.write_fileset(&record)?;
         let (plan, composed) = earlier.composed(&record);
         let composed = ingest.write_fileset(&composed)?;
-        let _lease = ingest.commit_leased()?;
+        let (version, action) = (record.version.clone(), "build".to_owned());
+        let entry = RefEntry { version, fileset: digest, at: host.now, action };
+        host.store.refs().set_committing(RefKind::Image, record.name.as_str(), entry, ingest)?;
+        // Caches, which a build that is killed before need not have.
         compose::keep(host, &plan, &digest, &earlier.ready(composed))?;
         earlier.kept.write(&host.store, &composed)?;
-        assemble::name_image(host, &record.name, &record.version, digest, "build")?
-    };
+    } else {
+        ingest.commit()?;
+    }
     let Kept { packages, overridden, findings, .. } = earlier.kept.clone();
     Ok(BuildReport {
         name: record.name,

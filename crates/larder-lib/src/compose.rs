@@ -113,8 +113,7 @@ pub fn compose(host: &Host, image: &Arc<Loaded>, progress: &dyn Progress) -> Res
     let versions = &image.record.image().cloned().unwrap_or_default().composers;
     let ingest = host.store.begin()?;
     let basis = Basis::default();
-    let contents =
-        NotedContents { contents: StoreContents { store: &host.store, ingest: &ingest }, read: &basis.read };
+    let contents = NotedContents { contents: StoreContents { store: &host.store, ingest: &ingest }, read: &basis.read };
     let made = composers::compose(&ComposeInput { plan: &plan, versions }, &contents)?;
     let (imports, composed) = (Vec::new(), FileSetDigest::of(b""));
     let mut composition = Composition { plan, files: made.files, ids: made.ids, imports, composed, basis };

@@ -185,8 +185,7 @@ impl Earlier {
         let Ok(record) = store.fileset(&digest) else { return Ok(None) };
         let Some(ready) = compose::ready(store, &record)? else { return Ok(None) };
         let kept = compose::read_sealed(&file(store, &ready.composed)).and_then(|text| codec::decode(&text));
-        let (Some(kept), Ok(tree), Ok(composed)) =
-            (kept, store.tree(&record.tree), store.fileset(&ready.composed))
+        let (Some(kept), Ok(tree), Ok(composed)) = (kept, store.tree(&record.tree), store.fileset(&ready.composed))
         else {
             return Ok(None);
         };
@@ -206,7 +205,8 @@ impl Earlier {
             ..self.record.clone()
         };
         let same = |path: &TreePath, digest: &ObjectDigest| {
-            tree.get(path.as_bytes()).is_some_and(|entry| matches!(&entry.entry, Entry::File { digest: now, .. } if now == digest))
+            tree.get(path.as_bytes())
+                .is_some_and(|entry| matches!(&entry.entry, Entry::File { digest: now, .. } if now == digest))
         };
         let holds = kept.exactly.is_none_or(|exactly| exactly == digest)
             && kept.read.iter().all(|(path, digest)| same(path, digest))

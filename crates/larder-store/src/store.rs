@@ -55,7 +55,7 @@ pub(crate) use roots::read_roots;
 #[cfg(any(test, fuzzing))]
 pub(crate) use statements::{decode as decode_statement, encode as encode_statement};
 pub(crate) use walk::{Found, digests, list, walk};
-pub(crate) use write::{replace_cache, replace_file, sync_folder, temporary};
+pub(crate) use write::{Temporary, replace_cache, sync_folder, temporary};
 
 /// The longest record, in bytes.
 const MAX_RECORD: u64 = crate::json::MAX_BYTES as u64;

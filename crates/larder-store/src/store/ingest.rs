@@ -233,6 +233,12 @@ impl<'s> Ingest<'s> {
         self.commit_leased().map(drop)
     }
 
+    /// The same as [`commit_leased`](Self::commit_leased), with one file more.
+    pub(crate) fn commit_with(self, file: &Path) -> Result<Lease, StoreError> {
+        locked(&self.pending).add(file);
+        self.commit_leased()
+    }
+
     /// The same, and goes on keeping garbage collection away, until a ref needs what was written.
     ///
     /// # Errors

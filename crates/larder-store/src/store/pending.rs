@@ -2,12 +2,14 @@
 //!
 //! A few files are synced one by one, with the folders that name them: that waits for these files alone. `syncfs` waits for
 //! whatever anybody has written to the file system, and is right for the thousands of files of a package: measured on ext4,
-//! one sync of a new file takes 0.15 ms, one of a folder that is clean 0.03 ms, and `syncfs` 0.25 ms on a quiet disk, 1.5 ms and
-//! more on a busy one.
+//! four new files with their folders take 0.85 ms one by one, and `syncfs` takes 0.6 ms on a quiet disk, and as long as others have
+//! written to it on a busy one.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::Advice;
 
 use super::sync_folder;
 use crate::error::StoreError;
@@ -37,9 +39,16 @@ impl Pending {
         if self.many {
             return rustix::fs::syncfs(file_system).map_err(StoreError::sys("write to the disk", root));
         }
-        let mut folders = BTreeSet::new();
+        let mut files = Vec::with_capacity(self.files.len());
         for path in &self.files {
-            File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", path))?;
+            let file = File::open(path).map_err(StoreError::io("sync", path))?;
+            // Begins to write it and doesn't wait: once all have their blocks, one commit of a journal serves them all.
+            _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+            files.push((path, file));
+        }
+        let mut folders = BTreeSet::new();
+        for (path, file) in &files {
+            file.sync_all().map_err(StoreError::io("sync", path))?;
             // The folder of a file may be new, and then its own name has to last too. Those in the store's folder are as old as it.
             folders.extend(path.ancestors().skip(1).take_while(|folder| *folder != root).map(Path::to_owned));
         }
