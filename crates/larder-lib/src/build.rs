@@ -104,10 +104,10 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     // First of all, so that a file that isn't there is said before anything is fetched.
     let ingest = host.store.begin()?;
     let (tree, tree_digest) = own_tree(&recipe, &ingest, earlier.as_ref())?;
-    if let (Some(earlier), Some(lock), Update::None) = (&earlier, &text, &options.update) {
-        if let Some(record) = earlier.again(host, Asked { recipe: &recipe, lock }, &tree, tree_digest) {
-            return rebuild(host, earlier, record, ingest);
-        }
+    if let (Some(earlier), Some(lock), Update::None) = (&earlier, &text, &options.update)
+        && let Some(record) = earlier.again(host, Asked { recipe: &recipe, lock }, &tree, tree_digest)
+    {
+        return rebuild(host, earlier, record, ingest);
     }
     ingest.commit()?;
     let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
