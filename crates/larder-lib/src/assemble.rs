@@ -45,6 +45,8 @@ pub struct Assembled {
     pub overridden: Vec<OverrideLine>,
     /// What verification found that doesn't fail a build.
     pub findings: Vec<Finding>,
+    /// Its plan, and what composers made.
+    pub composition: Composition,
 }
 
 /// A path with more than one claimant.
@@ -80,7 +82,8 @@ pub fn assemble(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Resul
         let entry = RefEntry { version: version.to_owned(), fileset: digest, at: host.now, action: action.to_owned() };
         refs.set(RefKind::Image, name.as_str(), entry)?;
     }
-    Ok(Assembled { digest, changed, overridden: overridden(&composition.plan), findings, record: image.record.clone() })
+    let overridden = overridden(&composition.plan);
+    Ok(Assembled { digest, changed, overridden, findings, record: image.record.clone(), composition })
 }
 
 /// Verifies a composed image; what doesn't fail it is the result.
@@ -113,7 +116,10 @@ fn verified(host: &Host, composition: &Composition) -> Result<Vec<Finding>> {
         env: &metadata.env,
         run: metadata.run.first().map(String::as_str),
         base: image::base(&metadata),
-        open: &|digest| host.store.open_object(digest).map_err(std::io::Error::other),
+        open: &|digest| {
+            composition.basis.read.note(digest);
+            host.store.open_object(digest).map_err(std::io::Error::other)
+        },
     })?;
     let (fatal, findings): (Vec<_>, Vec<_>) =
         report.findings.into_iter().partition(|finding| finding.severity == Severity::Failure);
@@ -121,7 +127,7 @@ fn verified(host: &Host, composition: &Composition) -> Result<Vec<Finding>> {
 }
 
 /// What is news to the user: that a package's own declarations stand over its payload is not.
-fn overridden(plan: &InstallPlan) -> Vec<OverrideLine> {
+pub(crate) fn overridden(plan: &InstallPlan) -> Vec<OverrideLine> {
     let name = |source: usize| plan.sources[source].record.name.as_str();
     let news = |o: &&Overridden| image::declared_package(&plan.sources[o.by].record.name) != Some(name(o.of));
     let line = |o: &Overridden| OverrideLine {

@@ -1,7 +1,8 @@
 //! `larder build`: from a recipe to an image.
 //!
 //! solve -> lock -> fetch -> verify -> convert -> assemble. A lock that matches the recipe is used as it is, so a second
-//! build needs neither solver nor network. The lock is written only when everything else has succeeded.
+//! build needs neither solver nor network. The lock is written only when everything else has succeeded. Where what an earlier
+//! build found out still holds ([`kept`](crate::kept)), nothing is planned, composed or verified again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,12 +11,15 @@ use larder_debian::distribution::ArchiveFile;
 use larder_debian::progress::Progress;
 use larder_solver::Update;
 use larder_store::fileset::ScriptTier;
-use larder_store::{FileSetDigest, Ingest, Name, Reference, Selector, Tree};
+use larder_store::refs::{RefEntry, RefKind};
+use larder_store::{FileSet, FileSetDigest, Ingest, Name, Reference, Selector, Tree, TreeDigest};
 
 pub use crate::assemble::OverrideLine;
 use crate::assemble::{self, Assembled, Draft};
+use crate::compose::{self, Composition};
 use crate::image;
 use crate::images::{self, Found};
+use crate::kept::{self, Asked, Earlier, Kept};
 use crate::lock::{Change, Lock, LockedDeclarations, LockedDistribution, LockedOrigin, LockedPackage, LockedSuite};
 use crate::obtain::{self, Obtained};
 use crate::recipe::Recipe;
@@ -58,7 +62,7 @@ pub struct BuildReport {
 }
 
 /// A package of a built image.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuiltPackage {
     /// Its name.
     pub name: Name,
@@ -94,13 +98,19 @@ impl BuiltPackage {
 pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Progress) -> Result<BuildReport> {
     let recipe = Recipe::load(path)?;
     let lock_file = recipe.lock_file();
-    let old = Lock::load(&lock_file)?;
+    let text = Lock::read(&lock_file)?;
     let _lease = host.store.lease()?;
+    let earlier = Earlier::find(host, &recipe.name)?;
     // First of all, so that a file that isn't there is said before anything is fetched.
     let ingest = host.store.begin()?;
-    let tree = own_tree(&recipe, &ingest)?;
-    let tree_digest = ingest.write_tree(&tree)?;
+    let (tree, tree_digest) = own_tree(&recipe, &ingest, earlier.as_ref())?;
+    if let (Some(earlier), Some(lock), Update::None) = (&earlier, &text, &options.update)
+        && let Some(record) = earlier.again(host, Asked { recipe: &recipe, lock }, &tree, tree_digest)
+    {
+        return rebuild(host, earlier, record, ingest);
+    }
     ingest.commit()?;
+    let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
     let (lock, obtained) = packages(host, &recipe, old.as_ref(), options, progress)?;
 
     let imports: Vec<_> = obtained.iter().map(|o| o.import.clone()).collect();
@@ -114,12 +124,52 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
         action: if options.update == Update::None { "build" } else { "update" },
     };
     let assembled = assemble::assemble(host, draft, progress)?;
+    let locked = lock.to_text();
     if !options.locked {
         lock.save(&lock_file)?;
     }
+    let is_saved = !options.locked || text.as_ref() == Some(&locked);
     let empty = Lock { packages: BTreeMap::new(), ..lock.clone() };
     let changes = Lock::diff(old.as_ref().unwrap_or(&empty), &lock).changes;
-    report(host, assembled, &obtained, changes)
+    let (composition, report) = report(host, assembled, &obtained, changes)?;
+    let asked = Asked { recipe: &recipe, lock: &locked };
+    let kept = kept::of_build(host, asked, &composition, report.packages.clone(), report.findings.clone());
+    if let Some(kept) = kept.filter(|_| is_saved) {
+        kept.write(&host.store, &composition.composed)?;
+    }
+    Ok(report)
+}
+
+/// Builds an image to which an earlier build's answers apply: what is new is its record and own files.
+fn rebuild(host: &Host, earlier: &Earlier, record: FileSet, ingest: Ingest<'_>) -> Result<BuildReport> {
+    let digest = record.digest();
+    let changed = digest != earlier.digest;
+    if changed {
+        ingest.write_fileset(&record)?;
+        let (plan, composed) = earlier.composed(&record);
+        let composed = ingest.write_fileset(&composed)?;
+        let (version, action) = (record.version.clone(), "build".to_owned());
+        let entry = RefEntry { version, fileset: digest, at: host.now, action };
+        host.store.refs().set_committing(RefKind::Image, record.name.as_str(), entry, ingest)?;
+        // Caches, which a build that is killed before need not have.
+        compose::keep(host, &plan, &digest, &earlier.ready(composed))?;
+        earlier.kept.write(&host.store, &composed)?;
+    } else {
+        ingest.commit()?;
+    }
+    let Kept { packages, overridden, findings, .. } = earlier.kept.clone();
+    Ok(BuildReport {
+        name: record.name,
+        version: record.version,
+        digest,
+        changed,
+        packages,
+        changes: Vec::new(),
+        fetched: 0,
+        fetched_bytes: 0,
+        overridden,
+        findings,
+    })
 }
 
 /// The image that a recipe would become, if that is what its name stands for already and nothing has to be done: the lock
@@ -129,7 +179,19 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
 /// A recipe or lock that can't be used, or a store that can't be read or written.
 pub fn current(host: &Host, path: &Path) -> Result<Option<Found>> {
     let recipe = Recipe::load(path)?;
-    let Some(lock) = Lock::load(&recipe.lock_file())? else { return Ok(None) };
+    let lock_file = recipe.lock_file();
+    let Some(text) = Lock::read(&lock_file)? else { return Ok(None) };
+    let earlier = Earlier::find(host, &recipe.name)?;
+    let ingest = host.store.begin()?;
+    let (tree, tree_digest) = own_tree(&recipe, &ingest, earlier.as_ref())?;
+    let again = earlier.as_ref().and_then(|earlier| {
+        earlier.again(host, Asked { recipe: &recipe, lock: &text }, &tree, tree_digest).map(|record| (earlier, record))
+    });
+    if let Some((earlier, record)) = again {
+        let digest = record.digest();
+        return Ok((digest == earlier.digest).then_some(Found { digest, record }));
+    }
+    let lock = Lock::parse(&lock_file, &text)?;
     if lock.architecture != host.debian.architecture || lock.check(&recipe).is_err() {
         return Ok(None);
     }
@@ -142,29 +204,32 @@ pub fn current(host: &Host, path: &Path) -> Result<Option<Found>> {
             _ => return Ok(None),
         }
     }
-    let ingest = host.store.begin()?;
-    let tree = ingest.write_tree(&own_tree(&recipe, &ingest)?)?;
     let metadata = image::metadata(&recipe);
-    let record = image::record(&recipe.name, &recipe.version, &lock.architecture, tree, &imports, metadata)?;
+    let record = image::record(&recipe.name, &recipe.version, &lock.architecture, tree_digest, &imports, metadata)?;
     Ok((record.digest() == found.digest).then_some(found))
 }
 
-/// Reads the recipe's own files into the store.
-fn own_tree(recipe: &Recipe, ingest: &Ingest<'_>) -> Result<Tree> {
-    Ok(recipe.read_files(&mut |content| Ok(ingest.write_object(content, u64::MAX)?))?)
+/// Reads the recipe's own files into the store. What of them the earlier image has needn't be synced again.
+fn own_tree(recipe: &Recipe, ingest: &Ingest<'_>, earlier: Option<&Earlier>) -> Result<(Tree, TreeDigest)> {
+    if let Some(earlier) = earlier {
+        ingest.lasts(&earlier.digest, &earlier.tree);
+    }
+    let tree = recipe.read_files(&mut |content| Ok(ingest.write_object(content, u64::MAX)?))?;
+    let digest = ingest.write_tree(&tree)?;
+    Ok((tree, digest))
 }
 
-/// Reports what became of an image.
+/// Reports what became of an image; its composition is for whoever wants to keep what the build found out.
 pub(crate) fn report(
     host: &Host,
     assembled: Assembled,
     obtained: &[Obtained],
     changes: Vec<(Name, Change)>,
-) -> Result<BuildReport> {
-    let Assembled { digest, record, changed, overridden, findings } = assembled;
+) -> Result<(Composition, BuildReport)> {
+    let Assembled { digest, record, changed, overridden, findings, composition } = assembled;
     let packages = crate::contents::packages(&host.store, &record)?;
     let fetched: Vec<_> = obtained.iter().filter(|o| o.fetched).collect();
-    Ok(BuildReport {
+    let report = BuildReport {
         digest,
         changed,
         packages: packages
@@ -183,7 +248,8 @@ pub(crate) fn report(
         findings,
         name: record.name,
         version: record.version,
-    })
+    };
+    Ok((composition, report))
 }
 
 /// The packages of a recipe, in the store, with the lock that says so.

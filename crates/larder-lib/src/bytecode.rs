@@ -32,6 +32,8 @@ pub(crate) struct Bytecode {
     pub(crate) files: Vec<ComposedEntry>,
     /// The FileSets that hold it.
     pub(crate) imports: Vec<Import>,
+    /// Whether some of it could not be compiled here; another time, or another host, may do better.
+    pub(crate) lacking: bool,
 }
 
 /// Compiles what isn't kept yet, and places all of it. `image` is what the container is made from.
@@ -51,10 +53,13 @@ pub(crate) fn compose(host: &Host, image: &Interim<'_>, progress: &dyn Progress)
             missing
         };
         if !missing.is_empty() && !compile(host, image, &work, &missing, progress)? {
-            return Ok(Bytecode::default());
+            return Ok(Bytecode { lacking: true, ..Bytecode::default() });
         }
         for batch in &work.batches {
-            let Some(digest) = kept(host, batch)? else { continue };
+            let Some(digest) = kept(host, batch)? else {
+                bytecode.lacking = true;
+                continue;
+            };
             let record = host.store.fileset(&digest)?;
             let tree = host.store.tree(&record.tree)?;
             let files = tree.entries().iter().filter(|entry| entry.entry != Entry::Directory);

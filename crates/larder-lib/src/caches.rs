@@ -33,6 +33,10 @@ pub(crate) struct Caches {
     pub(crate) files: Vec<ComposedEntry>,
     /// The FileSets that hold it.
     pub(crate) imports: Vec<Import>,
+    /// Whether there was something to make.
+    pub(crate) wanted: bool,
+    /// Whether some of it could not be made here; another time, or another host, may do better.
+    pub(crate) lacking: bool,
 }
 
 /// Makes what isn't kept yet, and places all of it. `image` is what the containers are made from, `versions` are the pinned composers.
@@ -47,11 +51,15 @@ pub(crate) fn compose(
 ) -> Result<Caches> {
     let mut made = Caches::default();
     for work in caches::work(image.plan, versions, program::OUTPUT) {
+        made.wanted = true;
         let digest = match kept(host, &work)? {
             Some(digest) => digest,
             None => match make(host, image, &work, progress)? {
                 Some(digest) => digest,
-                None => continue,
+                None => {
+                    made.lacking = true;
+                    continue;
+                }
             },
         };
         let record = host.store.fileset(&digest)?;

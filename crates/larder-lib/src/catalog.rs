@@ -1,6 +1,6 @@
 //! The store as plans and composers see it: FileSets loaded once each, contents read and written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,6 +34,42 @@ impl Catalog for StoreCatalog<'_> {
         let loaded = Arc::new(Loaded { digest: *digest, record, tree });
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest, Arc::clone(&loaded));
         Ok(loaded)
+    }
+}
+
+/// Which contents somebody has opened or read: what a result depends on besides the listing.
+#[derive(Debug, Default)]
+pub(crate) struct Read(Mutex<HashSet<ObjectDigest>>);
+
+impl Read {
+    pub(crate) fn note(&self, digest: &ObjectDigest) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+    }
+
+    pub(crate) fn has(&self, digest: &ObjectDigest) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
+}
+
+/// The store as composers see it, and a note of what they read.
+pub(crate) struct NotedContents<'a> {
+    pub(crate) contents: StoreContents<'a>,
+    pub(crate) read: &'a Read,
+}
+
+impl Contents for NotedContents<'_> {
+    fn open(&self, digest: &ObjectDigest) -> Result<File, ContentError> {
+        self.read.note(digest);
+        self.contents.open(digest)
+    }
+
+    fn read(&self, digest: &ObjectDigest, limit: u64) -> Result<Vec<u8>, ContentError> {
+        self.read.note(digest);
+        self.contents.read(digest, limit)
+    }
+
+    fn write(&self, content: &[u8]) -> Result<ObjectDigest, ContentError> {
+        self.contents.write(content)
     }
 }
 

@@ -5,7 +5,7 @@
 //! loads neither plan nor tree.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use larder_debian::compose::{self as composers, ComposeInput, ComposedEntry, Ids};
@@ -18,7 +18,7 @@ use larder_store::{
     Content, Entry, FileSet, FileSetDigest, Import, Ingest, Metadata, Name, ObjectDigest, Root, Store, TreeBuilder,
 };
 
-use crate::catalog::{StoreCatalog, StoreContents};
+use crate::catalog::{NotedContents, Read, StoreCatalog, StoreContents};
 use crate::program::Interim;
 use crate::{Error, Host, Result, bytecode, caches, view};
 
@@ -40,6 +40,19 @@ pub struct Composition {
     pub imports: Vec<Import>,
     /// Composers' outputs as a FileSet.
     pub composed: FileSetDigest,
+    /// What it depends on besides the plan's listing.
+    pub(crate) basis: Basis,
+}
+
+/// What a composition depends on besides the plan's listing.
+#[derive(Debug, Default)]
+pub(crate) struct Basis {
+    /// The contents that were read.
+    pub(crate) read: Read,
+    /// Whether programs of the image made some of it: what they read isn't known.
+    pub(crate) programs: bool,
+    /// Whether something is missing that another run may be able to make.
+    pub(crate) lacking: bool,
 }
 
 impl Composition {
@@ -71,19 +84,19 @@ pub fn ready(store: &Store, image: &FileSet) -> Result<Option<Ready>> {
     if !store.has_fileset(&composed) {
         return Ok(None);
     }
-    let Ok(text) = fs::read_to_string(read_only_file(store, &composed)) else { return Ok(None) };
-    Ok(unsealed(&text).map(|paths| Ready { composed, read_only: paths.lines().map(str::to_owned).collect() }))
+    let paths = read_sealed(&read_only_file(store, &composed));
+    Ok(paths.map(|paths| Ready { composed, read_only: paths.lines().map(str::to_owned).collect() }))
 }
 
-/// A list of paths below a line with its digest. It isn't synced, and a container whose list a loss of power has cut short
-/// could write where it must not.
-fn sealed(paths: &str) -> String {
-    format!("{}\n{paths}", ObjectDigest::of(paths.as_bytes()))
+/// A text below a line with its digest. It isn't synced, and a container whose list of paths a loss of power has cut short could
+/// write where it must not.
+fn sealed(text: &str) -> String {
+    format!("{}\n{text}", ObjectDigest::of(text.as_bytes()))
 }
 
-fn unsealed(text: &str) -> Option<&str> {
-    let (seal, paths) = text.split_once('\n')?;
-    (seal == ObjectDigest::of(paths.as_bytes()).to_string()).then_some(paths)
+fn unsealed(sealed: &str) -> Option<&str> {
+    let (seal, text) = sealed.split_once('\n')?;
+    (seal == ObjectDigest::of(text.as_bytes()).to_string()).then_some(text)
 }
 
 fn read_only_file(store: &Store, composed: &FileSetDigest) -> PathBuf {
@@ -99,27 +112,33 @@ pub fn compose(host: &Host, image: &Arc<Loaded>, progress: &dyn Progress) -> Res
     let plan = plan::install(&catalog, image)?;
     let versions = &image.record.image().cloned().unwrap_or_default().composers;
     let ingest = host.store.begin()?;
-    let contents = StoreContents { store: &host.store, ingest: &ingest };
+    let basis = Basis::default();
+    let contents = NotedContents { contents: StoreContents { store: &host.store, ingest: &ingest }, read: &basis.read };
     let made = composers::compose(&ComposeInput { plan: &plan, versions }, &contents)?;
-    let mut composition =
-        Composition { plan, files: made.files, ids: made.ids, imports: Vec::new(), composed: FileSetDigest::of(b"") };
+    let (imports, composed) = (Vec::new(), FileSetDigest::of(b""));
+    let mut composition = Composition { plan, files: made.files, ids: made.ids, imports, composed, basis };
     refuse_below_files(&composition)?;
     composition.composed = write(&composition, &ingest)?;
     ingest.commit()?;
 
     let (mut files, mut imports) = (Vec::new(), Vec::new());
+    let (programs, mut lacking);
     {
         let listing = || composition.listing();
         let interim = Interim { plan: &composition.plan, key: composition.composed, listing: &listing };
         let caches = caches::compose(host, &interim, versions, progress)?;
+        programs = caches.wanted;
+        lacking = caches.lacking;
         files.extend(caches.files);
         imports.extend(caches.imports);
         if versions.contains_key(bytecode::COMPOSER) {
             let bytecode = bytecode::compose(host, &interim, progress)?;
+            lacking |= bytecode.lacking;
             files.extend(bytecode.files);
             imports.extend(bytecode.imports);
         }
     }
+    composition.basis = Basis { programs, lacking, ..composition.basis };
     if !files.is_empty() {
         composition.files.extend(files);
         composition.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -129,7 +148,9 @@ pub fn compose(host: &Host, image: &Arc<Loaded>, progress: &dyn Progress) -> Res
         composition.composed = write(&composition, &ingest)?;
         ingest.commit()?;
     }
-    keep(host, &composition)?;
+    let Composition { plan, composed, .. } = &composition;
+    let image = plan.sources[plan.image].digest;
+    keep(host, &plan.digest, &image, &Ready { composed: *composed, read_only: view::read_only_paths(plan) })?;
     Ok(composition)
 }
 
@@ -170,34 +191,39 @@ fn write(composition: &Composition, ingest: &Ingest<'_>) -> Result<FileSetDigest
 }
 
 /// Remembers a composition under its plan's digest.
-fn keep(host: &Host, composition: &Composition) -> Result<()> {
-    let needs = [composition.plan.sources[composition.plan.image].digest, composition.composed];
-    let needs = needs.into_iter().map(|digest| Root::Content(Content::FileSet(digest))).collect();
-    host.store.write_view_roots(&composition.composed.hex(), &needs)?;
-    let file = read_only_file(&host.store, &composition.composed);
-    let paths: String = view::read_only_paths(&composition.plan).iter().map(|path| format!("{path}\n")).collect();
-    let text = sealed(&paths);
-    if fs::read_to_string(&file).ok().as_ref() != Some(&text) {
-        let failed = |action| {
-            let path = file.clone();
-            move |source| Error::Io { action, path, source }
-        };
-        let new = file.with_extension(format!("{}.new", std::process::id()));
-        fs::write(&new, text).and_then(|()| fs::rename(&new, &file)).map_err(failed("write"))?;
-    }
-    let key = composition.plan.digest.hex();
+///
+/// # Errors
+/// A store that can't be written.
+pub(crate) fn keep(host: &Host, plan: &PlanDigest, image: &FileSetDigest, ready: &Ready) -> Result<()> {
+    let composed = ready.composed;
+    let needs = [*image, composed].into_iter().map(|digest| Root::Content(Content::FileSet(digest))).collect();
+    host.store.write_view_roots(&composed.hex(), &needs)?;
+    let paths: String = ready.read_only.iter().map(|path| format!("{path}\n")).collect();
+    write_sealed(&read_only_file(&host.store, &composed), &paths)?;
+    let key = plan.hex();
     let refs = host.store.refs();
     let before = refs.get(RefKind::Composed, &key)?;
-    if before.map(|found| found.current_entry().fileset) != Some(composition.composed) {
-        let entry = RefEntry {
-            version: key.clone(),
-            fileset: composition.composed,
-            at: host.now,
-            action: "compose".to_owned(),
-        };
+    if before.map(|found| found.current_entry().fileset) != Some(composed) {
+        let entry = RefEntry { version: key.clone(), fileset: composed, at: host.now, action: "compose".to_owned() };
         refs.set(RefKind::Composed, &key, entry)?;
     }
     Ok(())
+}
+
+/// Writes a file beside a cached view below a digest of its text, in one step.
+pub(crate) fn write_sealed(file: &Path, text: &str) -> Result<()> {
+    let text = sealed(text);
+    if fs::read_to_string(file).ok().as_ref() == Some(&text) {
+        return Ok(());
+    }
+    let new = file.with_extension(format!("{}.new", std::process::id()));
+    fs::write(&new, text).and_then(|()| fs::rename(&new, file)).map_err(Error::io("write", file))
+}
+
+/// Reads a file that [`write_sealed`] wrote; `None` where it isn't there whole.
+pub(crate) fn read_sealed(file: &Path) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    unsealed(&text).map(str::to_owned)
 }
 
 #[cfg(test)]

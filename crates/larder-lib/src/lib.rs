@@ -28,6 +28,7 @@ mod host;
 pub mod image;
 pub mod images;
 pub mod inspect;
+mod kept;
 pub mod lock;
 pub mod maintenance;
 pub mod obtain;

@@ -151,6 +151,14 @@ impl Lock {
     /// # Errors
     /// A file that can't be read, and whatever [`Lock::parse`] refuses.
     pub fn load(file: &Path) -> Result<Option<Self>, LockError> {
+        Self::read(file)?.map(|text| Self::parse(file, &text)).transpose()
+    }
+
+    /// Reads a lock's text; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn read(file: &Path) -> Result<Option<String>, LockError> {
         let failed = |source| LockError::Io { action: "read", file: file.to_owned(), source };
         let opened = match File::open(file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -161,7 +169,7 @@ impl Lock {
         if text.len() as u64 > MAX_LOCK {
             return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB")));
         }
-        Self::parse(file, &text).map(Some)
+        Ok(Some(text))
     }
 
     /// Parses a lock's text; `file` names it in errors.

@@ -52,7 +52,7 @@ pub fn update(host: &Host, reference: &Reference, packages: &[String], progress:
     };
     let assembled = assemble::assemble(host, draft, progress)?;
     let changes = changes(host, &old, &assembled.record)?;
-    crate::build::report(host, assembled, &obtained, changes)
+    Ok(crate::build::report(host, assembled, &obtained, changes)?.1)
 }
 
 /// Which locked packages may change when these are named: all, when none is.

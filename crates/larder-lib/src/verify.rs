@@ -21,6 +21,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
@@ -182,7 +183,7 @@ pub enum Reason {
     /// It says that it is a program or library, and isn't one that can be read.
     Malformed {
         /// What is wrong.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
 }
 
@@ -283,7 +284,7 @@ impl Programs {
 
     fn check_scripts(&self, input: &Input<'_>, root: &Root<'_>, found: &mut Found) {
         for &(index, reason) in &self.malformed {
-            found.add(index, Reason::Malformed { reason }, None, Severity::Finding);
+            found.add(index, Reason::Malformed { reason: reason.into() }, None, Severity::Finding);
         }
         for (&index, script) in &self.scripts {
             let on_path = self.on_path.contains_key(&index) || self.run == Some(index);

@@ -2,6 +2,7 @@
 
 mod operations {
     mod arm64;
+    mod kept;
     mod keys;
     mod machine;
     mod same;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use crate::FileSetDigest;
 use crate::error::{Content, StoreError};
-use crate::store::{Hold, Lock, Store, is_there, remove_file, replace_cache, replace_file, sync_folder};
+use crate::store::{Hold, Ingest, Lock, Store, Temporary, is_there, remove_file, replace_cache, sync_folder};
 
 mod codec;
 
@@ -106,6 +106,31 @@ impl<'s> Refs<'s> {
     /// [`StoreError::Missing`] for a FileSet or its Tree that isn't there, and what else reading a record can fail with;
     /// [`StoreError::BadName`]; a store that can only be read; I/O.
     pub fn set(&self, kind: RefKind, name: &str, entry: RefEntry) -> Result<(), StoreError> {
+        self.set_after(kind, name, entry, None)
+    }
+
+    /// Commits an ingest, and makes a name stand for a FileSet that it wrote: as [`Ingest::commit`] and then [`set`](Self::set), and
+    /// waits for the disk less often. The ref's bytes go there with the content; only when all of it lasts does it get its name.
+    ///
+    /// # Errors
+    /// As of both.
+    pub fn set_committing(
+        &self,
+        kind: RefKind,
+        name: &str,
+        entry: RefEntry,
+        ingest: Ingest<'_>,
+    ) -> Result<(), StoreError> {
+        self.set_after(kind, name, entry, Some(ingest))
+    }
+
+    fn set_after(
+        &self,
+        kind: RefKind,
+        name: &str,
+        entry: RefEntry,
+        ingest: Option<Ingest<'_>>,
+    ) -> Result<(), StoreError> {
         self.store.check_writable()?;
         let path = self.path(kind, name)?;
         let _lease = self.store.lease()?;
@@ -114,10 +139,11 @@ impl<'s> Refs<'s> {
             return Err(StoreError::Missing { what: Content::Tree(record.tree) });
         }
         if kind.is_cache() {
+            ingest.map(Ingest::commit).transpose()?;
             let record = RefRecord { entries: vec![entry], current: 0 };
             return replace_cache(&self.store.tmp_dir(), &path, &codec::encode(&record));
         }
-        self.change(kind, name, |record| {
+        self.change(kind, name, ingest, |record| {
             let Some(mut record) = record else { return Ok(Some(RefRecord { entries: vec![entry], current: 0 })) };
             let current = record.current_entry();
             if current.fileset == entry.fileset && current.version == entry.version {
@@ -260,23 +286,32 @@ impl<'s> Refs<'s> {
             return Err(absent());
         }
         let _lease = self.store.lease()?;
-        let changed = self.change(kind, name, |record| change(record.ok_or_else(absent)?).map(Some))?;
+        let changed = self.change(kind, name, None, |record| change(record.ok_or_else(absent)?).map(Some))?;
         changed.ok_or_else(absent)
     }
 
-    /// Reads a ref, changes it and writes it, under its lock. `change` returns `None` where nothing changes.
+    /// Reads a ref, changes it and writes it, under its lock, and commits an ingest before. `change` returns `None` where nothing
+    /// changes.
     fn change(
         &self,
         kind: RefKind,
         name: &str,
+        ingest: Option<Ingest<'_>>,
         change: impl FnOnce(Option<RefRecord>) -> Result<Option<RefRecord>, StoreError>,
     ) -> Result<Option<RefRecord>, StoreError> {
         let path = self.path(kind, name)?;
         let _lock = self.lock(kind, name)?;
         let changed = change(self.get(kind, name)?)?;
-        if let Some(record) = &changed {
-            replace_file(&self.store.tmp_dir(), &path, &codec::encode(record))?;
-        }
+        let Some(record) = &changed else {
+            ingest.map(Ingest::commit).transpose()?;
+            return Ok(None);
+        };
+        let file = Temporary::write(&self.store.tmp_dir(), &codec::encode(record))?;
+        let _lease = match ingest {
+            Some(ingest) => Some(ingest.commit_with(file.path())?),
+            None => file.sync().map(|()| None)?,
+        };
+        file.name(&path)?;
         Ok(changed)
     }
 

@@ -37,6 +37,7 @@ use crate::{FileSet, FileSetDigest, ObjectDigest, Tree, TreeDigest, tree};
 mod ingest;
 mod layout;
 mod lock;
+mod pending;
 mod roots;
 mod statements;
 mod walk;
@@ -54,7 +55,7 @@ pub(crate) use roots::read_roots;
 #[cfg(any(test, fuzzing))]
 pub(crate) use statements::{decode as decode_statement, encode as encode_statement};
 pub(crate) use walk::{Found, digests, list, walk};
-pub(crate) use write::{replace_cache, replace_file, sync_folder, temporary};
+pub(crate) use write::{Temporary, replace_cache, sync_folder, temporary};
 
 /// The longest record, in bytes.
 const MAX_RECORD: u64 = crate::json::MAX_BYTES as u64;
@@ -189,6 +190,11 @@ impl Store {
     /// Whether a record is there whole, with a Tree of its name.
     pub fn has_fileset(&self, digest: &FileSetDigest) -> bool {
         self.fileset(digest).is_ok_and(|fileset| self.has_tree(&fileset.tree))
+    }
+
+    /// Whether a record is there. It is not read.
+    pub fn has_record(&self, digest: &FileSetDigest) -> bool {
+        self.fileset_path(digest).exists()
     }
 
     /// Whether a Tree is there. It is not read.

@@ -96,12 +96,18 @@ impl Check<'_> {
             }
         }
         let done = AtomicU64::new(0);
-        let checked = found.into_par_iter().zip(sizes).map(|(found, size)| {
+        // A buffer a thread, or nearly: to clear one for each file takes longer than to hash most of them.
+        let checked = found.into_par_iter().zip(sizes).map_init(Vec::new, |buffer, (found, size)| {
             let digest = ObjectDigest::from_bytes(found.digest);
             let wanted = expected.get(&digest).map_or(&[][..], Vec::as_slice);
-            let problem = check_object(&digest, &found.path, size, wanted, options.deep);
-            if let (true, Ok(metadata)) = (options.deep, fs::symlink_metadata(&found.path)) {
-                let done = done.fetch_add(metadata.len(), Ordering::Relaxed) + metadata.len();
+            let length = size.as_ref().map_or(0, |(_, length)| *length);
+            let problem = match looked_at(&digest, size, wanted) {
+                Looked::Whole if options.deep => read_object(&digest, &found.path, buffer),
+                Looked::Whole => None,
+                Looked::Problem(kind) => Some(kind),
+            };
+            if options.deep {
+                let done = done.fetch_add(length, Ordering::Relaxed) + length;
                 if let Some(progress) = options.progress {
                     progress(done, total);
                 }
@@ -124,39 +130,45 @@ impl Check<'_> {
     }
 }
 
-fn check_object(
-    digest: &ObjectDigest,
-    path: &Path,
-    size: io::Result<(bool, u64)>,
-    wanted: &[u64],
-    deep: bool,
-) -> Option<ProblemKind> {
-    let damaged = || Some(ProblemKind::Damaged(Content::Object(*digest)));
+/// What can be said of an object that wasn't read.
+enum Looked {
+    Whole,
+    Problem(ProblemKind),
+}
+
+fn looked_at(digest: &ObjectDigest, size: io::Result<(bool, u64)>, wanted: &[u64]) -> Looked {
     match size {
-        Err(source) => return Some(ProblemKind::Unreadable { source }),
-        Ok((false, _)) => return Some(ProblemKind::Stray),
+        Err(source) => Looked::Problem(ProblemKind::Unreadable { source }),
+        Ok((false, _)) => Looked::Problem(ProblemKind::Stray),
         // Of two Trees that give one object different sizes, one was never written by this code; the object is then called
         // bad as well, and reading it again settles which.
-        Ok((true, size)) if wanted.iter().any(|wanted| *wanted != size) => return damaged(),
-        Ok(_) => {}
+        Ok((true, size)) if wanted.iter().any(|wanted| *wanted != size) => {
+            Looked::Problem(ProblemKind::Damaged(Content::Object(*digest)))
+        }
+        Ok(_) => Looked::Whole,
     }
-    if !deep {
-        return None;
-    }
-    match hash_file(path) {
+}
+
+fn read_object(digest: &ObjectDigest, path: &Path, buffer: &mut Vec<u8>) -> Option<ProblemKind> {
+    match hash_with(path, buffer) {
         Ok(found) if found == *digest => None,
-        Ok(_) => damaged(),
+        Ok(_) => Some(ProblemKind::Damaged(Content::Object(*digest))),
         Err(source) => Some(ProblemKind::Unreadable { source }),
     }
 }
 
 /// Hashes a file as a stream.
 pub(crate) fn hash_file(path: &Path) -> io::Result<ObjectDigest> {
+    hash_with(path, &mut Vec::new())
+}
+
+/// The same with a buffer of the caller's, which is made as large as it must be.
+fn hash_with(path: &Path, buffer: &mut Vec<u8>) -> io::Result<ObjectDigest> {
+    buffer.resize(BUFFER, 0);
     let mut file = File::open(path)?;
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; BUFFER];
     loop {
-        match file.read(&mut buffer) {
+        match file.read(buffer) {
             Ok(0) => return Ok(ObjectDigest::from_bytes(*hasher.finalize().as_bytes())),
             Ok(count) => _ = hasher.update(&buffer[..count]),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

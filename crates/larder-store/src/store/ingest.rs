@@ -1,13 +1,14 @@
-//! Writing content: a stream at a time, synced once at the end.
+//! Writing content: a stream at a time, synced once at the end ([`pending`](super::pending) says how).
 
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::layout::{FILESETS, OBJECTS, TREES};
-use super::write::{Unnamed, put_file};
+use super::pending::Pending;
+use super::write::{Put, Unnamed, put_file};
 use super::{Lease, Store, is_there};
 use crate::error::{Content, StoreError};
 use crate::fsck::hash_file;
@@ -30,6 +31,10 @@ pub struct Ingest<'s> {
     file_system: File,
     /// What is known to be there, so that a Tree's check needn't look again.
     known: Mutex<HashSet<(ObjectDigest, u64)>>,
+    /// What is known to last, so that finding it leaves nothing to sync.
+    lasting: Mutex<HashSet<PathBuf>>,
+    /// What isn't known to last.
+    pending: Mutex<Pending>,
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -38,7 +43,32 @@ impl<'s> Ingest<'s> {
         store.check_writable()?;
         let lease = store.lease()?;
         let file_system = File::open(store.root()).map_err(StoreError::io("open", store.root()))?;
-        Ok(Self { store, lease, file_system, known: Mutex::default(), buffers: Mutex::default() })
+        Ok(Self {
+            store,
+            lease,
+            file_system,
+            known: Mutex::default(),
+            lasting: Mutex::default(),
+            pending: Mutex::default(),
+            buffers: Mutex::default(),
+        })
+    }
+
+    /// Tells what lasts already: a FileSet that a ref was seen to stand for, with the Tree of its own. What of it this ingest
+    /// then finds in the store, whole, it needn't sync. Such a ref was set after a commit, so this holds even where the
+    /// process that set it was killed.
+    pub fn lasts(&self, digest: &FileSetDigest, tree: &Tree) {
+        let mut lasting = locked(&self.lasting);
+        lasting.insert(self.store.fileset_path(digest));
+        lasting.insert(self.store.tree_path(&tree.digest()));
+        lasting.extend(tree.files().map(|(object, _)| self.store.object_path(&object)));
+    }
+
+    /// Remembers to sync a file that was found or written.
+    fn note(&self, path: &Path, found: bool) {
+        if !(found && locked(&self.lasting).contains(path)) {
+            locked(&self.pending).add(path);
+        }
     }
 
     /// The store that is written.
@@ -114,11 +144,12 @@ impl<'s> Ingest<'s> {
             return Ok(());
         }
         let path = self.store.object_path(digest);
-        match size_of(&path)? {
-            Some(there) if there == size && is_whole(&path, digest, size)? => {}
-            Some(_) => file()?.rename_over(&path)?,
-            None => file()?.link(&path)?,
-        }
+        let found = match size_of(&path)? {
+            Some(there) if there == size && is_whole(&path, digest, size)? => true,
+            Some(_) => file()?.rename_over(&path).map(|()| false)?,
+            None => file()?.link(&path).map(|()| false)?,
+        };
+        self.note(&path, found);
         locked(&self.known).insert((*digest, size));
         Ok(())
     }
@@ -147,14 +178,17 @@ impl<'s> Ingest<'s> {
         if locked(&self.known).contains(&(*object, size)) {
             return Ok(true);
         }
-        let there = size_of(&self.store.object_path(object))? == Some(size);
+        let path = self.store.object_path(object);
+        let there = size_of(&path)? == Some(size);
         if there {
+            self.note(&path, true);
             locked(&self.known).insert((*object, size));
         }
         Ok(there)
     }
 
-    /// Writes a record, whose Tree and imports must be there.
+    /// Writes a record, whose Tree and imports must be there. What this ingest hasn't written of these must last already: whoever found
+    /// it through a ref, or committed it, knows that.
     ///
     /// # Errors
     /// [`StoreError::Record`] for a record that could not be read again; [`StoreError::Incomplete`]; I/O.
@@ -185,11 +219,13 @@ impl<'s> Ingest<'s> {
     }
 
     fn put(&self, folder: &str, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        put_file(&self.store.path(folder), &self.store.tmp_dir(), path, bytes)
+        let found = put_file(&self.store.path(folder), &self.store.tmp_dir(), path, bytes)? == Put::Found;
+        self.note(path, found);
+        Ok(())
     }
 
     /// Makes everything last: what this ingest wrote, and what it found and another may just have written. Only then may
-    /// it be reported or a ref point to it.
+    /// it be reported or a ref point to it. Where nothing is left to do, nothing is done.
     ///
     /// # Errors
     /// An error of writing anything to the disk since [`Store::begin`].
@@ -197,12 +233,19 @@ impl<'s> Ingest<'s> {
         self.commit_leased().map(drop)
     }
 
+    /// The same as [`commit_leased`](Self::commit_leased), with one file more.
+    pub(crate) fn commit_with(self, file: &Path) -> Result<Lease, StoreError> {
+        locked(&self.pending).add(file);
+        self.commit_leased()
+    }
+
     /// The same, and goes on keeping garbage collection away, until a ref needs what was written.
     ///
     /// # Errors
     /// As of [`commit`](Self::commit).
     pub fn commit_leased(self) -> Result<Lease, StoreError> {
-        rustix::fs::syncfs(&self.file_system).map_err(StoreError::sys("write to the disk", self.store.root()))?;
+        let pending = self.pending.into_inner().unwrap_or_else(PoisonError::into_inner);
+        pending.sync(self.store.root(), &self.file_system)?;
         Ok(self.lease)
     }
 }

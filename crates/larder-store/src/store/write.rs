@@ -108,19 +108,28 @@ fn with_parent(path: &Path, make: impl Fn() -> io::Result<()>) -> Result<(), Sto
     .map_err(StoreError::io("create", path))
 }
 
+/// Whether a file had to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It was there with these bytes.
+    Found,
+    /// It is there now.
+    Written,
+}
+
 /// Writes a read-only file under its name, in one step. A file of that name with other bytes is replaced.
 ///
 /// Nothing is synced: a commit does that for all.
-pub(super) fn put_file(folder: &Path, tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(super) fn put_file(folder: &Path, tmp: &Path, path: &Path, bytes: &[u8]) -> Result<Put, StoreError> {
     match fs::read(path) {
-        Ok(there) if there == bytes => return Ok(()),
-        Ok(_) => return put_over(tmp, path, bytes),
+        Ok(there) if there == bytes => return Ok(Put::Found),
+        Ok(_) => return put_over(tmp, path, bytes).map(|()| Put::Written),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(StoreError::io("read", path)(e)),
     }
     let mut file = Unnamed::create(folder, tmp)?;
     file.write(bytes)?;
-    file.link(path)
+    file.link(path).map(|()| Put::Written)
 }
 
 /// Replaces a file by a read-only one with these bytes.
@@ -130,38 +139,68 @@ fn put_over(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     file.rename_over(path)
 }
 
+/// A whole file under a temporary name, on its way to another. Dropping it removes it.
+pub(crate) struct Temporary {
+    path: PathBuf,
+    file: File,
+    renamed: bool,
+}
+
+impl Temporary {
+    /// Writes one in the folder `tmp`. Nothing is synced.
+    pub(crate) fn write(tmp: &Path, bytes: &[u8]) -> Result<Self, StoreError> {
+        let path = temporary(tmp);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
+        let file = file.map_err(StoreError::io("write", &path))?;
+        let mut written = Self { path, file, renamed: false };
+        written.file.write_all(bytes).map_err(StoreError::io("write", &written.path))?;
+        Ok(written)
+    }
+
+    /// Where it stands meanwhile.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes its bytes last.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync_all().map_err(StoreError::io("write", &self.path))
+    }
+
+    /// Gives it its name in one step, which lasts when this returns. Its bytes must last already.
+    pub(crate) fn name(self, path: &Path) -> Result<(), StoreError> {
+        let store = self.path.parent().and_then(Path::parent).map(Path::to_owned);
+        self.rename(path)?;
+        sync_names(path, store.as_deref().unwrap_or(path))
+    }
+
+    fn rename(mut self, path: &Path) -> Result<(), StoreError> {
+        with_parent(path, || fs::rename(&self.path, path))?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.renamed {
+            // The first error is the one to tell.
+            _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
 /// Writes a file under its name in one step, so that it lasts when this returns: for the few files that aren't
 /// followed by a commit.
-pub(crate) fn replace_file(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    write_renamed(tmp, path, bytes, Lasting::Synced)
+pub(super) fn replace_file(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let file = Temporary::write(tmp, bytes)?;
+    file.sync()?;
+    file.name(path)
 }
 
 /// The same for a cache, which may be lost with the power.
 pub(crate) fn replace_cache(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    write_renamed(tmp, path, bytes, Lasting::Unsynced)
-}
-
-#[derive(PartialEq)]
-enum Lasting {
-    Synced,
-    Unsynced,
-}
-
-fn write_renamed(tmp: &Path, path: &Path, bytes: &[u8], lasting: Lasting) -> Result<(), StoreError> {
-    let from = temporary(tmp);
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&from)?;
-        file.write_all(bytes)?;
-        if lasting == Lasting::Synced { file.sync_all() } else { Ok(()) }
-    })();
-    let renamed =
-        written.map_err(StoreError::io("write", &from)).and_then(|()| with_parent(path, || fs::rename(&from, path)));
-    if renamed.is_err() {
-        // The first error is the one to tell.
-        _ = fs::remove_file(&from);
-    }
-    renamed?;
-    if lasting == Lasting::Synced { sync_names(path, tmp.parent().unwrap_or(tmp)) } else { Ok(()) }
+    Temporary::write(tmp, bytes)?.rename(path)
 }
 
 /// Makes a file's name last, and those of the folders above it up to the store's, which may be new: syncing a folder says

@@ -97,6 +97,8 @@ fn commands_cost_what_they_did() {
         site.env.write("box/page", "changed\n");
         site.recipe("box", &["hello"], "run = [\"hello\", \"world\"]\n[files]\n\"/srv/page\" = \"page\"\n");
         traced(&site, "build, one file more", "build box", &mut counts);
+        site.env.write("box/page", "changed again\n");
+        traced(&site, "build, one file changed", "build box", &mut counts);
     }
     if there("valgrind") {
         // Its kernel is older than some calls that a build makes: those that it knows are enough to hold the rest.

@@ -179,6 +179,33 @@ fn during_a_build_beside_another_image() {
 }
 
 #[test]
+fn during_a_build_of_a_changed_page() {
+    let changed = || {
+        let site = machine();
+        let old = site.stdout("build -q web");
+        site.env.write("web/site/page", "changed\n");
+        (site, old)
+    };
+    let (site, old) = changed();
+    let new = changed().0.stdout("build -q web");
+    assert_ne!(new, old);
+    let before = current(&site, "before");
+    Outage {
+        site: &site,
+        what: "a build of a changed page",
+        command: &["build", "-q", "web"],
+        check: &|said| {
+            assert!(said.is_empty() || said == new);
+            assert_eq!(current(&site, "before"), before);
+            let now = current(&site, "web");
+            assert!(now == new.trim() || (said.is_empty() && now == old.trim()), "{now}");
+        },
+        again: &|output| assert_eq!(output.stdout, new),
+    }
+    .run();
+}
+
+#[test]
 fn during_an_update() {
     let newer = || {
         archive()
