@@ -43,11 +43,14 @@ fn optional(text: Option<&String>) -> Value {
 }
 
 fn package(package: &BuiltPackage) -> Value {
-    let tier = match &package.tier {
-        ScriptTier::None => "none".into(),
-        ScriptTier::Declared => "declared".into(),
-        ScriptTier::Skipped(reasons) => reasons.iter().map(String::as_str).collect(),
+    let none = Vec::new();
+    let (word, reasons) = match &package.tier {
+        ScriptTier::None => ("none", &none),
+        ScriptTier::Declared => ("declared", &none),
+        ScriptTier::Captured(refused) => ("captured", refused),
+        ScriptTier::Skipped(reasons) => ("skipped", reasons),
     };
+    let tier = list([word.into(), reasons.iter().map(String::as_str).collect()]);
     list([package.name.as_str().into(), package.version.as_str().into(), package.digest.to_string().into(), tier])
 }
 
@@ -148,10 +151,14 @@ fn to_path(value: Value) -> Option<TreePath> {
 
 fn to_package(value: Value) -> Option<BuiltPackage> {
     let [name, version, digest, tier] = fields(value)?;
-    let tier = match tier {
-        Value::String(word) if word == "none" => ScriptTier::None,
-        Value::String(word) if word == "declared" => ScriptTier::Declared,
-        reasons => ScriptTier::Skipped(each(reasons, string)?),
+    let [word, reasons] = fields(tier)?;
+    let reasons = each(reasons, string)?;
+    let tier = match string(word)?.as_str() {
+        "none" => ScriptTier::None,
+        "declared" => ScriptTier::Declared,
+        "captured" => ScriptTier::Captured(reasons),
+        "skipped" => ScriptTier::Skipped(reasons),
+        _ => return None,
     };
     let (name, digest) = (Name::parse(&string(name)?).ok()?, string(digest)?.parse().ok()?);
     Some(BuiltPackage { name, version: string(version)?, digest, tier })

@@ -33,6 +33,7 @@ fn any_tier() -> impl Strategy<Value = ScriptTier> {
     prop_oneof![
         Just(ScriptTier::None),
         Just(ScriptTier::Declared),
+        prop::collection::vec(".{0,8}", 0..3).prop_map(ScriptTier::Captured),
         prop::collection::vec(".{0,8}", 0..3).prop_map(ScriptTier::Skipped),
     ]
 }
