@@ -56,6 +56,7 @@ impl Golden<'_> {
         let tier = match declared.tier() {
             ScriptTier::None => "none".to_owned(),
             ScriptTier::Declared => "declared".to_owned(),
+            ScriptTier::Captured(refused) => format!("captured:{}", refused.len()),
             ScriptTier::Skipped(reasons) => format!("skipped:{}", reasons.len()),
         };
         let (fileset, tree) = (converted.package.hex(), converted.tree.digest().hex());
