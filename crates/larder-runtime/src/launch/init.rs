@@ -59,7 +59,7 @@ fn contain(job: OwnedFd, channel: &Channel, place: &Channel) -> Result<(), Runti
 /// The next of what the supervisor makes. Where it could not, it has said so, and there is nothing to start.
 fn await_part(place: &Channel) -> Result<OwnedFd, RuntimeError> {
     let part = place.await_part().map_err(RuntimeError::start("hear from the supervisor"))?;
-    Ok(part.unwrap_or_else(|| std::process::exit(FAILED)))
+    Ok(part.unwrap_or_else(|| end(FAILED)))
 }
 
 /// The workload's process.
