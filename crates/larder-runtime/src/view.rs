@@ -78,7 +78,7 @@ pub struct Prepared {
 /// What becomes of a container's writable layer when the container ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerEnd {
-    /// It is removed. It can be mounted once; nothing is written to the disk for its own sake, so `fsync` in it does nothing,
+    /// It is removed. It is empty and can be mounted once; nothing is written to the disk for its own sake, so `fsync` in it does nothing,
     /// and its end doesn't wait for the disk.
     Removed,
     /// It may be mounted again.
@@ -88,8 +88,8 @@ pub enum LayerEnd {
 /// A container's writable layer.
 ///
 /// An upper belongs to one view key *and* one kind of view: mounted over another plan it would show new bytes cut to the
-/// old length, and another kind reads other marks (`trusted.overlay.*` or `user.overlay.*`). The work directory keeps which it
-/// is, and a mount over another is refused.
+/// old length, and another kind reads other marks (`trusted.overlay.*` or `user.overlay.*`). The work directory of one that is
+/// kept says which it is, and a mount over another is refused.
 #[derive(Debug, Clone, Copy)]
 pub struct Upper<'a> {
     /// Where the container's writes go.

@@ -1,4 +1,4 @@
-//! The `larder` command: hands over to [`cli`], and to the supervisor when a container is being started.
+//! The `larder` command: hands over to [`cli`], and to a container's own processes when they are executed.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,9 @@
 //! The socket between the launcher and what it started.
 //!
-//! One sequenced-packet socket pair serves a container. Its one end stays with the launcher, the other with the supervisor and,
-//! until the workload is executed, the init. It is the life line as well: when the launcher is gone the supervisor sees the
-//! hang-up and ends, and when both are gone the launcher sees the end.
+//! One sequenced-packet socket pair serves a container. Its one end stays with the launcher, the other with the supervisor and the
+//! init. It is the life line as well: when the launcher is gone the supervisor sees the hang-up and ends, and when both are
+//! gone the launcher sees the end. A second pair brings root and network from the supervisor to
+//! the init, and the init's end to the supervisor.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -236,6 +237,16 @@ impl Channel {
             (bytes, Some(fd)) if bytes == b"T" => Ok(Answer::Tree(fd)),
             _ => Ok(Answer::NoTree),
         }
+    }
+
+    /// Gives the init a part of what its container is made of. That nobody hears it is seen when the init's end is.
+    pub(super) fn hand_over(&self, part: BorrowedFd<'_>) {
+        let _ = self.send_bytes(b"p", Some(part));
+    }
+
+    /// Waits for the next part; `None` when the supervisor has none, and has said why.
+    pub(super) fn await_part(&self) -> io::Result<Option<OwnedFd>> {
+        Ok(self.receive_bytes()?.1)
     }
 
     fn send_bytes(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> io::Result<()> {

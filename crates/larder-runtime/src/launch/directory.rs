@@ -3,7 +3,7 @@
 //! ```text
 //! containers/.lock      held exclusively while a directory is made or judged dead (short)
 //! containers/<id>/lock  held by every process of ours that belongs to the container
-//! containers/<id>/upper, work, root, cgroup
+//! containers/<id>/upper, work, cgroup; root, with another runtime
 //! containers/.dead-<id>-<n>  being removed; its lock is held by who removes it
 //! ```
 //! Lock order: `.lock`, then a container's `lock`, which is only ever tried, never waited for, while `.lock` is held.
@@ -224,6 +224,7 @@ fn list(containers: &Path) -> io::Result<Vec<OsString>> {
 fn remove_inside(directory: &Directory, program: Option<&Path>, map: &UserMap) -> Result<(), RuntimeError> {
     let job = Job {
         spec: oci_spec::runtime::Spec::default(),
+        program: resolve_program(program.map(Path::to_owned))?,
         root: JobRoot::Remove,
         container_dir: directory.path.clone(),
         read_only_paths: Vec::new(),
@@ -233,8 +234,7 @@ fn remove_inside(directory: &Directory, program: Option<&Path>, map: &UserMap) -
         runtime: None,
         view: None,
     };
-    let program = resolve_program(program.map(Path::to_owned))?;
-    let supervisor = Supervisor::start(&program, &job, map, directory, None)?;
+    let supervisor = Supervisor::start(&job, map, directory, None)?;
     match supervisor.channel().receive()? {
         Some(super::channel::Message::Ended(_)) => Ok(()),
         Some(super::channel::Message::Failed(failure)) => Err(failure.into_error()),

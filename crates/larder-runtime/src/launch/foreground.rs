@@ -1,24 +1,24 @@
 //! The caller's side of a container: starts the supervisor, hands signals and terminal input on, waits for the end.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use oci_spec::runtime::{BoxBuilder, Spec};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::cgroup::Leaf;
 use super::channel::{Answer, Channel, Message, pair};
 use super::directory::Directory;
 use super::job::{Job, JobRoot, sealed};
+use super::own::OwnProgram;
 use super::terminal::{Terminal, own_size};
-use super::{Ended, Exit, Launch, Root, UserMap, WORD};
+use super::{Ended, Exit, Launch, Root, UserMap, WORD, supervisor};
 use crate::error::RuntimeError;
-use crate::sys::clone::{Gate, Spawn, spawn};
+use crate::sys::clone::{Gate, Spawn, fork, has_one_thread, spawn};
 use crate::sys::signal;
 use crate::view::{ViewKindName, ViewRequest, wire};
 
@@ -48,6 +48,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     }
     let mut job = Job {
         spec,
+        program: resolve_program(program)?,
         root: match root {
             Root::View(request) => JobRoot::View {
                 key: request.key.to_owned(),
@@ -64,7 +65,6 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         runtime,
         view: view.map(|kind| kind.as_str().to_owned()),
     };
-    let program = resolve_program(program)?;
     let directory = Directory::create(&job.container_dir)?;
     if let Some(Err(source)) = on_directory.map(|call| call()) {
         directory.remove();
@@ -84,7 +84,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     leaf.join().clone_into(&mut job.cgroups);
     let result = (|| {
         let catcher = signal::Catcher::start().map_err(RuntimeError::start("catch signals"))?;
-        let supervisor = Supervisor::start(&program, &job, &map, &directory, Some(&leaf))?;
+        let supervisor = Supervisor::start(&job, &map, &directory, Some(&leaf))?;
         let listing = match root {
             Root::View(request) => Some(request),
             Root::Directory(_) => None,
@@ -129,54 +129,52 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts `program` as the supervisor of `job`.
+    /// Starts the supervisor of `job`: a clone of this process, or the program executed anew where that can't be, because this process
+    /// has other threads or because a container of another runtime may be shown the supervisor.
     pub(super) fn start(
-        program: &std::path::Path,
         job: &Job,
         map: &UserMap,
         directory: &Directory,
         leaf: Option<&Leaf>,
     ) -> Result<Self, RuntimeError> {
-        let file = job.seal()?;
         let (channel, theirs) = pair().map_err(RuntimeError::start("make a socket"))?;
-        let (gate_read, gate_write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .map_err(|e| RuntimeError::start("make a pipe")(e.into()))?;
-        let text = |text: &[u8]| {
-            CString::new(text).map_err(|_| RuntimeError::Specification("the program's path has a NUL byte".to_owned()))
-        };
-        let number = |fd: &dyn AsRawFd| text(fd.as_raw_fd().to_string().as_bytes());
-        let arguments =
-            [text(b"larder")?, text(WORD.as_bytes())?, number(&file)?, number(&theirs.0)?, number(directory.lock())?];
+        // Where ids are mapped from outside the supervisor waits for that.
+        let gate = (*map != UserMap::Host).then(|| pipe_with(PipeFlags::CLOEXEC)).transpose();
+        let gate = gate.map_err(|error| RuntimeError::start("make a pipe")(error.into()))?;
         let mut namespaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
         if *map != UserMap::Host {
             namespaces |= libc::CLONE_NEWUSER;
         }
+        let (namespaces, cgroup) = (namespaces as u64, leaf.and_then(Leaf::fd));
+        let clone = job.runtime.is_none() && has_one_thread();
+        let file = if clone { None } else { Some(job.seal()?) };
         let mask = signal::block_all().map_err(RuntimeError::start("block signals"))?;
-        let started = spawn(&Spawn {
-            program: &text(program.as_os_str().as_bytes())?,
-            arguments: &arguments,
-            namespaces: namespaces as u64,
-            inherit: &[file.as_fd(), theirs.as_fd(), directory.lock().as_fd()],
-            wait_for: (*map != UserMap::Host).then(|| Gate { read: gate_read.as_fd(), write: gate_write.as_fd() }),
-            report: theirs.as_fd(),
-            cgroup: leaf.and_then(Leaf::fd),
-        });
+        let started = match &file {
+            None => match fork(namespaces, cgroup) {
+                Ok(None) => supervisor::cloned(job, theirs, directory.lock(), gate),
+                Ok(Some(pid)) => Ok(pid),
+                Err(error) => Err(error),
+            },
+            Some(file) => OwnProgram {
+                program: &job.program,
+                word: WORD,
+                inherit: &[file.as_fd(), theirs.as_fd(), directory.lock().as_fd()],
+                namespaces,
+                wait_for: gate.as_ref().map(|(read, write)| Gate { read: read.as_fd(), write: write.as_fd() }),
+                report: theirs.as_fd(),
+                cgroup,
+            }
+            .start(),
+        };
         mask.restore();
         let pid = started.map_err(|source| refused(source, map))?;
         let supervisor = Self { pid, channel };
-        drop(gate_read);
-        match map.write(pid) {
-            Ok(()) => {
-                let mut gate = File::from(gate_write);
-                // A child that is gone is noticed on the channel.
-                let _ = gate.write_all(b"\n");
-                Ok(supervisor)
-            }
-            Err(error) => {
-                drop(gate_write);
-                Err(error)
-            }
-        }
+        let Some((read, write)) = gate else { return Ok(supervisor) };
+        drop(read);
+        map.write(pid)?;
+        // A child that is gone is noticed on the channel.
+        let _ = File::from(write).write_all(b"\n");
+        Ok(supervisor)
     }
 
     /// The channel to it.
@@ -202,7 +200,7 @@ pub(super) fn try_namespaces(root: bool) -> Result<(), RuntimeError> {
     }
     let (channel, theirs) = pair().map_err(RuntimeError::start("make a socket"))?;
     let mask = signal::block_all().map_err(RuntimeError::start("block signals"))?;
-    let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(io::Error::from);
+    let pipe = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
     let started = pipe.and_then(|(read, write)| {
         spawn(&Spawn {
             program: c"/",

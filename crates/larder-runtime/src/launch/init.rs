@@ -1,7 +1,8 @@
 //! PID 1 of the container: builds the root, starts the workload, reaps, hands signals on.
 
+use std::ffi::OsString;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use oci_spec::runtime::{Box as ConsoleSize, LinuxNamespaceType};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -10,29 +11,55 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::umask;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::channel::{Channel, Failure, Message};
 use super::identity::Identity;
 use super::job::Job;
 use super::resolve::{RootDir, Target, attach_at};
 use super::seccomp::Filter;
-use super::supervisor::FAILED;
+use super::supervisor::{FAILED, hide_memory};
 use super::workload::Workload;
-use super::{cgroup, privileges, root};
+use super::{cgroup, own, privileges, root};
 use crate::error::RuntimeError;
-use crate::sys::clone::fork;
+use crate::sys::clone::{end, fork};
 use crate::sys::mount::{Recursive, clone_tree};
-use crate::sys::{namespace, net, signal};
+use crate::sys::{namespace, signal};
 
-/// The init's `main`, in the child of the supervisor's clone.
-pub(super) fn main(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> ! {
-    match start(job, channel, root_mount).and_then(|workload| attend(&workload, channel)) {
+/// The init's `main`: the arguments are the numbers of the job, the channel, the lock and the socket to the supervisor.
+pub(super) fn main(arguments: impl Iterator<Item = OsString>) -> ! {
+    // The lock is only held.
+    let Some([job, channel, _lock, place]) = own::descriptors(arguments) else { std::process::exit(FAILED) };
+    let (channel, place) = (Channel(channel), Channel(place));
+    match contain(job, &channel, &place) {
         Ok(()) => std::process::exit(0),
         Err(error) => {
             channel.send(&Message::Failed(Failure::of(&error)));
             std::process::exit(FAILED)
         }
     }
+}
+
+fn contain(job: OwnedFd, channel: &Channel, place: &Channel) -> Result<(), RuntimeError> {
+    hide_memory()?;
+    signal::block_all().map_err(RuntimeError::start("block signals"))?;
+    let job = Job::read(job)?;
+    let filter = Filter::for_spec(&job.spec)?;
+    // Everything above is done beside the supervisor's work.
+    if has_namespace(&job, LinuxNamespaceType::Network) {
+        move_into_link_name_space(await_part(place)?.as_fd(), Some(LinkNameSpaceType::Network))
+            .map_err(|error| RuntimeError::start("enter the container's network namespace")(error.into()))?;
+    }
+    let root = await_part(place)?;
+    let workload = start(&job, channel, &root, &filter)?;
+    drop(root);
+    attend(&workload, channel)
+}
+
+/// The next of what the supervisor makes. Where it could not, it has said so, and there is nothing to start.
+fn await_part(place: &Channel) -> Result<OwnedFd, RuntimeError> {
+    let part = place.await_part().map_err(RuntimeError::start("hear from the supervisor"))?;
+    Ok(part.unwrap_or_else(|| end(FAILED)))
 }
 
 /// The workload's process.
@@ -44,16 +71,13 @@ pub(super) struct Started {
 }
 
 /// Builds everything and starts the workload.
-fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, RuntimeError> {
+fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd, filter: &Filter) -> Result<Started, RuntimeError> {
     join_cgroups(job)?;
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| RuntimeError::start("open /dev/null")(error.into()))?;
     // Modes are as written here; the workload sets its own mask.
     umask(Mode::empty());
     name_host(job)?;
-    if has_namespace(job, LinuxNamespaceType::Network) {
-        net::loopback_up().map_err(RuntimeError::start("bring the loopback interface up"))?;
-    }
     let inside = root::assemble(job, root_mount)?;
     root::enter(&inside)?;
     root::restrict(job, &inside)?;
@@ -66,12 +90,11 @@ fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, 
     } else {
         None
     };
-    let filter = Filter::for_spec(&job.spec)?;
     let workload = Workload {
         process,
         identity: &identity,
         map: job.map,
-        filter: &filter,
+        filter,
         terminal: terminal.as_ref().map(|terminal| &terminal.container),
     };
     drop(inside);
@@ -84,19 +107,18 @@ fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, 
 }
 
 /// Forks, and waits until the child has become the workload.
-#[expect(clippy::exit, reason = "the child must not run the parent's code")]
 fn start_workload(workload: &Workload<'_>) -> Result<libc::pid_t, RuntimeError> {
     let failed = RuntimeError::start("start the workload's process");
     let (read, write) = match pipe_with(PipeFlags::CLOEXEC) {
         Ok(ends) => ends,
         Err(error) => return Err(failed(error.into())),
     };
-    match fork(0).map_err(failed)? {
+    match fork(0, None).map_err(failed)? {
         None => {
             let failure = Failure::of(&workload.execute());
             // A failure has a JSON form, and the init reads to the end.
             let _ = rustix::io::write(&write, &serde_json::to_vec(&failure).unwrap_or_default());
-            std::process::exit(FAILED)
+            end(FAILED)
         }
         Some(pid) => {
             drop(write);
@@ -148,7 +170,8 @@ fn join_cgroups(job: &Job) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-fn has_namespace(job: &Job, kind: LinuxNamespaceType) -> bool {
+/// Whether the container has such a namespace of its own.
+pub(super) fn has_namespace(job: &Job, kind: LinuxNamespaceType) -> bool {
     let listed = job.spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
     listed.iter().any(|namespace| namespace.typ() == kind)
 }

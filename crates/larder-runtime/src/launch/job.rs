@@ -1,4 +1,4 @@
-//! What the supervisor is told: a sealed file in memory, inherited as a descriptor.
+//! What the supervisor and the init are told: where they are executed, a sealed file in memory, inherited as a descriptor.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -17,6 +17,8 @@ use crate::view::ViewKindName;
 #[derive(Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) spec: Spec,
+    /// The program that becomes the init.
+    pub(super) program: PathBuf,
     pub(super) root: JobRoot,
     pub(super) container_dir: PathBuf,
     pub(super) read_only_paths: Vec<PathBuf>,
@@ -63,7 +65,7 @@ impl Job {
     pub(super) fn seal(&self) -> Result<OwnedFd, RuntimeError> {
         let bytes = serde_json::to_vec(self)
             .map_err(|error| RuntimeError::Specification(format!("a path is not UTF-8 ({error})")))?;
-        sealed("larder-job", &bytes).map_err(RuntimeError::start("hand the job to the supervisor"))
+        sealed("larder-job", &bytes).map_err(RuntimeError::start("hand the job on"))
     }
 
     /// Reads it back.

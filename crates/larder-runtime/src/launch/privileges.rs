@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use oci_spec::runtime::{Capability, LinuxCapabilities};
 use rustix::io::Errno;
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, clear_ambient_capability_set, configure_capability_in_ambient_set,
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, configure_capability_in_ambient_set,
     remove_capability_from_bounding_set, set_capabilities,
 };
 
@@ -114,6 +114,18 @@ impl Privileges {
     pub(super) fn has_ambient(&self) -> bool {
         !self.ambient.is_empty()
     }
+}
+
+/// Lets this process, which has all capabilities of a user namespace whose ids are not mapped yet, keep them when it executes a
+/// program: without a map it is nobody there, and not root.
+pub(super) fn carry_over() -> Result<(), RuntimeError> {
+    let failed = |error: Errno| RuntimeError::start("keep the capabilities of the user namespace")(error.into());
+    let CapabilitySets { effective, permitted, .. } = capabilities(None).map_err(failed)?;
+    set_capabilities(None, CapabilitySets { effective, permitted, inheritable: permitted }).map_err(failed)?;
+    for capability in permitted.iter() {
+        configure_capability_in_ambient_set(capability, true).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Leaves this process, the init, nothing but the right to signal the workload.

@@ -20,10 +20,11 @@ const PROC_FS: rustix::fs::FsWord = 0x9fa0;
 
 /// Attaches the root and everything below it. The caller is still outside.
 pub(super) fn assemble(job: &Job, root_mount: &OwnedFd) -> Result<RootDir, RuntimeError> {
-    let at = job.container_dir.join("root");
-    attach(root_mount.as_fd(), &at).map_err(RuntimeError::start("attach the container's root"))?;
+    // Any directory will do: the container's own is there, and a mount over it is seen in this mount namespace only.
+    let at = &job.container_dir;
+    attach(root_mount.as_fd(), at).map_err(RuntimeError::start("attach the container's root"))?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = open(&at, flags, Mode::empty()).map_err(|error| RuntimeError::io("open", &at)(error.into()))?;
+    let root = open(at, flags, Mode::empty()).map_err(|error| RuntimeError::io("open", at)(error.into()))?;
     let root = RootDir(root);
     let specified = job.spec.mounts().as_deref().unwrap_or_default();
     mounts::mount_all(&root, specified, job.map)?;

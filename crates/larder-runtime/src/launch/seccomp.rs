@@ -1,8 +1,8 @@
 //! The system calls that a workload may make.
 //!
-//! Two filters, because two answers are wanted. The outer one allows a list and answers ENOSYS to everything else, so that a C
-//! library falls back from calls that are newer than the list. The inner one answers EPERM to calls that are known and
-//! refused, some of them by their arguments. Where both refuse, the kernel takes the number of the one installed last.
+//! Two filters. The outer one answers by the call's number: it allows a list, answers EPERM to calls that are known and refused, and
+//! ENOSYS to everything else, so that a C library falls back from calls that are newer than the list. The inner one answers
+//! EPERM to some of the allowed ones by their arguments.
 
 #[cfg(test)]
 mod docker;
@@ -53,10 +53,10 @@ pub(super) fn is_none(seccomp: &LinuxSeccomp) -> bool {
 
 fn build() -> Result<Vec<BpfProgram>, BackendError> {
     let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
-    let outer = search::program(table::ALLOWED.iter().chain(table::ALLOWED_HERE).map(|call| call.number));
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
-        table::REFUSED.iter().chain(table::REFUSED_HERE).map(|call| (call.number, Vec::new())).collect();
-    refused.extend(refused_by_argument()?);
+    let allowed = table::ALLOWED.iter().chain(table::ALLOWED_HERE).map(|call| (call.number, search::ALLOW));
+    let refused = table::REFUSED.iter().chain(table::REFUSED_HERE).map(|call| (call.number, search::REFUSE));
+    let outer = search::program(allowed.chain(refused));
+    let refused: BTreeMap<i64, Vec<SeccompRule>> = refused_by_argument()?.into_iter().collect();
     let inner =
         SeccompFilter::new(refused, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32), architecture)?;
     Ok(vec![outer, inner.try_into()?])

@@ -1,70 +1,131 @@
 //! PID 1 of the outer PID namespace.
 
 use std::ffi::OsString;
-use std::fs::DirBuilder;
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::{DirBuilder, File};
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use oci_spec::runtime::LinuxNamespaceType;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::CWD;
 use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, setsid};
 
-use super::channel::{Answer, Channel, Failure, Message};
+use super::channel::{Answer, Channel, Failure, Message, pair};
 use super::job::{Job, JobRoot, contents};
-use super::{directory, foreign, init};
+use super::own::{self, OwnProgram};
+use super::{INIT_WORD, OtherRuntime, directory, foreign, init, privileges};
 use crate::error::RuntimeError;
-use crate::sys::clone::{adopt, fork};
+use crate::sys::clone::{close_all_but, end, fork};
 use crate::sys::mount::{AttributeChange, Recursive, clone_tree, set_attributes};
-use crate::sys::signal;
+use crate::sys::{namespace, net, signal};
 use crate::view::{self, LayerEnd, Upper, ViewKindName, ViewRequest, wire};
 
 /// The exit code of a process of ours that failed; the launcher has heard why.
 pub(super) const FAILED: i32 = 125;
 
-/// The supervisor's `main`: the arguments are the numbers of the job, the channel and the lock.
-pub(super) fn main(mut arguments: impl Iterator<Item = OsString>) -> ! {
-    let mut descriptor = || -> Option<OwnedFd> { adopt(arguments.next()?.to_str()?.parse().ok()?).ok() };
-    // The lock is only held.
-    let (Some(job), Some(channel), Some(_lock)) = (descriptor(), descriptor(), descriptor()) else {
-        // Somebody typed the private word.
-        std::process::exit(FAILED)
-    };
-    let channel = Channel(channel);
-    let result = supervise(job, &channel);
-    if let Err(error) = &result {
-        channel.send(&Message::Failed(Failure::of(error)));
-    }
-    std::process::exit(if result.is_ok() { 0 } else { FAILED })
+/// What a supervisor holds.
+struct Kept<'a> {
+    /// Its way to the launcher.
+    channel: &'a Channel,
+    /// The container's lock.
+    lock: BorrowedFd<'a>,
+    /// Where a byte can be read once the ids are mapped.
+    gate: Option<File>,
 }
 
-fn supervise(job: OwnedFd, channel: &Channel) -> Result<(), RuntimeError> {
-    signal::block_all().map_err(RuntimeError::start("block signals"))?;
-    let job = Job::read(job)?;
+/// The supervisor's `main`, executed: the arguments are the numbers of the job, the channel and the lock.
+pub(super) fn main(arguments: impl Iterator<Item = OsString>) -> ! {
+    let Some([job, channel, lock]) = own::descriptors(arguments) else { std::process::exit(FAILED) };
+    let channel = Channel(channel);
+    let kept = Kept { channel: &channel, lock: lock.as_fd(), gate: None };
+    let result = signal::block_all()
+        .map_err(RuntimeError::start("block signals"))
+        .and_then(|_| Job::read(job))
+        .and_then(|job| supervise(&job, kept));
+    std::process::exit(tell(&channel, result))
+}
+
+/// The supervisor's `main` in a clone of the launcher, in which all signals are blocked. The gate is the pipe that its end waits at, both ends.
+pub(super) fn cloned(job: &Job, channel: Channel, lock: &File, gate: Option<(OwnedFd, OwnedFd)>) -> ! {
+    // While it is open here the launcher's end would not be seen.
+    let gate = gate.map(|(read, _write)| File::from(read));
+    // A panic ends here: what the launcher was doing is not for its clone to go on with.
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        let result = prepare(&channel, lock, gate.as_ref()).and_then(|()| {
+            let kept = Kept { channel: &channel, lock: lock.as_fd(), gate };
+            supervise(job, kept)
+        });
+        tell(&channel, result)
+    }));
+    end(done.unwrap_or(FAILED))
+}
+
+/// Makes a clone of the launcher a process of its own that dies with it.
+fn prepare(channel: &Channel, lock: &File, gate: Option<&File>) -> Result<(), RuntimeError> {
+    let failed = |error: rustix::io::Errno| RuntimeError::start("prepare the supervisor's process")(error.into());
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)?;
+    setsid().map_err(failed)?;
+    // What the launcher has open for others, such as a directory of the host, is no business of a container.
+    let kept: Vec<BorrowedFd<'_>> = [channel.as_fd(), lock.as_fd()].into_iter().chain(gate.map(AsFd::as_fd)).collect();
+    close_all_but(&kept).map_err(RuntimeError::start("close what is not the supervisor's"))
+}
+
+/// Tells the launcher of a failure, and gives the exit code.
+fn tell(channel: &Channel, result: Result<(), RuntimeError>) -> i32 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            channel.send(&Message::Failed(Failure::of(&error)));
+            FAILED
+        }
+    }
+}
+
+fn supervise(job: &Job, kept: Kept<'_>) -> Result<(), RuntimeError> {
     if let JobRoot::Remove = job.root {
+        await_ids(kept.gate)?;
         directory::empty(&job.container_dir).map_err(RuntimeError::io("remove", &job.container_dir))?;
-        channel.send(&Message::Ended(0));
+        kept.channel.send(&Message::Ended(0));
         return Ok(());
     }
-    let result = contain(&job, channel);
+    let result = contain(job, kept);
     // Files of mapped ids can be removed in this user namespace only. The launcher removes the directory itself.
     let _ = directory::empty(&job.container_dir);
     result
 }
 
-fn contain(job: &Job, channel: &Channel) -> Result<(), RuntimeError> {
+/// Waits until the launcher has had this process's ids mapped.
+fn await_ids(gate: Option<File>) -> Result<(), RuntimeError> {
+    match gate {
+        Some(mut gate) => gate.read_exact(&mut [0]).map_err(RuntimeError::start("wait for the map of ids")),
+        None => Ok(()),
+    }
+}
+
+fn contain(job: &Job, kept: Kept<'_>) -> Result<(), RuntimeError> {
+    let Kept { channel, lock, gate } = kept;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(|error| RuntimeError::start("make the mounts private")(error.into()))?;
-    make_directory(&job.container_dir.join("root"))?;
-    let root = make_root(job, channel)?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .map_err(|error| RuntimeError::start("hide the supervisor's memory")(error.into()))?;
-    let child = start_init(job, channel, &root)?;
-    drop(root);
+    let (child, place) = match &job.runtime {
+        None => {
+            // It is loaded while the ids are mapped, the view is mounted and the network made.
+            let (child, place) = execute_init(job, channel, lock, gate.is_some())?;
+            await_ids(gate)?;
+            hand_over(job, channel, &place)?;
+            (child, Some(place))
+        }
+        Some(runtime) => {
+            await_ids(gate)?;
+            make_directory(&job.container_dir.join("root"))?;
+            (start_attendant(job, runtime, channel, &make_root(job, channel)?)?, None)
+        }
+    };
     let_go_of_stdio()?;
-    let status = watch(child, channel)?;
+    let status = Watch { job, child, channel, place }.until_the_end()?;
     // The init has told the workload's end. One that was killed could not.
     if libc::WIFSIGNALED(status) {
         channel.send(&Message::Ended(status));
@@ -72,18 +133,56 @@ fn contain(job: &Job, channel: &Channel) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-/// Starts what runs the workload: our own init, or the attendant of another OCI runtime.
-fn start_init(job: &Job, channel: &Channel, root: &OwnedFd) -> Result<libc::pid_t, RuntimeError> {
-    if let Some(runtime) = &job.runtime {
-        let failed = RuntimeError::start("make a mount namespace for the runtime");
-        return match fork(libc::CLONE_NEWNS as u64).map_err(failed)? {
-            Some(child) => Ok(child),
-            None => foreign::main(job, runtime, channel, root),
-        };
+/// Starts our own init, which waits for its root on the socket that is given with its id.
+fn execute_init(
+    job: &Job,
+    channel: &Channel,
+    lock: BorrowedFd<'_>,
+    unmapped: bool,
+) -> Result<(libc::pid_t, Channel), RuntimeError> {
+    let file = job.seal()?;
+    let (place, theirs) = pair().map_err(RuntimeError::start("make a socket"))?;
+    if unmapped {
+        privileges::carry_over()?;
     }
-    match fork(namespaces(job)?).map_err(RuntimeError::start("make the container's namespaces"))? {
+    let own = OwnProgram {
+        program: &job.program,
+        word: INIT_WORD,
+        inherit: &[file.as_fd(), channel.as_fd(), lock, theirs.as_fd()],
+        namespaces: namespaces(job)?,
+        wait_for: None,
+        report: channel.as_fd(),
+        cgroup: None,
+    };
+    let child = own.start().map_err(RuntimeError::start("make the container's namespaces"))?;
+    Ok((child, place))
+}
+
+/// Makes what the init waits for: the root, and the network that nobody else is in. The kernel takes as long to make that as to mount
+/// the view, so it is made here, beside the init's start, and this process, which uses none, is in it too.
+fn hand_over(job: &Job, channel: &Channel, place: &Channel) -> Result<(), RuntimeError> {
+    let root = make_root(job, channel)?;
+    if init::has_namespace(job, LinuxNamespaceType::Network) {
+        namespace::unshare_net().map_err(RuntimeError::start("make the container's network namespace"))?;
+        net::loopback_up().map_err(RuntimeError::start("bring the loopback interface up"))?;
+        let path = Path::new("/proc/self/ns/net");
+        place.hand_over(File::open(path).map_err(RuntimeError::io("open", path))?.as_fd());
+    }
+    place.hand_over(root.as_fd());
+    Ok(())
+}
+
+/// Starts the attendant of another OCI runtime.
+fn start_attendant(
+    job: &Job,
+    runtime: &OtherRuntime,
+    channel: &Channel,
+    root: &OwnedFd,
+) -> Result<libc::pid_t, RuntimeError> {
+    let failed = RuntimeError::start("make a mount namespace for the runtime");
+    match fork(libc::CLONE_NEWNS as u64, None).map_err(failed)? {
         Some(child) => Ok(child),
-        None => init::main(job, channel, root),
+        None => foreign::main(job, runtime, channel, root),
     }
 }
 
@@ -98,12 +197,12 @@ fn namespaces(job: &Job) -> Result<u64, RuntimeError> {
         flags |= match namespace.typ() {
             LinuxNamespaceType::Ipc => libc::CLONE_NEWIPC,
             LinuxNamespaceType::Uts => libc::CLONE_NEWUTS,
-            LinuxNamespaceType::Network => libc::CLONE_NEWNET,
             // Its root is the cgroup of who makes it: with limits the init makes it, where it has joined.
             LinuxNamespaceType::Cgroup if !job.cgroups.is_empty() => 0,
             LinuxNamespaceType::Cgroup => libc::CLONE_NEWCGROUP,
-            // These two are always made; the user namespace is the supervisor's.
-            LinuxNamespaceType::Pid | LinuxNamespaceType::Mount | LinuxNamespaceType::User => 0,
+            // These two are always made; those two are the supervisor's.
+            LinuxNamespaceType::Pid | LinuxNamespaceType::Mount => 0,
+            LinuxNamespaceType::User | LinuxNamespaceType::Network => 0,
             other @ LinuxNamespaceType::Time => {
                 return Err(RuntimeError::Specification(format!("a namespace of type {other}")));
             }
@@ -118,7 +217,20 @@ fn make_directory(path: &Path) -> Result<(), RuntimeError> {
         .map_err(RuntimeError::io("change the mode of", path))
 }
 
+/// Makes the root, the last thing that is done before a process of the container could be there.
 fn make_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
+    let root = open_root(job, channel)?;
+    hide_memory()?;
+    Ok(root)
+}
+
+/// Keeps this process's memory and descriptors from whoever may trace others.
+pub(super) fn hide_memory() -> Result<(), RuntimeError> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|error| RuntimeError::start("hide the memory of our own processes")(error.into()))
+}
+
+fn open_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
     let read_only = job.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
     match &job.root {
         JobRoot::Directory(path) => {
@@ -207,29 +319,48 @@ pub(super) fn replace_stdio(null: &OwnedFd) -> Result<(), RuntimeError> {
     rustix::stdio::dup2_stderr(null).map_err(failed)
 }
 
-/// Waits for the init, handing signals on. Gives its raw status.
-fn watch(init: libc::pid_t, channel: &Channel) -> Result<i32, RuntimeError> {
-    let queue = signal::Queue::open().map_err(RuntimeError::start("read signals"))?;
-    loop {
-        // Children first: one may have ended before the queue was there.
-        while let Some((pid, status)) = signal::reap() {
-            if pid == init {
-                return Ok(status);
+/// Waiting for the end of the container's init.
+struct Watch<'a> {
+    job: &'a Job,
+    child: libc::pid_t,
+    channel: &'a Channel,
+    /// The socket to our own init, which hangs up when that begins to end.
+    place: Option<Channel>,
+}
+
+impl Watch<'_> {
+    /// Waits, handing signals on. Gives the raw status.
+    fn until_the_end(mut self) -> Result<i32, RuntimeError> {
+        let queue = signal::Queue::open().map_err(RuntimeError::start("read signals"))?;
+        loop {
+            // Children first: one may have ended before the queue was there.
+            while let Some((pid, status)) = signal::reap() {
+                if pid == self.child {
+                    return Ok(status);
+                }
             }
-        }
-        let mut fds = [PollFd::new(queue.fd(), PollFlags::IN), PollFd::new(channel, PollFlags::empty())];
-        match poll(&mut fds, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(RuntimeError::start("wait for the container")(error.into())),
-        }
-        let gone = fds[1].revents().intersects(PollFlags::HUP | PollFlags::ERR);
-        if gone {
-            signal::send(init, libc::SIGKILL);
-            return Ok(signal::wait_for(init).unwrap_or(libc::SIGKILL));
-        }
-        while let Some(number) = queue.next() {
-            if number != libc::SIGCHLD {
-                signal::send(init, number);
+            let mut fds = vec![PollFd::new(queue.fd(), PollFlags::IN), PollFd::new(self.channel, PollFlags::empty())];
+            fds.extend(self.place.as_ref().map(|place| PollFd::new(place, PollFlags::empty())));
+            match poll(&mut fds, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(RuntimeError::start("wait for the container")(error.into())),
+            }
+            let gone =
+                |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| fd.revents().intersects(PollFlags::HUP | PollFlags::ERR));
+            let (launcher_gone, init_ends) = (gone(fds.get(1)), gone(fds.get(2)));
+            if launcher_gone {
+                signal::send(self.child, libc::SIGKILL);
+                return Ok(signal::wait_for(self.child).unwrap_or(libc::SIGKILL));
+            }
+            if init_ends {
+                // While the kernel takes its namespaces apart. What its processes still do meanwhile is removed afterwards.
+                self.place = None;
+                let _ = directory::empty(&self.job.container_dir);
+            }
+            while let Some(number) = queue.next() {
+                if number != libc::SIGCHLD {
+                    signal::send(self.child, number);
+                }
             }
         }
     }

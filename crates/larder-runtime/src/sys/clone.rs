@@ -1,14 +1,15 @@
 //! Making processes in new namespaces.
 //!
 //! [`spawn`] may be called in a process with threads: between the clone and the exec the child makes plain system calls on memory
-//! prepared beforehand, and nothing else (no allocation, no locks). [`fork`] runs Rust code in the child and is for our own
-//! single-threaded processes only.
+//! prepared beforehand, and nothing else (no allocation, no locks). [`fork`] runs Rust code in the child and is for
+//! processes with one thread only: our own, and a launcher that [`has_one_thread`].
 
 #![expect(unsafe_code, reason = "clone3 and what follows it have no safe wrapper")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 
 /// The kernel's own number; the `libc` crate has it in too narrow a type.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -28,12 +29,12 @@ impl ChildStep {
     /// What the step does, as a phrase after "can't".
     pub(crate) fn from_number(number: u8) -> &'static str {
         match number {
-            1 => "prepare the supervisor's process",
-            2 => "hand descriptors to the supervisor",
+            1 => "prepare a process of the launcher's own program",
+            2 => "hand descriptors to the launcher's own program",
             3 => "make a mount of the launcher's own program",
             4 => "make the launcher's own program read-only",
             5 => "execute the launcher's own program",
-            _ => "start the supervisor",
+            _ => "start the launcher's own program",
         }
     }
 }
@@ -90,13 +91,43 @@ pub(crate) fn spawn(spawn: &Spawn<'_>) -> io::Result<libc::pid_t> {
     Ok(pid)
 }
 
-/// Clones this process into new namespaces. Gives `None` in the child.
+/// Clones this process into new namespaces, the child born in a cgroup if one is given. Gives `None` in the child.
 ///
-/// The process must have one thread.
-pub(crate) fn fork(namespaces: u64) -> io::Result<Option<libc::pid_t>> {
-    // SAFETY: our own supervisor and init never start threads, so that the child's memory is consistent.
-    let pid = unsafe { clone3(namespaces, None)? };
+/// The process must have one thread: in the child whatever lock another one holds would be held for ever.
+pub(crate) fn fork(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Option<libc::pid_t>> {
+    let cgroup = cgroup.map(|fd| fd.as_raw_fd());
+    // SAFETY: there is no other thread, so that nothing in the child's copy of the memory is half changed.
+    let pid = unsafe { clone3(namespaces, cgroup)? };
     Ok((pid != 0).then_some(pid))
+}
+
+/// Whether this process has one thread. If it has, that stays so until this thread starts another.
+pub(crate) fn has_one_thread() -> bool {
+    // One link for each thread, besides those of every directory.
+    std::fs::metadata("/proc/self/task").is_ok_and(|found| found.nlink() == 3)
+}
+
+/// Closes every descriptor but 0, 1, 2 and these, in a clone of a process that owns them: nothing of what it had open may be used
+/// or dropped afterwards.
+pub(crate) fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd() as u32).filter(|&fd| fd > 2).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        // SAFETY: what is closed belonged to the process that this is a copy of, and isn't used here.
+        if first < fd && unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        first = fd.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Ends this process, a clone of another, at once: what that one would have done at its end (writing out what it had printed, say)
+/// is its own to do.
+pub(crate) fn end(code: c_int) -> ! {
+    // SAFETY: it only ends the process.
+    unsafe { libc::_exit(code) }
 }
 
 /// # Safety

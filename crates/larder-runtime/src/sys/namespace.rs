@@ -10,6 +10,12 @@ pub(crate) fn unshare_cgroup() -> io::Result<()> {
     if unsafe { libc::unshare(libc::CLONE_NEWCGROUP) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Puts this process, which has one thread, into a new network namespace.
+pub(crate) fn unshare_net() -> io::Result<()> {
+    // SAFETY: only which network new sockets are of changes.
+    if unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Puts this process, which has one thread, into a new user namespace.
 pub(crate) fn unshare_user() -> io::Result<()> {
     // SAFETY: only credentials change; no descriptor table or memory is unshared.

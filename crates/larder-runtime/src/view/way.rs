@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use super::witness::Witness;
-use super::{Exception, Prepared, Upper, View, ViewKindName, ViewRequest, ViewTree, artefact};
+use super::{Exception, LayerEnd, Prepared, Upper, View, ViewKindName, ViewRequest, ViewTree, artefact};
 use crate::error::RuntimeError;
 
 /// The file of a work directory that says which view the writable layer belongs to; the kernel uses other names there.
@@ -84,8 +84,9 @@ impl<W: Way> View for W {
             return Err(RuntimeError::OtherView { view: W::NAME, prepared: prepared.kind });
         }
         let used = match upper {
-            Some(upper) => claim(prepared, upper)?,
-            None => false,
+            Some(upper) if upper.end == LayerEnd::Kept => claim(prepared, upper)?,
+            // One that is removed was made for this mount.
+            _ => false,
         };
         let mount = self.layer(&prepared.path, &prepared.objects, upper)?;
         let Some(witness) = &prepared.witness else { return Ok(mount) };

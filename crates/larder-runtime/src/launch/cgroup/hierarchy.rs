@@ -9,7 +9,7 @@
 //! A host has version 2 only, version 1 only, or both ("hybrid"): then each controller is in one of them.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A tree of cgroups.
@@ -50,7 +50,7 @@ pub(super) struct Hierarchies {
 impl Hierarchies {
     /// Those of this process.
     pub(super) fn of_this_process() -> io::Result<Self> {
-        Ok(Self::parse(&fs::read_to_string("/proc/self/mountinfo")?, &fs::read_to_string("/proc/self/cgroup")?))
+        Ok(Self::parse(&read_whole("/proc/self/mountinfo")?, &read_whole("/proc/self/cgroup")?))
     }
 
     /// Understands the texts of `/proc/self/mountinfo` and `/proc/self/cgroup`.
@@ -107,6 +107,13 @@ impl Hierarchy {
         let listed = fs::read_to_string(self.top.join("cgroup.controllers")).unwrap_or_default();
         listed.split_whitespace().any(|word| word == name)
     }
+}
+
+/// Reads a file of the kernel in few calls: for each it makes the text anew, and it tells no size.
+fn read_whole(path: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(16 * 1024);
+    fs::File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// A mounted tree of cgroups.
