@@ -97,6 +97,13 @@ impl BuiltPackage {
 /// image's name and the lock are as before.
 pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Progress) -> Result<BuildReport> {
     let recipe = Recipe::load(path)?;
+    if !recipe.host.fits(&host.debian.architecture) {
+        return Err(Error::RecipeArchitecture {
+            recipe: recipe.file,
+            architectures: recipe.host.architectures,
+            host: host.debian.architecture.clone(),
+        });
+    }
     let lock_file = recipe.lock_file();
     let text = Lock::read(&lock_file)?;
     let _lease = host.store.lease()?;

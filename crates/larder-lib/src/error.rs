@@ -230,6 +230,16 @@ pub enum Error {
         /// What this host is.
         host: String,
     },
+    /// A recipe for machines of other kinds.
+    #[error("{} is for {}, and this host is {host}", recipe.display(), architectures.join(" or "))]
+    RecipeArchitecture {
+        /// The recipe.
+        recipe: PathBuf,
+        /// What it is for.
+        architectures: Vec<String>,
+        /// What this host is.
+        host: String,
+    },
     /// An image without a command was to be run without one.
     #[error("{image} doesn't say what to run")]
     NothingToRun {
@@ -343,6 +353,9 @@ impl Error {
                     .to_owned(),
             ),
             Self::UnknownRule { .. } => Some("use the larder that wrote the lock, or a newer one".to_owned()),
+            Self::RecipeArchitecture { host, .. } => {
+                Some(format!("build it on such a machine, or add \"{host}\" to `arch` of its [host]"))
+            }
             Self::NothingToRun { .. } => {
                 Some("say it after two dashes: larder run IMAGE -- COMMAND, or set `run` in the recipe".to_owned())
             }

@@ -37,6 +37,7 @@ mod program;
 pub mod provenance;
 pub mod recipe;
 pub mod run;
+pub mod size;
 pub mod solve;
 pub mod update;
 pub mod verify;

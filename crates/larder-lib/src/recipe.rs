@@ -8,6 +8,7 @@
 
 mod error;
 mod files;
+mod host;
 mod parse;
 mod source;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use larder_store::{Name, TreePath};
 
 pub use error::{Place, Problem, RecipeError};
 pub use files::{ContentError, FileProblem, Keep};
+pub use host::{HostTable, HostValueError};
 pub use larder_solver::{Base, Root};
 pub use values::{EnvironmentName, StopSignal, UserSpec, ValueError, WorkDir, base_word};
 
@@ -63,6 +65,8 @@ pub struct Recipe {
     pub stop_signal: Option<StopSignal>,
     /// Free-form words about the image, for people and tools.
     pub labels: BTreeMap<String, String>,
+    /// What it asks of the host.
+    pub host: HostTable,
     /// The image's own files: path in the container -> path within the folder (`.` is the folder itself).
     pub files: BTreeMap<TreePath, FileSource>,
 }

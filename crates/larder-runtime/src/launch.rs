@@ -55,10 +55,13 @@ use oci_spec::runtime::Spec;
 
 use crate::view::{ViewKindName, ViewRequest};
 
+pub(crate) use foreground::try_user_namespace;
+
 pub use directory::{Collected, collect};
 pub use foreground::run;
 pub use foreign::{OtherRuntime, RuntimeKind};
 pub use idmap::{IdRange, MapTools, UserMap};
+pub use privileges::CAPABILITIES;
 pub use probe::{Capabilities, probe, user_map};
 pub use spec::{BindMount, DEFAULT_CAPABILITIES, Limits, Net, SpecOptions, specification};
 

@@ -4,6 +4,7 @@
 //! ([`view`]), and runs a process in it ([`launch`]). It is the only crate with `unsafe`, all of it in `sys`.
 
 pub mod error;
+pub mod features;
 pub mod launch;
 pub mod map;
 mod sys;

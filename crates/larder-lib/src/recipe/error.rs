@@ -80,6 +80,18 @@ pub enum Problem {
         /// The known key that is nearest to it.
         nearest: Option<&'static str>,
     },
+    /// A key that its table, which isn't `[image]`, doesn't have.
+    #[error("[{table}] has no key `{key}`")]
+    UnknownKeyOf {
+        /// The table.
+        table: &'static str,
+        /// What was written.
+        key: String,
+        /// The known key that is nearest to it.
+        nearest: Option<&'static str>,
+        /// All that are known.
+        keys: &'static [&'static str],
+    },
     /// A key of `[image]` that stands somewhere else.
     #[error("`{key}` belongs in [image]")]
     Misplaced {
@@ -160,9 +172,12 @@ impl Problem {
             Self::UnknownTable { nearest: None, .. } => {
                 format!("the tables are {}", list(super::parse::TABLES.iter().map(|t| format!("[{t}]"))))
             }
-            Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { nearest: Some(nearest), .. } | Self::UnknownKeyOf { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::UnknownKey { nearest: None, .. } => {
                 format!("its keys are {}", list(super::parse::KEYS.iter().map(|&key| format!("`{key}`"))))
+            }
+            Self::UnknownKeyOf { nearest: None, keys, .. } => {
+                format!("its keys are {}", list(keys.iter().map(|key| format!("`{key}`"))))
             }
             Self::Misplaced { key } => format!("move the line with `{key}` below the line [image]"),
             Self::MissingKey { example, .. } => format!("add a line such as: {example}"),

@@ -9,10 +9,10 @@ use toml::de::DeTable;
 
 use super::source::{Pairs, Source, nearest};
 use super::values::{self, ValueError};
-use super::{Base, FileSource, Place, Problem, Recipe, RecipeError, Root};
+use super::{Base, FileSource, HostTable, Place, Problem, Recipe, RecipeError, Root};
 
 /// The tables of a recipe.
-pub(super) const TABLES: &[&str] = &["image", "files"];
+pub(super) const TABLES: &[&str] = &["image", "files", "host"];
 /// The keys of `[image]`.
 pub(super) const KEYS: &[&str] = &[
     "name",
@@ -61,6 +61,9 @@ impl Source<'_> {
         if let Some(files) = document.get("files") {
             recipe.files = self.files(self.table("files", files)?)?;
         }
+        if let Some(host) = document.get("host") {
+            recipe.host = self.host(self.table("host", host)?)?;
+        }
         Ok(recipe)
     }
 
@@ -90,6 +93,7 @@ impl Source<'_> {
             workdir: self.parsed(image, "workdir", str::parse)?,
             stop_signal: self.parsed(image, "stop-signal", str::parse)?,
             labels: self.labels(image)?,
+            host: HostTable::default(),
             files: BTreeMap::new(),
         };
         if recipe.from.is_none() && (recipe.base == Base::Essential || !recipe.packages.is_empty()) {

@@ -11,8 +11,8 @@ use rustix::thread::{
 
 use crate::error::RuntimeError;
 
-/// The names of the capabilities; the number of each is its place.
-const NAMES: [&str; 41] = [
+/// The names of the capabilities, `CAP_` left off; the number of each is its place.
+pub const CAPABILITIES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",
@@ -136,7 +136,7 @@ pub(super) fn keep_kill_only() -> Result<(), RuntimeError> {
 }
 
 fn bits(list: &HashSet<Capability>) -> CapabilitySet {
-    let number = |capability: &Capability| NAMES.iter().position(|name| *name == capability.to_string());
+    let number = |capability: &Capability| CAPABILITIES.iter().position(|name| *name == capability.to_string());
     list.iter()
         .filter_map(number)
         .fold(CapabilitySet::empty(), |set, number| set | CapabilitySet::from_bits_retain(1 << number))
