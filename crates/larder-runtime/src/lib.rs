@@ -7,6 +7,7 @@ pub mod error;
 pub mod features;
 pub mod launch;
 pub mod map;
+pub mod signals;
 mod sys;
 pub mod view;
 
