@@ -49,6 +49,7 @@ pub fn metadata(recipe: &Recipe) -> ImageMetadata {
         labels: recipe.labels.clone(),
         composers: current_composers(),
         asks: recipe.host.asks.clone(),
+        actions: recipe.actions.clone(),
         ..ImageMetadata::default()
     }
 }

@@ -3,9 +3,10 @@
 use larder_store::fileset::ImageMetadata;
 use larder_store::{Entry, FileSet, FileSetDigest, Reference, Store, Tree, TreePath};
 
-use crate::Result;
+use crate::actions::{self, Declared};
+use crate::asks::{self, Asking};
 use crate::contents::{self, ImagePackage};
-use crate::images;
+use crate::{Result, images};
 
 /// Everything that an image's records say.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ pub struct Inspection {
     pub own_files: usize,
     /// Their contents, in bytes.
     pub own_bytes: u64,
+    /// What it and its packages ask of the host.
+    pub asks: Vec<Asking>,
+    /// What can be done with it, and whose that is.
+    pub actions: Vec<Declared>,
     /// Files with set-id bits or capabilities: inert in a container unless it is allowed them. Sorted by path.
     pub privileged: Vec<Privileged>,
 }
@@ -66,6 +71,8 @@ pub fn inspect(store: &Store, reference: &Reference) -> Result<Inspection> {
     privileged.sort();
     Ok(Inspection {
         digest,
+        asks: asks::of_image(store, &record)?,
+        actions: actions::declared(store, &record)?,
         metadata: record.image().cloned().unwrap_or_default(),
         package_bytes: lines.iter().map(|line| line.bytes).sum(),
         packages: lines,

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_nearest_size_is_a_size() {
-        for (text, nearest) in [
+        for (text, expected) in [
             ("64x", Some("64m")),
             ("-64m", Some("64m")),
             ("1,5g", Some("1.5g")),
@@ -103,7 +103,7 @@ mod tests {
             ("lots", None),
             ("", None),
         ] {
-            assert_eq!(size::nearest(text).as_deref(), nearest, "{text}");
+            assert_eq!(nearest(text).as_deref(), expected, "{text}");
         }
     }
 

@@ -112,6 +112,18 @@ pub enum Problem {
     /// Packages are to be looked up, and nothing says where.
     #[error("[image] has no `from`, so there is no distribution to take packages from")]
     MissingFrom,
+    /// `run` and `[actions] start` are both there.
+    #[error("`start` of [actions] is what `run` of [image] says already")]
+    TwoStarts,
+    /// `[test]` without a command.
+    #[error("[test] has no `run`")]
+    TestWithoutCommand,
+    /// The `.larderignore`.
+    #[error("{}: {problem}", super::IGNORE_NAME)]
+    Ignore {
+        /// What is wrong with it.
+        problem: super::IgnoreError,
+    },
     /// A value of the wrong type.
     #[error("`{key}` must be {expected}, not {found}")]
     WrongType {
@@ -188,6 +200,9 @@ impl Problem {
                 "add a line such as: from = \"debian.org/bookworm\" (an image of your own files alone says base = \"none\")"
                     .to_owned()
             }
+            Self::TwoStarts => "leave one of the two out".to_owned(),
+            Self::TestWithoutCommand => "add a line such as: run = [\"nginx\", \"-t\"]".to_owned(),
+            Self::Ignore { .. } => "its patterns are those of .gitignore: docs/recipe.md".to_owned(),
             Self::NotToml { .. } | Self::WrongType { .. } => return None,
             Self::BadTarget { .. } => "write it as an absolute path, such as \"/etc/nginx/nginx.conf\"".to_owned(),
             Self::BadSource { .. } => {

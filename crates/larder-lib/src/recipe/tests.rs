@@ -374,7 +374,7 @@ fn a_wrong_ask_is_told_with_the_nearest_right_one() {
         ),
         ("features = [\"magic\"]", "doesn't know how to probe \"magic\"", "the known ones are cgroup2, erofs, fuse"),
         ("capabilities = [\"NET_ADMN\"]", "\"NET_ADMN\" isn't a capability", "did you mean \"NET_ADMIN\"?"),
-        ("capabilities = [\"ALL\"]", "\"ALL\" isn't a capability", "such as \"NET_ADMIN\""),
+        ("capabilities = [\"EVERYTHING\"]", "\"EVERYTHING\" isn't a capability", "such as \"NET_ADMIN\""),
         ("memory = \"lots\"", "\"lots\" isn't an amount of memory", "write \"512m\""),
         ("memory = \"64 megs\"", "isn't an amount of memory", "write \"64m\""),
         ("memory = 512", "`memory` must be a string, not a number", ""),
@@ -390,4 +390,43 @@ fn a_wrong_ask_is_told_with_the_nearest_right_one() {
             "{line}: {told}"
         );
     }
+}
+
+#[test]
+fn what_is_ignored_is_no_part_of_a_copied_folder() {
+    let folder =
+        Folder::new("\"/app\" = \".\"\n\"/srv\" = \"site\"\n\"/one\" = \"site/named.o\"\n\"/out\" = \"build\"");
+    for name in ["main.o", "main.py", "site/a.o", "site/keep.o", "site/named.o", "site/sub/b", "build/result"] {
+        folder.write(name, "x");
+    }
+    folder.write(".git/config", "x");
+    folder.write(".larderignore", "# what git would leave out\n*.o\n!keep.o\n/build/\n.git\nsite/socket\n");
+    std::os::unix::net::UnixListener::bind(folder.path("site/socket")).expect("socket");
+    assert_eq!(
+        folder.listing(),
+        [
+            "app/",
+            "app/main.py 1 644",
+            "app/site/",
+            "app/site/keep.o 1 644",
+            "app/site/sub/",
+            "app/site/sub/b 1 644",
+            // What the recipe names itself is meant.
+            "one 1 644",
+            "out/",
+            "out/result 1 644",
+            "srv/",
+            "srv/keep.o 1 644",
+            "srv/sub/",
+            "srv/sub/b 1 644",
+        ]
+    );
+    let before = folder.read().expect("files").digest();
+    folder.write(".larderignore", "*.o\n!keep.o\nbuild/\n.git/\n**/socket\n");
+    assert_eq!(folder.read().expect("files").digest(), before, "only what it does counts");
+    folder.write(".larderignore", "*.o\n[z-a]\n");
+    assert!(folder.refused().starts_with("larder.toml: .larderignore: line 2: "), "{}", folder.refused());
+    fs::remove_file(folder.path(".larderignore")).expect("removed");
+    symlink("/etc/passwd", folder.path(".larderignore")).expect("link");
+    assert!(folder.refused().contains(".larderignore: it can't be read"), "{}", folder.refused());
 }
