@@ -105,6 +105,16 @@ pub fn of_image(store: &Store, image: &FileSet) -> Result<Vec<Asking>> {
     Ok(listed(found))
 }
 
+/// As [`of_image`], from records at hand.
+pub(crate) fn of_records<'a>(image: &FileSet, imports: impl Iterator<Item = &'a FileSet>) -> Vec<Asking> {
+    let mut found = Collected::new();
+    for record in imports {
+        import(record, &mut found);
+    }
+    own(image, &mut found);
+    listed(found)
+}
+
 /// As [`of_image`], for a start: what its imports ask for is kept beside the view of this key.
 ///
 /// # Errors
@@ -126,13 +136,16 @@ pub(crate) fn of_start(store: &Store, image: &FileSet, view: &FileSetDigest) -> 
 
 fn of_imports(store: &Store, image: &FileSet) -> Result<Collected> {
     let mut found = Collected::new();
-    for import in &image.imports {
-        let record = store.fileset(&import.fileset)?;
-        if let Some(package) = record.package() {
-            collect(&package.asks, &record, &mut found);
-        }
+    for edge in &image.imports {
+        import(&store.fileset(&edge.fileset)?, &mut found);
     }
     Ok(found)
+}
+
+fn import(record: &FileSet, found: &mut Collected) {
+    if let Some(package) = record.package() {
+        collect(&package.asks, record, found);
+    }
 }
 
 fn own(image: &FileSet, found: &mut Collected) {

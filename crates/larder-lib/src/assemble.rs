@@ -103,22 +103,32 @@ pub fn prepare(host: &Host, draft: &Draft<'_>, progress: &dyn Progress) -> Resul
     let ingest = host.store.begin()?;
     let digest = ingest.write_fileset(&record)?;
     ingest.commit()?;
-    if draft.new_asks == NewAsks::Refuse {
-        refuse_new_asks(host, name, &record)?;
-    }
     let image = Arc::new(Loaded { digest, tree: host.store.tree(&record.tree)?, record });
     let composition = compose::compose(host, &image, progress)?;
+    if draft.new_asks == NewAsks::Refuse {
+        refuse_new_asks(host, &composition.plan)?;
+    }
     let findings = verified(host, &composition)?;
     Ok(Prepared { digest, image, composition, findings })
 }
 
-fn refuse_new_asks(host: &Host, name: &Name, record: &FileSet) -> Result<()> {
-    let Some(before) = host.store.refs().get(RefKind::Image, name.as_str())? else { return Ok(()) };
-    let old = host.store.fileset(&before.current_entry().fileset);
+fn refuse_new_asks(host: &Host, plan: &InstallPlan) -> Result<()> {
+    let image = &plan.sources[plan.image];
+    let new = asks::of_records(&image.record, imports(plan));
+    let name = &image.record.name;
+    let before = host.store.refs().get(RefKind::Image, name.as_str())?.map(|found| found.current_entry().fileset);
+    let Some(before) = before.filter(|before| *before != image.digest && !asks::added(&[], &new).is_empty()) else {
+        return Ok(());
+    };
     // Of a damaged record nothing is known: then everything is new.
-    let old = old.ok().and_then(|old| asks::of_image(&host.store, &old).ok()).unwrap_or_default();
-    let added = asks::added(&old, &asks::of_image(&host.store, record)?);
+    let old = host.store.fileset(&before).ok().and_then(|old| asks::of_image(&host.store, &old).ok());
+    let added = asks::added(&old.unwrap_or_default(), &new);
     if added.is_empty() { Ok(()) } else { Err(Error::NewAsks { name: name.clone(), asks: added }) }
+}
+
+/// The records of everything that an image imports.
+fn imports(plan: &InstallPlan) -> impl Iterator<Item = &FileSet> {
+    plan.sources.iter().enumerate().filter(|(at, _)| *at != plan.image).map(|(_, source)| &source.record)
 }
 
 /// Gives a prepared image its name.
@@ -182,8 +192,7 @@ fn verified(host: &Host, composition: &Composition) -> Result<Vec<Finding>> {
 /// The program that `run` starts, the image's own or an inherited one.
 fn started(plan: &InstallPlan) -> Option<String> {
     let image = &plan.sources[plan.image].record;
-    let imports = plan.sources.iter().enumerate().filter(|(at, _)| *at != plan.image).map(|(_, source)| &source.record);
-    let all = actions::of_records(image, imports);
+    let all = actions::of_records(image, imports(plan));
     let start = all.into_iter().find(|one| one.action == actions::START && one.in_effect);
     start.and_then(|start| start.command.into_iter().next())
 }

@@ -69,10 +69,12 @@ pub fn inspect(store: &Store, reference: &Reference) -> Result<Inspection> {
         lines.push(PackageLine { bytes: tree.content_bytes(), package });
     }
     privileged.sort();
+    let records =
+        || lines.iter().flat_map(|line| [Some(&line.package.record), line.package.declarations.as_ref()]).flatten();
     Ok(Inspection {
         digest,
-        asks: asks::of_image(store, &record)?,
-        actions: actions::declared(store, &record)?,
+        asks: asks::of_records(&record, records()),
+        actions: actions::of_records(&record, records()),
         metadata: record.image().cloned().unwrap_or_default(),
         package_bytes: lines.iter().map(|line| line.bytes).sum(),
         packages: lines,
