@@ -5,14 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
-use std::path::PathBuf;
 
 use larder_store::fileset::{HostAsks, KernelVersion};
 use larder_store::{FileSet, FileSetDigest, Store};
 
-use crate::compose::{sealed, unsealed};
-use crate::{Error, Result, size};
+use crate::compose::{read_sealed, write_sealed};
+use crate::{Result, size};
 
 pub mod check;
 pub mod consent;
@@ -121,12 +119,11 @@ pub(crate) fn of_records<'a>(image: &FileSet, imports: impl Iterator<Item = &'a 
 /// As [`of_image`], and a list that can't be kept.
 pub(crate) fn of_start(store: &Store, image: &FileSet, view: &FileSetDigest) -> Result<Vec<Asking>> {
     let file = store.views_dir().join(view.hex()).join(KEPT);
-    let kept = fs::read_to_string(&file).ok();
-    let mut found = match kept.as_deref().and_then(unsealed).and_then(parse) {
+    let mut found = match read_sealed(&file).as_deref().and_then(parse) {
         Some(found) => found,
         None => {
             let found = of_imports(store, image)?;
-            keep(&file, &found)?;
+            write_sealed(&file, &write(&found))?;
             found
         }
     };
@@ -180,11 +177,9 @@ fn parse(text: &str) -> Option<Collected> {
     Some(found)
 }
 
-fn keep(file: &PathBuf, found: &Collected) -> Result<()> {
+fn write(found: &Collected) -> String {
     let lines = found.iter().flat_map(|(ask, by)| by.iter().map(move |by| (ask, by)));
-    let text: String = lines.map(|(ask, by)| format!("{}\t{}\t{by}\n", ask.kind(), ask.value())).collect();
-    let new = file.with_extension(format!("{}.new", std::process::id()));
-    fs::write(&new, sealed(&text)).and_then(|()| fs::rename(&new, file)).map_err(Error::io("write", file))
+    lines.map(|(ask, by)| format!("{}\t{}\t{by}\n", ask.kind(), ask.value())).collect()
 }
 
 /// What has to be met: of kernels the newest, of amounts of memory the largest, of everything else all.
@@ -252,6 +247,8 @@ mod tests {
 
     #[test]
     fn an_image_asks_what_everything_in_it_asks() {
+        use std::fs;
+
         use larder_store::fileset::{ImageMetadata, PackageMetadata};
         use larder_store::{Import, Metadata, Name, Tree};
 
@@ -307,7 +304,7 @@ mod tests {
         assert_eq!(lines(of_start(&store, &image, &view).expect("asks")), expected);
         let kept = beside.join(KEPT);
         // What is kept is used, and what a loss of power has damaged is made again.
-        fs::write(&kept, sealed("device\t/dev/kvm\texample.com/z@1\n")).expect("written");
+        write_sealed(&kept, "device\t/dev/kvm\texample.com/z@1\n").expect("written");
         assert_eq!(lines(of_start(&store, &image, &view).expect("asks")).len(), 3);
         fs::write(&kept, "device\t/dev/kvm\texample.com/z@1\n").expect("written");
         assert_eq!(lines(of_start(&store, &image, &view).expect("asks")), expected);
@@ -315,15 +312,11 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_read_again() {
-        let folder = tempfile::tempdir().expect("folder");
-        let file = folder.path().join(KEPT);
         let mut found = Collected::new();
         for one in [asking("kernel", ">=6.1.3"), asking("memory", "1000"), asking("device", "/dev/net/tun")] {
             found.insert(one.ask, one.by.into_iter().collect());
         }
-        keep(&file, &found).expect("kept");
-        let text = fs::read_to_string(&file).expect("text");
-        assert_eq!(unsealed(&text).and_then(parse), Some(found));
+        assert_eq!(parse(&write(&found)), Some(found));
         assert_eq!(parse("kernel\t5.10\tx\n"), None);
         assert_eq!(parse("disk\t1g\tx\n"), None);
     }

@@ -48,7 +48,7 @@ pub(crate) enum Command {
     /// Make an image from a recipe: solve, fetch, verify, convert, lock
     Build(c::build::Args),
     /// Run a command in a container of an image, a recipe or a package
-    Run(c::run::Args),
+    Run(Box<c::run::Args>),
     /// Build a recipe anew whenever it or one of its files changes
     Watch(c::watch::Args),
     /// List the images of this host
