@@ -107,15 +107,20 @@ impl Watch {
     pub fn wait(&mut self, others: &[BorrowedFd<'_>]) -> Result<Woken> {
         loop {
             let now = self.scan();
-            let changed = self.seen.differences(&now);
-            if !changed.is_empty() {
-                return Ok(Woken::Changed(changed));
+            if self.seen != now {
+                // A file may be half written, and a save half done.
+                self.settle()?;
+                let now = self.scan();
+                let changed = self.seen.differences(&now);
+                if !changed.is_empty() {
+                    return Ok(Woken::Changed(changed));
+                }
             }
             let timeout = (self.blind || now.is_gone()).then_some(POLL);
             if let Some(place) = self.sleep(others, timeout)? {
                 return Ok(Woken::Ready(place));
             }
-            self.settle()?;
+            self.drain();
         }
     }
 

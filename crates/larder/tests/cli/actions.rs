@@ -106,6 +106,22 @@ fn a_test_must_pass_before_the_image_gets_its_name() {
     assert!(told(&site.run("build tested").success()), "another test is run");
 }
 
+/// A build that takes over what an earlier one found out must not take over its test.
+#[test]
+fn a_changed_file_is_tested() {
+    let Some(site) = machine(false) else { return };
+    site.recipe("tested", &[], "[files]\n\"/srv\" = \"data\"\n[test]\nrun = [\"sh\", \"-c\", \"cat /srv/word; test $(cat /srv/word) != bad\"]\n");
+    site.env.write("tested/data/word", "good");
+    site.ok("build -q tested");
+    let good = site.stdout("build -q tested");
+    site.env.write("tested/data/word", "bad");
+    let output = site.run("build -q tested").failure(1);
+    assert!(output.stderr.contains("it ended with code 1\n  | bad\n"), "{output:?}");
+    assert!(site.stdout("inspect example.com/tested").contains(good.trim()), "the name stands for what it did");
+    site.env.write("tested/data/word", "better");
+    assert_ne!(site.stdout("build -q tested"), good);
+}
+
 #[test]
 fn packages_of_the_test_are_there_for_the_test_alone() {
     let Some(site) = machine(false) else { return };
