@@ -91,7 +91,8 @@ pub(crate) fn run<T>(
     }
 }
 
-fn how(exit: Exit) -> String {
+/// How a program ended, for messages.
+pub(crate) fn how(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("it ended with code {code}"),
         Exit::Signal(signal) => format!("signal {signal} killed it"),
@@ -100,14 +101,20 @@ fn how(exit: Exit) -> String {
 
 /// A folder that goes with its owner. Nobody else may enter it: without a user namespace the container's root is the
 /// host's, and what it leaves here may be set-id.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(parent: PathBuf) -> Result<Self> {
+    /// Makes it.
+    pub(crate) fn new(parent: PathBuf) -> Result<Self> {
         let path = parent.join(format!("composer-{}", container::new_id()?));
         fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(Error::io("create", &path))?;
         Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -120,7 +127,7 @@ impl Drop for Folder {
 
 /// This process's standard streams, put aside while a container that inherits them has others: its input from a file, its
 /// output to another.
-struct Streams {
+pub(crate) struct Streams {
     input: OwnedFd,
     output: OwnedFd,
     error: OwnedFd,
@@ -128,7 +135,8 @@ struct Streams {
 }
 
 impl Streams {
-    fn new(folder: &Path, text: &[u8]) -> Result<Self> {
+    /// Puts them aside. What is read and said is kept in files of `folder`.
+    pub(crate) fn new(folder: &Path, text: &[u8]) -> Result<Self> {
         let path = folder.join("streams");
         let failed = || Error::io("redirect to", &path);
         let file = |name: &str| {
@@ -150,7 +158,7 @@ impl Streams {
     }
 
     /// Puts the streams back, and gives the end of what the container said.
-    fn restore(mut self) -> String {
+    pub(crate) fn restore(mut self) -> String {
         let _ = stdio::dup2_stdin(&self.input);
         let _ = stdio::dup2_stdout(&self.output);
         let _ = stdio::dup2_stderr(&self.error);

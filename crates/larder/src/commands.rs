@@ -16,5 +16,6 @@ pub(crate) mod remove;
 pub(crate) mod rollback;
 pub(crate) mod run;
 pub(crate) mod update;
+pub(crate) mod watch;
 pub(crate) mod which;
 pub(crate) mod why;

@@ -80,6 +80,18 @@ pub enum Problem {
         /// The known key that is nearest to it.
         nearest: Option<&'static str>,
     },
+    /// A key that its table, which isn't `[image]`, doesn't have.
+    #[error("[{table}] has no key `{key}`")]
+    UnknownKeyOf {
+        /// The table.
+        table: &'static str,
+        /// What was written.
+        key: String,
+        /// The known key that is nearest to it.
+        nearest: Option<&'static str>,
+        /// All that are known.
+        keys: &'static [&'static str],
+    },
     /// A key of `[image]` that stands somewhere else.
     #[error("`{key}` belongs in [image]")]
     Misplaced {
@@ -100,6 +112,18 @@ pub enum Problem {
     /// Packages are to be looked up, and nothing says where.
     #[error("[image] has no `from`, so there is no distribution to take packages from")]
     MissingFrom,
+    /// `run` and `[actions] start` are both there.
+    #[error("`start` of [actions] is what `run` of [image] says already")]
+    TwoStarts,
+    /// `[test]` without a command.
+    #[error("[test] has no `run`")]
+    TestWithoutCommand,
+    /// The `.larderignore`.
+    #[error("{}: {problem}", super::IGNORE_NAME)]
+    Ignore {
+        /// What is wrong with it.
+        problem: super::IgnoreError,
+    },
     /// A value of the wrong type.
     #[error("`{key}` must be {expected}, not {found}")]
     WrongType {
@@ -160,9 +184,12 @@ impl Problem {
             Self::UnknownTable { nearest: None, .. } => {
                 format!("the tables are {}", list(super::parse::TABLES.iter().map(|t| format!("[{t}]"))))
             }
-            Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { nearest: Some(nearest), .. } | Self::UnknownKeyOf { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::UnknownKey { nearest: None, .. } => {
                 format!("its keys are {}", list(super::parse::KEYS.iter().map(|&key| format!("`{key}`"))))
+            }
+            Self::UnknownKeyOf { nearest: None, keys, .. } => {
+                format!("its keys are {}", list(keys.iter().map(|key| format!("`{key}`"))))
             }
             Self::Misplaced { key } => format!("move the line with `{key}` below the line [image]"),
             Self::MissingKey { example, .. } => format!("add a line such as: {example}"),
@@ -173,6 +200,9 @@ impl Problem {
                 "add a line such as: from = \"debian.org/bookworm\" (an image of your own files alone says base = \"none\")"
                     .to_owned()
             }
+            Self::TwoStarts => "leave one of the two out".to_owned(),
+            Self::TestWithoutCommand => "add a line such as: run = [\"nginx\", \"-t\"]".to_owned(),
+            Self::Ignore { .. } => "its patterns are those of .gitignore: docs/recipe.md".to_owned(),
             Self::NotToml { .. } | Self::WrongType { .. } => return None,
             Self::BadTarget { .. } => "write it as an absolute path, such as \"/etc/nginx/nginx.conf\"".to_owned(),
             Self::BadSource { .. } => {

@@ -9,10 +9,11 @@ use toml::de::DeTable;
 
 use super::source::{Pairs, Source, nearest};
 use super::values::{self, ValueError};
-use super::{Base, FileSource, Place, Problem, Recipe, RecipeError, Root};
+use super::{Base, FileSource, HostTable, Place, Problem, Recipe, RecipeError, Root};
+use crate::actions::START;
 
 /// The tables of a recipe.
-pub(super) const TABLES: &[&str] = &["image", "files"];
+pub(super) const TABLES: &[&str] = &["image", "files", "host", "actions", "test"];
 /// The keys of `[image]`.
 pub(super) const KEYS: &[&str] = &[
     "name",
@@ -61,6 +62,26 @@ impl Source<'_> {
         if let Some(files) = document.get("files") {
             recipe.files = self.files(self.table("files", files)?)?;
         }
+        if let Some(host) = document.get("host") {
+            recipe.host = self.host(self.table("host", host)?)?;
+        }
+        if let Some(actions) = document.get("actions") {
+            let actions = self.table("actions", actions)?;
+            recipe.actions = self.actions(actions)?;
+            if let (Some(start), Some(key)) = (recipe.actions.remove(START), actions.get(START)) {
+                if !recipe.run.is_empty() {
+                    return Err(self.error(key.span(), Problem::TwoStarts));
+                }
+                recipe.run = start;
+            }
+        }
+        if let Some((key, test)) = document.get_key_value("test") {
+            let test = self.test(self.table("test", test)?, recipe.from.as_ref())?;
+            if test.run.is_empty() {
+                return Err(self.error(key.span(), Problem::TestWithoutCommand));
+            }
+            recipe.test = Some(test);
+        }
         Ok(recipe)
     }
 
@@ -90,6 +111,9 @@ impl Source<'_> {
             workdir: self.parsed(image, "workdir", str::parse)?,
             stop_signal: self.parsed(image, "stop-signal", str::parse)?,
             labels: self.labels(image)?,
+            host: HostTable::default(),
+            actions: BTreeMap::new(),
+            test: None,
             files: BTreeMap::new(),
         };
         if recipe.from.is_none() && (recipe.base == Base::Essential || !recipe.packages.is_empty()) {
@@ -112,19 +136,7 @@ impl Source<'_> {
     }
 
     fn run(&self, image: &DeTable<'_>) -> Result<Vec<String>, RecipeError> {
-        let Some(value) = image.get("run") else { return Ok(Vec::new()) };
-        let words = self
-            .strings("run", value)?
-            .map(|item| {
-                let (text, range) = item?;
-                self.without_nul("run", text, range)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        match words.first() {
-            None => Err(self.bad("run", value.span(), ValueError::EmptyCommand)),
-            Some(program) if program.is_empty() => Err(self.bad("run", value.span(), ValueError::EmptyCommand)),
-            Some(_) => Ok(words),
-        }
+        image.get("run").map_or(Ok(Vec::new()), |value| self.command("run", value))
     }
 
     fn environment(&self, pairs: Pairs<'_>) -> Result<BTreeMap<super::EnvironmentName, String>, RecipeError> {

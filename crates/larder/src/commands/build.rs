@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use larder_lib::Name;
-use larder_lib::build::{self, BuildOptions, BuildReport};
+use larder_lib::build::{self, BuildOptions, BuildReport, NewAsks, Test};
 use larder_lib::contents::tier_word;
 use larder_lib::lock::Change;
 use serde_json::{Value, json};
@@ -29,6 +29,12 @@ pub(crate) struct Args {
     /// Use the lock as it is, and fail if it doesn't match the recipe
     #[arg(long)]
     locked: bool,
+    /// Accept that the image begins to ask for more of the host
+    #[arg(long)]
+    accept_asks: bool,
+    /// Leave out the recipe's [test]
+    #[arg(long)]
+    no_test: bool,
     /// List every package with what became of its scripts
     #[arg(long, short)]
     verbose: bool,
@@ -37,14 +43,29 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
     let progress = Reporter::new(context.quiet);
-    let report =
-        build::build(&host, &args.recipe, &BuildOptions { locked: args.locked, ..BuildOptions::default() }, &progress)?;
+    let options = BuildOptions {
+        locked: args.locked,
+        new_asks: new_asks(args.accept_asks),
+        test: test(args.no_test),
+        ..BuildOptions::default()
+    };
+    let report = build::build(&host, &args.recipe, &options, &progress)?;
     if context.json {
         json::print("larder/build/v1", report_json(&report))?;
     } else {
         print(&report, args.verbose, context.quiet)?;
     }
     DONE
+}
+
+/// What `--accept-asks` means.
+pub(crate) fn new_asks(accept: bool) -> NewAsks {
+    if accept { NewAsks::Accept } else { NewAsks::Refuse }
+}
+
+/// What `--no-test` means.
+pub(crate) fn test(skip: bool) -> Test {
+    if skip { Test::Skip } else { Test::Run }
 }
 
 /// Prints what a build did: the image's name and digest last, where eyes and scripts look for them.

@@ -7,7 +7,7 @@ use larder_lib::run::Target;
 use larder_lib::update;
 
 use crate::cli::Context;
-use crate::commands::build::{print, report_json};
+use crate::commands::build::{new_asks, print, report_json, test};
 use crate::failure::{DONE, Failure};
 use crate::json;
 use crate::progress::Reporter;
@@ -24,6 +24,12 @@ pub(crate) struct Args {
     target: String,
     /// The packages to move to newer versions; all when none is named
     packages: Vec<String>,
+    /// Accept that the image begins to ask for more of the host
+    #[arg(long)]
+    accept_asks: bool,
+    /// Leave out the recipe's [test]
+    #[arg(long)]
+    no_test: bool,
     /// List every package with what became of its scripts
     #[arg(long, short)]
     verbose: bool,
@@ -34,10 +40,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let progress = Reporter::new(context.quiet);
     let report = match Target::parse(&host, &args.target)? {
         Target::Recipe(path) => {
-            let options = BuildOptions { update: update::freed(&args.packages), ..BuildOptions::default() };
+            let options = BuildOptions {
+                update: update::freed(&args.packages),
+                new_asks: new_asks(args.accept_asks),
+                test: test(args.no_test),
+                ..BuildOptions::default()
+            };
             build::build(&host, &path, &options, &progress)?
         }
-        Target::Image(reference) => update::update(&host, &reference, &args.packages, &progress)?,
+        Target::Image(reference) => {
+            update::update(&host, &reference, &args.packages, new_asks(args.accept_asks), &progress)?
+        }
     };
     if context.json {
         json::print("larder/build/v1", report_json(&report))?;
