@@ -6,8 +6,10 @@
 //!
 //! Absent on purpose: variables, includes, conditions and shell. A recipe says what, not how.
 
+mod document;
 mod error;
-mod files;
+pub(crate) mod files;
+pub mod package;
 mod parse;
 mod source;
 #[cfg(test)]
@@ -22,9 +24,11 @@ use std::path::{Path, PathBuf};
 
 use larder_store::{Name, TreePath};
 
+pub use document::Document;
 pub use error::{Place, Problem, RecipeError};
 pub use files::{ContentError, FileProblem, Keep};
 pub use larder_solver::{Base, Root};
+pub use package::PackageRecipe;
 pub use values::{EnvironmentName, StopSignal, UserSpec, ValueError, WorkDir, base_word};
 
 /// The recipe's name inside its folder.
@@ -82,8 +86,7 @@ impl Recipe {
     /// # Errors
     /// A file that is missing, unreadable or too large, and whatever [`Recipe::parse`] refuses.
     pub fn load(path: &Path) -> Result<Self, RecipeError> {
-        let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
-        let text = read_text(&file).map_err(|problem| RecipeError::new(&file, None, problem))?;
+        let (file, text) = text_at(path)?;
         Self::parse(&file, &text)
     }
 
@@ -98,19 +101,12 @@ impl Recipe {
 
     /// The folder that holds the recipe; sources of [`Recipe::files`] are relative to it.
     pub fn folder(&self) -> &Path {
-        match self.file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        }
+        folder_of(&self.file)
     }
 
     /// Where the recipe's lock is.
     pub fn lock_file(&self) -> PathBuf {
         self.folder().join(LOCK_NAME)
-    }
-
-    fn error(&self, place: Option<Place>, problem: Problem) -> RecipeError {
-        RecipeError::new(&self.file, place, problem)
     }
 
     /// What the solver is asked, as lines in a fixed order. The lock remembers them, so that it can say what in the
@@ -124,6 +120,21 @@ impl Recipe {
         }
         lines
     }
+}
+
+/// The folder that holds a recipe.
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The file that `path`, a folder or the recipe itself, means, and its text.
+fn text_at(path: &Path) -> Result<(PathBuf, String), RecipeError> {
+    let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
+    let text = read_text(&file).map_err(|problem| RecipeError::new(&file, None, problem))?;
+    Ok((file, text))
 }
 
 fn read_text(file: &Path) -> Result<String, Problem> {

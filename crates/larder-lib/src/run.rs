@@ -207,6 +207,9 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         packages: options.packages,
         runtime: options.runtime.clone(),
         view: options.view.or(host.view),
+        streams: None,
+        go_on: None,
+        map: None,
     };
     container::launch(host, &place, process, lease, progress)
 }

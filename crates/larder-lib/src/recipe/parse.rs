@@ -37,20 +37,21 @@ pub(super) fn recipe(file: &Path, text: &str) -> Result<Recipe, RecipeError> {
 
 impl Source<'_> {
     fn recipe(&self) -> Result<Recipe, RecipeError> {
-        let document = DeTable::parse(self.text).map_err(|error| {
-            let reason = error.message().trim().replace('\n', ", ");
-            self.error(error.span().unwrap_or(0..0), Problem::NotToml { reason })
-        })?;
+        let document = self.document()?;
         let document = document.get_ref();
+        if document.get("package").is_some() && document.get("image").is_none() {
+            let problem = Problem::OtherKind { found: "a package", wanted: "that of an image" };
+            return Err(RecipeError::new(self.file, None, problem));
+        }
         for (key, _) in document {
             let name: &str = key.get_ref();
             if TABLES.contains(&name) {
                 continue;
             }
             let problem = if KEYS.contains(&name) {
-                Problem::Misplaced { key: name.to_owned() }
+                Problem::Misplaced { table: "image", key: name.to_owned() }
             } else {
-                Problem::UnknownTable { name: name.to_owned(), nearest: nearest(name, TABLES) }
+                Problem::UnknownTable { name: name.to_owned(), tables: TABLES, nearest: nearest(name, TABLES) }
             };
             return Err(self.error(key.span(), problem));
         }
@@ -68,9 +69,11 @@ impl Source<'_> {
         if let Some((key, _)) = image.iter().find(|(key, _)| !KEYS.contains(&key.get_ref().as_ref())) {
             let name = key.get_ref().to_string();
             let nearest = nearest(&name, KEYS);
-            return Err(self.error(key.span(), Problem::UnknownKey { key: name, nearest }));
+            return Err(self
+                .error(key.span(), Problem::UnknownKey { table: "image".to_owned(), key: name, keys: KEYS, nearest }));
         }
-        let missing = |key, example| self.error(header.clone(), Problem::MissingKey { key, example });
+        let missing =
+            |key, example| self.error(header.clone(), Problem::MissingKey { table: "image".to_owned(), key, example });
         let from = self.parsed(image, "from", values::name)?;
         let recipe = Recipe {
             file: self.file.to_owned(),
@@ -84,7 +87,7 @@ impl Source<'_> {
             packages: self.packages(image, from.as_ref())?,
             from,
             recommends: image.get("recommends").map_or(Ok(false), |value| self.boolean("recommends", value))?,
-            run: self.run(image)?,
+            run: self.command(image, "run")?,
             env: self.pairs(image, "env")?.map_or(Ok(BTreeMap::new()), |pairs| self.environment(pairs))?,
             user: self.parsed(image, "user", str::parse)?,
             workdir: self.parsed(image, "workdir", str::parse)?,
@@ -111,23 +114,27 @@ impl Source<'_> {
         Ok(roots.into_values().collect())
     }
 
-    fn run(&self, image: &DeTable<'_>) -> Result<Vec<String>, RecipeError> {
-        let Some(value) = image.get("run") else { return Ok(Vec::new()) };
+    /// A program and its arguments; empty when the key isn't there.
+    pub(super) fn command(&self, table: &DeTable<'_>, key: &'static str) -> Result<Vec<String>, RecipeError> {
+        let Some(value) = table.get(key) else { return Ok(Vec::new()) };
         let words = self
-            .strings("run", value)?
+            .strings(key, value)?
             .map(|item| {
                 let (text, range) = item?;
-                self.without_nul("run", text, range)
+                self.without_nul(key, text, range)
             })
             .collect::<Result<Vec<_>, _>>()?;
         match words.first() {
-            None => Err(self.bad("run", value.span(), ValueError::EmptyCommand)),
-            Some(program) if program.is_empty() => Err(self.bad("run", value.span(), ValueError::EmptyCommand)),
+            None => Err(self.bad(key, value.span(), ValueError::EmptyCommand)),
+            Some(program) if program.is_empty() => Err(self.bad(key, value.span(), ValueError::EmptyCommand)),
             Some(_) => Ok(words),
         }
     }
 
-    fn environment(&self, pairs: Pairs<'_>) -> Result<BTreeMap<super::EnvironmentName, String>, RecipeError> {
+    pub(super) fn environment(
+        &self,
+        pairs: Pairs<'_>,
+    ) -> Result<BTreeMap<super::EnvironmentName, String>, RecipeError> {
         pairs
             .into_iter()
             .map(|((name, name_range), (value, range))| {
@@ -154,7 +161,7 @@ impl Source<'_> {
         for (key, value) in files {
             let written: &str = key.get_ref();
             if KEYS.contains(&written) {
-                return Err(self.error(key.span(), Problem::Misplaced { key: written.to_owned() }));
+                return Err(self.error(key.span(), Problem::Misplaced { table: "image", key: written.to_owned() }));
             }
             let target = container_path(written)
                 .map_err(|reason| self.error(key.span(), Problem::BadTarget { path: written.to_owned(), reason }))?;
@@ -167,7 +174,7 @@ impl Source<'_> {
     }
 }
 
-fn container_path(text: &str) -> Result<TreePath, String> {
+pub(super) fn container_path(text: &str) -> Result<TreePath, String> {
     let path = text.strip_prefix('/').ok_or("it doesn't begin with a slash")?;
     if path.is_empty() {
         return Err("the whole root can't be replaced; name the folders that you add".to_owned());
@@ -180,7 +187,7 @@ fn container_path(text: &str) -> Result<TreePath, String> {
     }
 }
 
-fn source_path(text: &str) -> Result<String, &'static str> {
+pub(super) fn source_path(text: &str) -> Result<String, &'static str> {
     if text.starts_with('/') {
         return Err("it is absolute");
     }

@@ -8,7 +8,7 @@ use larder_store::Name;
 use larder_store::name::check_version;
 use thiserror::Error;
 
-/// Domains that no image is named in, and whose they are.
+/// Domains in which nothing of one's own is named, and whose they are.
 const RESERVED_DOMAINS: [(&str, &str); 2] =
     [("debian.org", "the namespace of Debian's packages"), ("host.internal", "where this host keeps what it composes")];
 
@@ -24,7 +24,7 @@ pub enum ValueError {
         reason: &'static str,
     },
     /// A name in a namespace that nobody publishes in.
-    #[error("{name} can't be an image's name: {domain} is {whose}")]
+    #[error("{name} can't be a name of your own: {domain} is {whose}")]
     ReservedName {
         /// What was written.
         name: Name,
@@ -94,6 +94,18 @@ pub enum ValueError {
     /// An empty text where something is needed.
     #[error("it is empty")]
     Empty,
+    /// A value that breaks the one rule of its kind.
+    #[error("{text:?} isn't {what}: {rule}")]
+    Rule {
+        /// What was written.
+        text: String,
+        /// What it should be, with its article.
+        what: &'static str,
+        /// The rule that it breaks.
+        rule: &'static str,
+        /// What to write, for example.
+        example: &'static str,
+    },
     /// A NUL byte, which no argument or variable can hold.
     #[error("it contains a NUL byte")]
     Nul,
@@ -120,6 +132,7 @@ impl ValueError {
             Self::Signal { nearest: Some(nearest), .. } => format!("did you mean \"{nearest}\"?"),
             Self::Signal { nearest: None, .. } => "write a name such as \"SIGTERM\" or \"SIGQUIT\"".to_owned(),
             Self::EmptyCommand => "write the program and its arguments, such as run = [\"nginx\", \"-g\", \"daemon off;\"]".to_owned(),
+            Self::Rule { example, .. } => format!("write it as in {example}"),
             Self::EnvironmentName { .. } | Self::Empty | Self::Nul => return None,
         })
     }
@@ -167,7 +180,7 @@ pub(super) fn name(text: &str) -> Result<Name, ValueError> {
     Name::parse(text).map_err(|error| ValueError::Name { text: text.to_owned(), reason: error.reason })
 }
 
-/// The name of an image: not one that this host gives to what it makes itself.
+/// The name of an image or package: not one that this host gives to what it makes itself.
 pub(super) fn own_name(text: &str) -> Result<Name, ValueError> {
     let name = name(text)?;
     match RESERVED_DOMAINS.into_iter().find(|(domain, _)| *domain == name.domain()) {
