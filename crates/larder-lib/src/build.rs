@@ -253,7 +253,7 @@ pub(crate) fn report(
 }
 
 /// The packages of a recipe, in the store, with the lock that says so.
-fn packages(
+pub(crate) fn packages(
     host: &Host,
     recipe: &Recipe,
     old: Option<&Lock>,

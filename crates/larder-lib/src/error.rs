@@ -88,6 +88,9 @@ pub enum Error {
     /// An image whose files can't be checked.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// A package that can't be built.
+    #[error(transparent)]
+    Build(#[from] crate::package::PackageError),
     /// A distribution that no bridge serves.
     #[error("{name} is no distribution that this host knows")]
     UnknownDistribution {
@@ -331,6 +334,7 @@ impl Error {
             Self::Plan(PlanError::Conflict { .. }) => {
                 Some("leave one of the two out, or put a file of your own there with [files]".to_owned())
             }
+            Self::Build(error) => return error.hints(),
             Self::Debian(error) => return hints::debian(error).into_iter().collect(),
             Self::Store(error) => return hints::store(error).into_iter().collect(),
             Self::NoLock { .. } => Some("build once without --locked, and keep the lock".to_owned()),

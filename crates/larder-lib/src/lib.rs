@@ -32,6 +32,7 @@ mod kept;
 pub mod lock;
 pub mod maintenance;
 pub mod obtain;
+pub mod package;
 pub mod packages;
 mod program;
 pub mod provenance;

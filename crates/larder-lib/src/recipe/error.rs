@@ -237,7 +237,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
 }
 
 impl RecipeError {
-    pub(super) fn new(file: &Path, place: Option<Place>, problem: Problem) -> Self {
+    pub(crate) fn new(file: &Path, place: Option<Place>, problem: Problem) -> Self {
         Self { file: file.to_owned(), place, problem: Box::new(problem) }
     }
 

@@ -1,5 +1,6 @@
 //! `larder build`
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use larder_lib::Name;
 use larder_lib::build::{self, BuildOptions, BuildReport};
 use larder_lib::contents::tier_word;
 use larder_lib::lock::Change;
+use larder_lib::recipe::Document;
 use serde_json::{Value, json};
 
 use crate::cli::Context;
@@ -15,30 +17,49 @@ use crate::json::{self, texts};
 use crate::progress::Reporter;
 use crate::ui::{self, BOLD, FAINT, GREEN, RED, RESET, YELLOW};
 
+mod many;
+mod package;
+
 /// Arguments of `larder build`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   larder build                  the recipe of this folder
   larder build examples/web     writes examples/web/larder.lock beside the recipe
-  larder build --locked         use the lock as it is; fail if it doesn't match the recipe")]
+  larder build --locked         use the lock as it is; fail if it doesn't match the recipe
+  larder build --check hello-c  build a package twice, and say which files differ and how
+  larder build -j 4 lib app     several recipes, each after the packages that it needs")]
 pub(crate) struct Args {
     /// The folder with the recipe, or the recipe itself
     #[arg(default_value = ".", value_name = "DIR")]
-    recipe: PathBuf,
+    recipes: Vec<PathBuf>,
     /// Use the lock as it is, and fail if it doesn't match the recipe
     #[arg(long)]
     locked: bool,
+    /// Build packages twice, whatever was built before, and compare what was made
+    #[arg(long)]
+    check: bool,
+    /// How many recipes are built at a time
+    #[arg(long, short, value_name = "N", default_value = "1")]
+    jobs: NonZeroUsize,
     /// List every package with what became of its scripts
     #[arg(long, short)]
     verbose: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
+    let [recipe] = args.recipes.as_slice() else { return many::run(context, args) };
     let host = context.host()?;
     let progress = Reporter::new(context.quiet);
+    if let Document::Package(recipe) = Document::load(recipe).map_err(larder_lib::Error::from)? {
+        return package::run(context, &host, &recipe, args);
+    }
+    if args.check {
+        return Err(Failure::usage("--check compares two builds of a package, and this is the recipe of an image")
+            .hint("an image's digest depends on its packages and files alone: leave --check out"));
+    }
     let report =
-        build::build(&host, &args.recipe, &BuildOptions { locked: args.locked, ..BuildOptions::default() }, &progress)?;
+        build::build(&host, recipe, &BuildOptions { locked: args.locked, ..BuildOptions::default() }, &progress)?;
     if context.json {
         json::print("larder/build/v1", report_json(&report))?;
     } else {

@@ -28,6 +28,14 @@ impl Requirement {
             all => all.iter().map(|(relation, version)| format!("{} ({relation} {version})", self.name)).collect(),
         }
     }
+
+    /// Reads one part as records have it; a short name is of the domain of `owner`.
+    pub fn from_part(owner: &Name, part: &str) -> Option<Self> {
+        let (name, constraint) = part.split_once(" (").map_or((part, ""), |(name, rest)| (name, rest));
+        let constraint = constraint.strip_suffix(')').unwrap_or(constraint);
+        let domain = if name.contains('/') { String::new() } else { format!("{}/", owner.domain()) };
+        requirement(&format!("{domain}{name} {constraint}")).ok()
+    }
 }
 
 impl fmt::Display for Requirement {
