@@ -239,11 +239,13 @@ impl PackageError {
         match self {
             Self::Failed { last, log, .. } => {
                 let network = last.iter().any(|line| NETWORK.iter().any(|words| line.contains(words)));
-                let disk = last.iter().any(|line| line.contains("No space left on device"));
+                let says = |words: &str| last.iter().any(|line| line.contains(words));
+                let (disk, read_only) = (says("No space left on device"), says("Read-only file system"));
                 let hint = |there: bool, text: &str| there.then(|| text.to_owned());
                 let hints = [
                     hint(network, "a build has no network: name what it needs in [source] or in `with`"),
                     hint(disk, "the disk of the store is full"),
+                    hint(read_only, "packages are read-only in a sandbox: install into $OUT, as in DESTDIR=$OUT"),
                     Some(whole_log(log)),
                 ];
                 hints.into_iter().flatten().collect()

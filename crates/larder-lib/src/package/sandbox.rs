@@ -55,6 +55,8 @@ pub(super) const PROMPT: &str = "larder$ ";
 /// An image without a name, ready to be started.
 pub(super) struct Sandbox {
     image: Found,
+    /// Whether it was said that there are no cgroups.
+    told: Cell<bool>,
 }
 
 /// What is run in a sandbox.
@@ -164,7 +166,7 @@ impl Sandbox {
             let loaded = Arc::new(Loaded { digest, record: image.record.clone(), tree });
             compose::compose(host, &loaded, progress)?;
         }
-        Ok(Self { image })
+        Ok(Self { image, told: Cell::new(false) })
     }
 
     /// Runs a build in it.
@@ -268,8 +270,11 @@ impl Sandbox {
                 map: who.map.clone(),
             };
             match self.launch(host, process, progress) {
-                Err(Error::Runtime(RuntimeError::Limit { reason, .. })) if limits != Limits::default() => {
-                    progress.note(&format!("no cgroup limits memory and processes here: {reason}"));
+                Err(Error::Runtime(RuntimeError::Limit { .. })) if limits != Limits::default() => {
+                    if job.phase == Phase::Build && !self.told.replace(true) {
+                        progress
+                            .note("no cgroup can be made here: the build's memory isn't limited, its processes are");
+                    }
                     limits = Limits::default();
                 }
                 ended => break ended,
