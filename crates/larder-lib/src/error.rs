@@ -90,7 +90,7 @@ pub enum Error {
     Verify(#[from] VerifyError),
     /// A package that can't be built.
     #[error(transparent)]
-    Build(#[from] crate::package::PackageError),
+    Build(Box<crate::package::PackageError>),
     /// A distribution that no bridge serves.
     #[error("{name} is no distribution that this host knows")]
     UnknownDistribution {
@@ -272,6 +272,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<crate::package::PackageError> for Error {
+    fn from(error: crate::package::PackageError) -> Self {
+        Self::Build(Box::new(error))
+    }
 }
 
 impl Error {

@@ -33,7 +33,7 @@ use larder_solver::{Base, Root};
 use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSetDigest, Name, Tree};
 
-pub use compare::{Difference, How};
+pub use compare::{Difference, How, Parting};
 pub use error::{Missing, OutputProblem, PackageError, Phase, Stop};
 pub use order::needs as order;
 

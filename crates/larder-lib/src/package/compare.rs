@@ -37,11 +37,20 @@ pub enum How {
     Content {
         /// The lengths.
         sizes: (u64, u64),
-        /// The first byte that differs.
-        offset: u64,
-        /// What stands there.
-        bytes: (Vec<u8>, Vec<u8>),
+        /// Where they part.
+        at: Parting,
     },
+}
+
+/// Where two files part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parting {
+    /// The first byte that differs.
+    pub offset: u64,
+    /// What stands there in the first.
+    pub first: Vec<u8>,
+    /// And in the second.
+    pub second: Vec<u8>,
 }
 
 /// Compares two trees, path by path.
@@ -65,8 +74,7 @@ pub(super) fn compare(store: &Store, first: &Tree, second: &Tree) -> Result<Vec<
 fn differs(store: &Store, one: &TreeEntry, two: &TreeEntry) -> Result<Option<How>> {
     Ok(match (&one.entry, &two.entry) {
         (Entry::File { digest: a, size: first, .. }, Entry::File { digest: b, size: second, .. }) if a != b => {
-            let (offset, bytes) = first_difference(store, a, b)?;
-            Some(How::Content { sizes: (*first, *second), offset, bytes })
+            Some(How::Content { sizes: (*first, *second), at: parting(store, a, b)? })
         }
         (Entry::Symlink { target: a }, Entry::Symlink { target: b }) if a != b => {
             let text = |target: &[u8]| String::from_utf8_lossy(target).into_owned();
@@ -86,8 +94,7 @@ fn kind(entry: &Entry) -> &'static str {
     }
 }
 
-/// The offset of the first byte that differs, and what stands there in each.
-fn first_difference(store: &Store, a: &ObjectDigest, b: &ObjectDigest) -> Result<(u64, (Vec<u8>, Vec<u8>))> {
+fn parting(store: &Store, a: &ObjectDigest, b: &ObjectDigest) -> Result<Parting> {
     let read = |digest: &ObjectDigest| store.open_object(digest);
     let (mut first, mut second) = (read(a)?, read(b)?);
     let mut offset = 0_u64;
@@ -103,7 +110,7 @@ fn first_difference(store: &Store, a: &ObjectDigest, b: &ObjectDigest) -> Result
         let same = one.iter().zip(&two).take_while(|(a, b)| a == b).count();
         if same < one.len().max(two.len()) || one.is_empty() {
             let at = |buffer: &[u8]| buffer[same.min(buffer.len())..].iter().take(SHOWN).copied().collect();
-            return Ok((offset + same as u64, (at(&one), at(&two))));
+            return Ok(Parting { offset: offset + same as u64, first: at(&one), second: at(&two) });
         }
         offset += same as u64;
     }
@@ -118,14 +125,14 @@ impl fmt::Display for Difference {
             How::Kind(one, two) => write!(f, "{one} in the first, {two} in the second"),
             How::Mode(one, two) => write!(f, "mode {one:04o} in the first, {two:04o} in the second"),
             How::Target(one, two) => write!(f, "points to {one:?} in the first, to {two:?} in the second"),
-            How::Content { sizes: (one, two), offset, bytes: (a, b) } => {
+            How::Content { sizes: (one, two), at: Parting { offset, first, second } } => {
                 if one == two {
                     write!(f, "both have {one} bytes")?;
                 } else {
                     write!(f, "{one} bytes in the first, {two} in the second")?;
                 }
                 let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
-                write!(f, "; from byte {offset} on \"{}\" and \"{}\"", text(a), text(b))
+                write!(f, "; from byte {offset} on \"{}\" and \"{}\"", text(first), text(second))
             }
         }
     }
