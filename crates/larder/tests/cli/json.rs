@@ -185,9 +185,16 @@ fn every_document_is_what_the_page_says() {
     run("remove --earlier --json example.com/web", 0);
     run("gc --dry-run --json", 0);
     run("gc --json", 0);
+    let sandbox = super::package::documents();
+    for document in sandbox.iter().flatten() {
+        checker.check(document);
+    }
 
     let mut unseen = Vec::new();
     for (name, (schema, _)) in &checker.page {
+        if sandbox.is_none() && ["larder/package-build/v1", "larder/builds/v1"].contains(&name.as_str()) {
+            continue;
+        }
         for field in schema.keys().filter(|field| !checker.seen.contains(&(name.clone(), (*field).clone()))) {
             unseen.push(format!("{name}: {field}"));
         }

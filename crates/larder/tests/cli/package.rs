@@ -68,6 +68,22 @@ fn says(text: &str, words: &[&str]) {
     }
 }
 
+/// Documents of builds with everything in them; `None` where sandboxes don't work.
+pub(crate) fn documents() -> Option<Vec<String>> {
+    let site = machine()?;
+    let split = "[split.doc]\npaths = [\"/opt/doc\"]\nsummary = \"x\"";
+    recipe(&site, "one", ("", "mkdir -p $OUT/opt/doc\ntouch $OUT/opt/one $OUT/opt/doc/one", split));
+    let one = site.stdout("build --json one");
+    let text = fs::read_to_string(site.env.path("one/larder.toml")).expect("the recipe");
+    site.env.write(
+        "one/larder.toml",
+        text.replace("[\"buildtools\"]", "[\"hello\", \"snake\"]")
+            .replace("mkdir", "busybox mkdir")
+            .replace("touch", "busybox touch"),
+    );
+    Some(vec![one, site.stdout("build --json one"), site.stdout("build --json -j 2 one box")])
+}
+
 const MAKE: &str = "mkdir -p $OUT/usr/bin\ncp hello $OUT/usr/bin/hello\nchmod 755 $OUT/usr/bin/hello";
 
 #[test]

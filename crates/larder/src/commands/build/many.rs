@@ -66,7 +66,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
         return Err(Failure::plain(format!("{} of {count} builds failed, the first of {name}{left}", failed.len())));
     }
     if context.json {
-        json::print("larder/builds/v1", json!({ "builds": built }))?;
+        let of = |(path, _): &(PathBuf, Document)| path.display().to_string();
+        let builds = documents.iter().map(of).zip(&built);
+        let builds: Vec<_> = builds.map(|(recipe, document)| json!({"recipe": recipe, "document": document})).collect();
+        json::print("larder/builds/v1", json!({ "builds": builds }))?;
     }
     DONE
 }
