@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod assemble;
+mod beside;
 pub mod build;
 pub mod bytecode;
 mod caches;
@@ -32,6 +33,7 @@ mod kept;
 pub mod lock;
 pub mod maintenance;
 pub mod obtain;
+pub mod overrides;
 pub mod package;
 pub mod packages;
 mod program;
@@ -39,6 +41,7 @@ pub mod provenance;
 pub mod recipe;
 pub mod run;
 pub mod solve;
+pub mod supply;
 pub mod update;
 pub mod verify;
 pub mod view;

@@ -10,6 +10,7 @@ mod document;
 mod error;
 pub(crate) mod files;
 pub mod package;
+mod packages;
 mod parse;
 mod source;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use larder_store::fileset::Override;
 use larder_store::{Name, TreePath};
 
 pub use document::Document;
@@ -29,6 +31,7 @@ pub use error::{Place, Problem, RecipeError};
 pub use files::{ContentError, FileProblem, Keep};
 pub use larder_solver::{Base, Root};
 pub use package::PackageRecipe;
+pub use packages::PackagePath;
 pub use values::{EnvironmentName, StopSignal, UserSpec, ValueError, WorkDir, base_word};
 
 /// The recipe's name inside its folder.
@@ -47,12 +50,16 @@ pub struct Recipe {
     pub name: Name,
     /// The image's version ([`check_version`](larder_store::name::check_version)).
     pub version: String,
-    /// The distribution in which short names are looked up. Present whenever there is something to look up.
-    pub from: Option<Name>,
+    /// The distributions in which short names are looked up, a set: sorted. Not empty whenever there is something to look up.
+    pub from: Vec<Name>,
     /// What is imported besides the named packages and what they require.
     pub base: Base,
     /// The packages, a set: sorted, without repetition, each with its constraints in one order.
     pub packages: Vec<Root>,
+    /// Packages whose recipes are beside this one, and are built first.
+    pub paths: Vec<PackagePath>,
+    /// Which packages stand in for others, a set: sorted.
+    pub overrides: Vec<Override>,
     /// Whether recommended packages are imported too.
     pub recommends: bool,
     /// The program and its arguments; empty when the image has no default command.
@@ -109,12 +116,24 @@ impl Recipe {
         self.folder().join(LOCK_NAME)
     }
 
+    /// Takes in the packages whose recipes were built: from here on they are asked for by their names.
+    pub fn with_built<'a>(&mut self, built: impl IntoIterator<Item = &'a Name>) {
+        self.packages.extend(built.into_iter().map(|name| Root::any(name.as_str())));
+        self.packages.sort_by_cached_key(ToString::to_string);
+        self.packages.dedup();
+        self.paths.clear();
+    }
+
     /// What the solver is asked, as lines in a fixed order. The lock remembers them, so that it can say what in the
     /// recipe changed after it was written. Everything that can't change the set of packages is absent.
     pub fn solver_inputs(&self) -> Vec<String> {
         let mut lines = vec![format!("base {}", base_word(self.base))];
         lines.extend(self.from.iter().map(|from| format!("from {from}")));
         lines.extend(self.packages.iter().map(|root| format!("package {root}")));
+        lines.extend(self.overrides.iter().map(|Override { of, by, forced }| match forced {
+            None => format!("override {of} by {by}"),
+            Some(reason) => format!("override {of} by {by}, forced: {reason}"),
+        }));
         if self.recommends {
             lines.push("recommends".to_owned());
         }

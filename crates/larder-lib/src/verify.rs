@@ -199,6 +199,14 @@ pub struct VerifyError {
     pub source: io::Error,
 }
 
+/// The name by which programs find a library; `None` for a file that has none, or that can't be read as one.
+///
+/// # Errors
+/// A file that can't be read.
+pub(crate) fn soname(file: &File) -> io::Result<Option<String>> {
+    Ok(elf::read(file)?.ok().flatten().and_then(|elf| elf.soname))
+}
+
 /// Verifies a composed root.
 ///
 /// # Errors

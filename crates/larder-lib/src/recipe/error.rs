@@ -86,6 +86,28 @@ pub enum Problem {
         /// The one that is nearest to what was written.
         nearest: Option<&'static str>,
     },
+    /// A key that its table doesn't have.
+    #[error("{table} has no key `{key}`")]
+    UnknownIn {
+        /// The table.
+        table: String,
+        /// What was written.
+        key: String,
+        /// Its keys.
+        keys: &'static [&'static str],
+        /// The known key that is nearest to it.
+        nearest: Option<&'static str>,
+    },
+    /// A key that must be in a table isn't.
+    #[error("{table} has no `{key}`")]
+    MissingIn {
+        /// The table.
+        table: String,
+        /// The key.
+        key: &'static str,
+        /// What to write, for example.
+        example: &'static str,
+    },
     /// A key that stands outside of its table.
     #[error("`{key}` belongs in [{table}]")]
     Misplaced {
@@ -208,6 +230,9 @@ impl Problem {
             Self::UnknownKey { nearest: None, keys, .. } => {
                 format!("its keys are {}", list(keys.iter().map(|&key| format!("`{key}`"))))
             }
+            Self::UnknownIn { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownIn { keys, .. } => format!("its keys are {}", list(keys.iter().map(|key| format!("`{key}`")))),
+            Self::MissingIn { example, .. } => format!("write, for example: {example}"),
             Self::Misplaced { table, key } => format!("move the line with `{key}` below the line [{table}]"),
             Self::MissingKey { example, .. } => format!("add a line such as: {example}"),
             Self::MissingImage => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use larder_store::{Name, TreePath};
+use larder_store::TreePath;
 use toml::de::DeTable;
 
 use super::source::{Pairs, Source, nearest};
@@ -12,7 +12,7 @@ use super::values::{self, ValueError};
 use super::{Base, FileSource, Place, Problem, Recipe, RecipeError, Root};
 
 /// The tables of a recipe.
-pub(super) const TABLES: &[&str] = &["image", "files"];
+pub(super) const TABLES: &[&str] = &["image", "files", "override"];
 /// The keys of `[image]`.
 pub(super) const KEYS: &[&str] = &[
     "name",
@@ -59,6 +59,9 @@ impl Source<'_> {
             return Err(RecipeError::new(self.file, None, Problem::MissingImage));
         };
         let mut recipe = self.image(header.span(), self.table("image", image)?)?;
+        if let Some(overrides) = document.get("override") {
+            recipe.overrides = self.overrides(self.table("override", overrides)?)?;
+        }
         if let Some(files) = document.get("files") {
             recipe.files = self.files(self.table("files", files)?)?;
         }
@@ -74,7 +77,8 @@ impl Source<'_> {
         }
         let missing =
             |key, example| self.error(header.clone(), Problem::MissingKey { table: "image".to_owned(), key, example });
-        let from = self.parsed(image, "from", values::name)?;
+        let from = self.from(image)?;
+        let (packages, paths) = self.packages(image, &from)?;
         let recipe = Recipe {
             file: self.file.to_owned(),
             name: self
@@ -84,7 +88,9 @@ impl Source<'_> {
                 .parsed(image, "version", values::version)?
                 .ok_or_else(|| missing("version", "version = \"1.0\""))?,
             base: self.parsed(image, "base", values::base)?.unwrap_or(Base::Essential),
-            packages: self.packages(image, from.as_ref())?,
+            packages,
+            paths,
+            overrides: Vec::new(),
             from,
             recommends: image.get("recommends").map_or(Ok(false), |value| self.boolean("recommends", value))?,
             run: self.command(image, "run")?,
@@ -95,23 +101,11 @@ impl Source<'_> {
             labels: self.labels(image)?,
             files: BTreeMap::new(),
         };
-        if recipe.from.is_none() && (recipe.base == Base::Essential || !recipe.packages.is_empty()) {
+        let is_short = |root: &Root| !root.name.contains('/');
+        if recipe.from.is_empty() && (recipe.base == Base::Essential || recipe.packages.iter().any(is_short)) {
             return Err(self.error(header, Problem::MissingFrom));
         }
         Ok(recipe)
-    }
-
-    fn packages(&self, image: &DeTable<'_>, from: Option<&Name>) -> Result<Vec<Root>, RecipeError> {
-        let Some(value) = image.get("packages") else { return Ok(Vec::new()) };
-        let roots = self
-            .strings("packages", value)?
-            .map(|item| {
-                let (text, range) = item?;
-                let root = values::root(text, from).map_err(|source| self.bad("packages", range, source))?;
-                Ok((root.to_string(), root))
-            })
-            .collect::<Result<BTreeMap<_, _>, _>>()?;
-        Ok(roots.into_values().collect())
     }
 
     /// A program and its arguments; empty when the key isn't there.

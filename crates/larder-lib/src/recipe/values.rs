@@ -8,9 +8,12 @@ use larder_store::Name;
 use larder_store::name::check_version;
 use thiserror::Error;
 
+/// The domain of Debian's packages.
+pub(super) const DEBIAN: &str = "debian.org";
+
 /// Domains in which nothing of one's own is named, and whose they are.
 const RESERVED_DOMAINS: [(&str, &str); 2] =
-    [("debian.org", "the namespace of Debian's packages"), ("host.internal", "where this host keeps what it composes")];
+    [(DEBIAN, "the namespace of Debian's packages"), ("host.internal", "where this host keeps what it composes")];
 
 /// A value that breaks its key's rule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,13 +47,29 @@ pub enum ValueError {
     /// Not a package with its constraints.
     #[error("{0}")]
     Package(#[from] ParseError),
-    /// A package of another domain than the recipe's distribution.
-    #[error("{text:?} isn't a package of {domain}")]
+    /// A package of Debian's in a recipe that names no distribution.
+    #[error("{text:?} is Debian's, and the recipe has no `from`")]
     ForeignPackage {
         /// What was written.
         text: String,
-        /// The domain of `from`; empty without one.
-        domain: String,
+    },
+    /// Not a path to a folder beside the recipe.
+    #[error("{text:?} can't be the folder of a recipe: {reason}")]
+    RecipePath {
+        /// What was written.
+        text: String,
+        /// The rule that it breaks.
+        reason: &'static str,
+    },
+    /// A package that can't stand in for another.
+    #[error("{by} can't stand in for {of}: {reason}")]
+    Override {
+        /// What is to be replaced.
+        of: Name,
+        /// What is to stand in for it.
+        by: Name,
+        /// The rule that it breaks.
+        reason: &'static str,
     },
     /// Not a base.
     #[error("{text:?} isn't a base")]
@@ -119,10 +138,15 @@ impl ValueError {
                 "a name is a DNS domain of yours, a slash and a word in lower case, such as \"example.com/web\"".to_owned()
             }
             Self::Version { .. } => "write a version such as \"1.0\" or \"2026.11-2\"".to_owned(),
-            Self::ForeignPackage { domain, .. } if !domain.is_empty() => {
-                format!("packages come from the recipe's `from`; write the short name of one of {domain}'s")
-            }
             Self::ForeignPackage { .. } => "say in `from` which distribution has it".to_owned(),
+            Self::RecipePath { .. } => {
+                "write it relative to this recipe's folder, such as { path = \"../hello\" }".to_owned()
+            }
+            Self::Override { .. } => {
+                "write \"debian.org/openssl\" = \"example.com/openssl\", or where the package doesn't say that it can: \
+                 { by = \"example.com/openssl\", force = true, reason = \"why\" }"
+                    .to_owned()
+            }
             Self::Package(_) => {
                 "write a package's name, with constraints if you need them: \"openssl\", \"openssl >=3.0\", \"openssl >=3.0, <4\"".to_owned()
             }
@@ -196,19 +220,19 @@ pub(super) fn version(text: &str) -> Result<String, ValueError> {
     }
 }
 
-/// A root with its constraints in one order, however they were written. A full name must be of the domain of `from`,
-/// and is cut to its short name.
-pub(super) fn root(text: &str, from: Option<&Name>) -> Result<Root, ValueError> {
-    let domain = from.map(Name::domain);
-    let short = match text.split_once('/') {
-        None => text,
-        Some((written, short)) if Some(written.trim_start()) == domain => short,
-        Some(_) => {
-            let domain = domain.unwrap_or_default().to_owned();
-            return Err(ValueError::ForeignPackage { text: text.to_owned(), domain });
-        }
+/// A root with its constraints in one order, however they were written. Where `from` is one of Debian's suites and nothing else, a full
+/// name of Debian's is cut to its short name: they mean the same there.
+pub(super) fn root(text: &str, from: &[Name]) -> Result<Root, ValueError> {
+    let domain = text.split_once('/').map(|(domain, _)| domain.trim_start());
+    let text = match (from, domain) {
+        ([], Some(DEBIAN)) => return Err(ValueError::ForeignPackage { text: text.to_owned() }),
+        ([only], Some(DEBIAN)) if only.domain() == DEBIAN => &text[text.find('/').map_or(0, |slash| slash + 1)..],
+        _ => text,
     };
-    let mut root = larder_solver::parse_root(short)?;
+    let mut root = larder_solver::parse_root(text)?;
+    if root.name.contains('/') {
+        name(&root.name)?;
+    }
     root.constraints.sort_by_cached_key(|(relation, version)| (version.to_string(), relation.as_str()));
     root.constraints.dedup();
     Ok(root)

@@ -34,7 +34,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let progress = Reporter::new(context.quiet);
     let report = match Target::parse(&host, &args.target)? {
         Target::Recipe(path) => {
-            let options = BuildOptions { update: update::freed(&args.packages), ..BuildOptions::default() };
+            let options = BuildOptions { update: update::named(&args.packages), ..BuildOptions::default() };
             build::build(&host, &path, &options, &progress)?
         }
         Target::Image(reference) => update::update(&host, &reference, &args.packages, &progress)?,
