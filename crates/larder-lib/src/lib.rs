@@ -53,4 +53,5 @@ pub use host::{Host, architecture};
 pub use larder_debian::distribution as debian;
 pub use larder_debian::progress;
 pub use larder_solver as solver;
+pub use larder_store as store;
 pub use larder_store::{Entry, FileSetDigest, Name, Reference, Selector, Store, StoreError, TreePath};

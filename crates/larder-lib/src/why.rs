@@ -14,8 +14,17 @@ use crate::solve::stanza::{Stanza, clause};
 use crate::solve::{solver_name, solver_root};
 use crate::{Error, Result, image};
 
+/// A step on the way to a package. The names are the solver's: a package of Debian's has its short one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The package, and why it is there.
+    pub chosen: Chosen,
+    /// The packages that it stands in for, by an override.
+    pub stands_in_for: Vec<Name>,
+}
+
 /// The steps from what the image asks for to the package: the first is a root or of the base.
-pub type Chain = Vec<Chosen>;
+pub type Chain = Vec<Step>;
 
 /// Finds the shortest chain that leads to a package of the image.
 ///
@@ -40,7 +49,12 @@ pub fn why(store: &Store, image: &FileSet, package: &str) -> Result<Chain> {
         .map_err(|failure| Error::Inconsistent { image: format!("{}@{}", image.name, image.version), failure })?;
     let name = named(package, &packages)?;
     let missing = || not_in_image(package, &packages);
-    larder_solver::why(&universe, &solution, &name).map(|why| why.steps).ok_or_else(missing)
+    let found = larder_solver::why(&universe, &solution, &name).ok_or_else(missing)?;
+    let stands_in_for = |chosen: &Chosen| {
+        let stated = metadata.overrides.iter().filter(|stated| solver_name(&stated.by) == chosen.name);
+        stated.map(|stated| stated.of.clone()).collect()
+    };
+    Ok(found.steps.into_iter().map(|chosen| Step { stands_in_for: stands_in_for(&chosen), chosen }).collect())
 }
 
 /// The solver's name of what was typed: a package's full name, or a short one that only one package of the image has.

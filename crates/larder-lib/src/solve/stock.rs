@@ -106,8 +106,7 @@ impl Stock {
     }
 }
 
-/// The versions that the store has of a package: of each the one that an earlier answer had, else the one that the name stands for, else
-/// the newest.
+/// The versions that the store has of a package: of each the FileSet that an earlier answer had, else the newest.
 fn own(store: &Store, name: &Name, wished: &Wished<'_>) -> Result<Vec<Candidate>> {
     let mut filesets: Vec<FileSetDigest> = Vec::new();
     if let Some(built) = wished.built.get(name) {
@@ -115,8 +114,8 @@ fn own(store: &Store, name: &Name, wished: &Wished<'_>) -> Result<Vec<Candidate>
     } else {
         filesets.extend(wished.held.get(name).filter(|held| store.has_fileset(held)));
         if let Some(history) = store.refs().get(RefKind::Package, name.as_str())? {
-            filesets.push(history.current_entry().fileset);
-            filesets.extend(history.entries.iter().rev().map(|entry| entry.fileset));
+            // What came after the entry that the name stands for was taken back by a rollback.
+            filesets.extend(history.entries[..=history.current].iter().rev().map(|entry| entry.fileset));
         }
     }
     let mut found: Vec<Candidate> = Vec::new();

@@ -8,6 +8,7 @@ use larder_lib::Name;
 use larder_lib::build::{self, BuildOptions, BuildReport};
 use larder_lib::contents::tier_word;
 use larder_lib::lock::Change;
+use larder_lib::overrides::StandIn;
 use larder_lib::recipe::Document;
 use serde_json::{Value, json};
 
@@ -102,6 +103,9 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
             overridden.path, overridden.by, overridden.of
         ))?;
     }
+    for stand_in in &report.stand_ins {
+        ui::line(format_args!("{YELLOW}stand-in:{RESET} {}", stand_in_line(stand_in)))?;
+    }
     for finding in report.findings.iter().filter(|_| verbose) {
         ui::line(format_args!("{YELLOW}finding:{RESET} {finding}"))?;
     }
@@ -122,6 +126,34 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
     let state = if report.changed { "built" } else { "unchanged" };
     ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}", report.name, report.version))?;
     Ok(ui::line(report.digest)?)
+}
+
+/// What an override means, in one line.
+pub(crate) fn stand_in_line(stand_in: &StandIn) -> String {
+    let StandIn { of, by, version, forced, affected } = stand_in;
+    let mut line = format!("{by} {version} for {of}, about which {}'s word is void", stand_in.publisher());
+    if let Some(reason) = forced {
+        line += &format!(" (forced: {reason})");
+    }
+    if !affected.is_empty() {
+        line += &format!("; tested with the original: {}", affected.join(", "));
+    }
+    line
+}
+
+/// What an override means, as `docs/json.md` has it.
+pub(crate) fn stand_ins_json(stand_ins: &[StandIn]) -> Value {
+    let one = |stand_in: &StandIn| {
+        json!({
+            "of": stand_in.of.as_str(),
+            "by": stand_in.by.as_str(),
+            "version": stand_in.version,
+            "void": stand_in.publisher(),
+            "forced": stand_in.forced,
+            "affected": stand_in.affected,
+        })
+    };
+    stand_ins.iter().map(one).collect()
 }
 
 fn tier_colour(word: &'static str) -> (&'static str, &'static str) {
@@ -169,6 +201,7 @@ pub(crate) fn report_json(report: &BuildReport) -> Value {
         "overridden": report.overridden.iter().map(|o| json!({
             "path": format!("/{}", o.path), "by": o.by, "of": o.of,
         })).collect::<Vec<_>>(),
+        "stand_ins": stand_ins_json(&report.stand_ins),
         "findings": texts(&report.findings),
     })
 }
