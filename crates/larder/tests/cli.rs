@@ -15,6 +15,8 @@ mod cli {
     mod json;
     mod keep;
     mod kills;
+    mod mixed;
+    mod own;
     mod package;
     mod power;
     mod recipe;

@@ -75,7 +75,8 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
         return Ok(ui::line(report.digest)?);
     }
     // A first build adds everything: that is no news.
-    let first = report.changes.len() == report.packages.len();
+    let is_new = |(_, change): &(Name, Change)| matches!(change, Change::Added { .. });
+    let first = report.changes.len() == report.packages.len() && report.changes.iter().all(is_new);
     for change in report.changes.iter().filter(|_| verbose || !first) {
         ui::line(format_args!("  {}", change_line(change)))?;
     }
