@@ -65,7 +65,25 @@ pub struct OverrideLine {
 /// # Errors
 /// Files that clash, composers that can't do their work, verification that fails.
 pub fn assemble(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Result<Assembled> {
-    let Draft { name, version, architecture, tree, imports, metadata, action } = draft;
+    let (name, version, action) = (draft.name, draft.version, draft.action);
+    let mut assembled = without_name(host, draft, progress)?;
+    let digest = assembled.digest;
+    let refs = host.store.refs();
+    let before = refs.get(RefKind::Image, name.as_str())?.map(|found| found.current_entry().fileset);
+    assembled.changed = before != Some(digest);
+    if assembled.changed {
+        let entry = RefEntry { version: version.to_owned(), fileset: digest, at: host.now, action: action.to_owned() };
+        refs.set(RefKind::Image, name.as_str(), entry)?;
+    }
+    Ok(assembled)
+}
+
+/// Makes the image and verifies it. Nothing keeps it but the caller's lease.
+///
+/// # Errors
+/// As [`assemble`].
+pub(crate) fn without_name(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Result<Assembled> {
+    let Draft { name, version, architecture, tree, imports, metadata, action: _ } = draft;
     let record = image::record(name, version, architecture, tree, imports, metadata)?;
     let ingest = host.store.begin()?;
     let digest = ingest.write_fileset(&record)?;
@@ -75,15 +93,8 @@ pub fn assemble(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Resul
     let composition = compose::compose(host, &image, progress)?;
     let findings = verified(host, &composition)?;
 
-    let refs = host.store.refs();
-    let before = refs.get(RefKind::Image, name.as_str())?.map(|found| found.current_entry().fileset);
-    let changed = before != Some(digest);
-    if changed {
-        let entry = RefEntry { version: version.to_owned(), fileset: digest, at: host.now, action: action.to_owned() };
-        refs.set(RefKind::Image, name.as_str(), entry)?;
-    }
     let overridden = overridden(&composition.plan);
-    Ok(Assembled { digest, changed, overridden, findings, record: image.record.clone(), composition })
+    Ok(Assembled { digest, changed: false, overridden, findings, record: image.record.clone(), composition })
 }
 
 /// Verifies a composed image; what doesn't fail it is the result.

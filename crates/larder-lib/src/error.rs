@@ -16,6 +16,7 @@ use larder_store::tree::TreeError;
 use larder_store::{FileSetDigest, Name, Reference, StoreError, TreePath};
 use thiserror::Error;
 
+use crate::distribution::Lacking;
 use crate::lock::{LockError, Mismatch};
 use crate::recipe::RecipeError;
 use crate::solve;
@@ -180,6 +181,56 @@ pub enum Error {
         name: Name,
         /// What it is.
         kind: &'static str,
+    },
+    /// A distribution lists what isn't there.
+    #[error("{distribution} lists what isn't there:{}", lacking_lines(lacking))]
+    DistributionLacks {
+        /// The distribution.
+        distribution: Name,
+        /// What.
+        lacking: Vec<Lacking>,
+    },
+    /// A distribution's test has nothing that could fail.
+    #[error("the test of {distribution} says nothing that could fail")]
+    NothingToTest {
+        /// The distribution.
+        distribution: Name,
+    },
+    /// The image of a distribution's test doesn't use the distribution.
+    #[error("the test of {distribution} has an image, {image}, that isn't from it")]
+    TestWithout {
+        /// The distribution.
+        distribution: Name,
+        /// The image.
+        image: Name,
+    },
+    /// The image of a distribution's test can't be built.
+    #[error("the image that tests {distribution} can't be built")]
+    DistributionImage {
+        /// The distribution.
+        distribution: Name,
+        /// Why not.
+        source: Box<Self>,
+    },
+    /// A distribution's test can't be run.
+    #[error("the test of {distribution} can't be run: {command}")]
+    TestNotRun {
+        /// The distribution.
+        distribution: Name,
+        /// What was to be run.
+        command: String,
+        /// Why not.
+        source: Box<Self>,
+    },
+    /// A distribution's test failed.
+    #[error("the test of {distribution} failed: {command}")]
+    TestFailed {
+        /// The distribution.
+        distribution: Name,
+        /// What was run.
+        command: String,
+        /// How it ended, and what it said.
+        source: io::Error,
     },
     /// A folder that should hold a package's recipe doesn't.
     #[error("{} holds no recipe of a package", folder.display())]
@@ -482,6 +533,16 @@ impl Error {
                 did_you_mean(nearest).or_else(|| Some("`larder inspect IMAGE` lists what is in an image".to_owned()))
             }
             Self::Unsolvable { failure, overrides, .. } => hints::unsolvable(failure, overrides),
+            Self::DistributionLacks { .. } => Some(
+                "say in `from` which distributions have it; `larder build` the recipes of packages of one's own first"
+                    .to_owned(),
+            ),
+            Self::NothingToTest { .. } => {
+                Some("say `run` in [test], or let the image or a package have the action `validate`".to_owned())
+            }
+            Self::TestWithout { distribution, .. } => Some(format!("add \"{distribution}\" to its `from`")),
+            Self::DistributionImage { source, .. } | Self::TestNotRun { source, .. } => return source.hints(),
+            Self::TestFailed { .. } => Some("nothing was published: the name stands for what it stood for".to_owned()),
             Self::TwoSuites { .. } => Some("leave one of them out of `from`".to_owned()),
             Self::NoBase { .. } => Some("add one of Debian's suites to `from`, or say base = \"none\"".to_owned()),
             Self::AmbiguousPackage { found, .. } => {
@@ -560,6 +621,14 @@ fn pin(version: &str, other: &str, number: usize) -> String {
         (true, 1) => format!("one {version}"),
         (true, _) => format!("another {version}"),
     }
+}
+
+fn lacking_lines(lacking: &[Lacking]) -> String {
+    let line = |lacking: &Lacking| match lacking.there_is.as_slice() {
+        [] => format!("\n  {} {}: there is no such package", lacking.name, lacking.version),
+        versions => format!("\n  {} {}: there is {}", lacking.name, lacking.version, versions.join(", ")),
+    };
+    lacking.iter().map(line).collect()
 }
 
 fn only_for(says: &[String]) -> String {

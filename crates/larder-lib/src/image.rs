@@ -80,6 +80,22 @@ pub fn record(
     packages: &[PackageImport],
     metadata: ImageMetadata,
 ) -> Result<FileSet, NameError> {
+    Ok(FileSet {
+        name: name.clone(),
+        version: version.to_owned(),
+        architecture: architecture.to_owned(),
+        time: own_time(&tree),
+        tree,
+        imports: imports(packages)?,
+        metadata: Metadata::Image(metadata),
+    })
+}
+
+/// Packages and their declarations as imports, sorted.
+///
+/// # Errors
+/// A version that can't be a part of a path.
+pub(crate) fn imports(packages: &[PackageImport]) -> Result<Vec<Import>, NameError> {
     let mut imports = Vec::with_capacity(packages.len() * 2);
     for package in packages {
         let import = |name: &Name, version: &str, fileset| -> Result<Import, NameError> {
@@ -91,15 +107,7 @@ pub fn record(
         }
     }
     imports.sort();
-    Ok(FileSet {
-        name: name.clone(),
-        version: version.to_owned(),
-        architecture: architecture.to_owned(),
-        time: own_time(&tree),
-        tree,
-        imports,
-        metadata: Metadata::Image(metadata),
-    })
+    Ok(imports)
 }
 
 /// The base that an image's record names.

@@ -19,6 +19,7 @@ pub mod config;
 mod container;
 pub mod contents;
 pub mod diff;
+pub mod distribution;
 mod error;
 pub mod files;
 #[cfg(any(test, fuzzing))]

@@ -6,6 +6,7 @@
 //!
 //! Absent on purpose: variables, includes, conditions and shell. A recipe says what, not how.
 
+pub mod distribution;
 mod document;
 mod error;
 pub(crate) mod files;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use larder_store::fileset::Override;
 use larder_store::{Name, TreePath};
 
+pub use distribution::DistributionRecipe;
 pub use document::Document;
 pub use error::{Place, Problem, RecipeError};
 pub use files::{ContentError, FileProblem, Keep};

@@ -24,7 +24,7 @@ pub use curated::Curated;
 pub use names::{freed, full_name, solver_name, solver_root};
 
 /// How long a suite's state counts as fresh for a first build: the archive changes four times a day.
-const FRESH: Duration = Duration::from_secs(3600);
+pub(crate) const FRESH: Duration = Duration::from_secs(3600);
 
 /// Debian's statement that `/bin`, `/lib` and `/sbin` are links into `/usr`. Essential packages require it or the program
 /// that makes them so, which brings perl along; in an image they always are.

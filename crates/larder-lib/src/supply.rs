@@ -35,9 +35,22 @@ pub struct Supplied {
 /// # Errors
 /// The first download or conversion that fails. What was finished before stays, and isn't done again.
 pub fn choice(host: &Host, choice: &Choice, progress: &dyn Progress) -> Result<Vec<Supplied>> {
-    let mut supplied = Vec::with_capacity(choice.sources.len());
+    sources(host, choice.debian.as_ref().map(|(name, _)| name), &choice.sources, progress)
+}
+
+/// Brings packages into the store. The result is sorted by name.
+///
+/// # Errors
+/// As [`choice`].
+pub fn sources(
+    host: &Host,
+    debian: Option<&Name>,
+    sources: &[Source],
+    progress: &dyn Progress,
+) -> Result<Vec<Supplied>> {
+    let mut supplied = Vec::with_capacity(sources.len());
     let mut files = Vec::new();
-    for source in &choice.sources {
+    for source in sources {
         match source {
             Source::Archive(file) => files.push(file.clone()),
             Source::Store { import, distribution } => {
@@ -45,7 +58,7 @@ pub fn choice(host: &Host, choice: &Choice, progress: &dyn Progress) -> Result<V
             }
         }
     }
-    if let Some((from, _)) = &choice.debian {
+    if let Some(from) = debian {
         supplied.extend(obtain::obtain(host, from, &files, progress)?.iter().map(converted));
     }
     supplied.sort_by(|a, b| a.import.name.cmp(&b.import.name));

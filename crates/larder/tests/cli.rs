@@ -24,6 +24,8 @@ mod cli {
     mod run;
     mod same;
     mod site;
+    mod stack;
+    mod stand_in;
     mod store;
     mod terminal;
     mod update;

@@ -55,6 +55,7 @@ fn own_name(document: &Document) -> &Name {
     match document {
         Document::Image(recipe) => &recipe.name,
         Document::Package(recipe) => &recipe.name,
+        Document::Distribution(recipe) => &recipe.name,
     }
 }
 
@@ -69,10 +70,15 @@ fn made(document: &Document) -> Result<Vec<Name>> {
     Ok(names)
 }
 
-/// The packages that must be there before a recipe is built: its test needs what it requires.
+/// What must be there before a recipe is built: of a package what it requires, because its test needs that.
 fn needed(document: &Document) -> Vec<Name> {
     match document {
-        Document::Image(_) => Vec::new(),
+        Document::Image(recipe) => {
+            let packages = recipe.packages.iter().filter_map(|root| Name::parse(&root.name).ok());
+            let stand_ins = recipe.overrides.iter().map(|stated| stated.by.clone());
+            packages.chain(recipe.from.iter().cloned()).chain(stand_ins).collect()
+        }
+        Document::Distribution(recipe) => recipe.packages.keys().chain(&recipe.from).cloned().collect(),
         Document::Package(recipe) => {
             let names =
                 |all: &[Requirement]| all.iter().map(|requirement| requirement.name.clone()).collect::<Vec<_>>();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::source::Source;
-use super::{PackageRecipe, Recipe, RecipeError, package, text_at};
+use super::{DistributionRecipe, PackageRecipe, Recipe, RecipeError, package, text_at};
 
 /// A recipe of whatever kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,8 @@ pub enum Document {
     Image(Box<Recipe>),
     /// `[package]`: something to build.
     Package(Box<PackageRecipe>),
+    /// `[distribution]`: packages that work together.
+    Distribution(Box<DistributionRecipe>),
 }
 
 impl Document {
@@ -32,6 +34,9 @@ impl Document {
         let document = Source { file, text }.document()?;
         if document.get_ref().get("package").is_some() {
             return package::parse(file, text).map(|recipe| Self::Package(Box::new(recipe)));
+        }
+        if document.get_ref().get("distribution").is_some() {
+            return DistributionRecipe::parse(file, text).map(|recipe| Self::Distribution(Box::new(recipe)));
         }
         Recipe::parse(file, text).map(|recipe| Self::Image(Box::new(recipe)))
     }

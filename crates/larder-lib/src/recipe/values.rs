@@ -61,6 +61,21 @@ pub enum ValueError {
         /// The rule that it breaks.
         reason: &'static str,
     },
+    /// A package of a distribution without its one version.
+    #[error("{text:?} names no exact version")]
+    NotExact {
+        /// What was written.
+        text: String,
+    },
+    /// A package that is listed twice.
+    #[error("{name} is there twice")]
+    Twice {
+        /// The package.
+        name: Name,
+    },
+    /// A text of several lines where one is wanted.
+    #[error("it has more than one line")]
+    SeveralLines,
     /// A package that can't stand in for another.
     #[error("{by} can't stand in for {of}: {reason}")]
     Override {
@@ -157,7 +172,10 @@ impl ValueError {
             Self::Signal { nearest: None, .. } => "write a name such as \"SIGTERM\" or \"SIGQUIT\"".to_owned(),
             Self::EmptyCommand => "write the program and its arguments, such as run = [\"nginx\", \"-g\", \"daemon off;\"]".to_owned(),
             Self::Rule { example, .. } => format!("write it as in {example}"),
-            Self::EnvironmentName { .. } | Self::Empty | Self::Nul => return None,
+            Self::NotExact { .. } => {
+                "a distribution pins what it lists: write \"example.com/hello =2.12.1\"".to_owned()
+            }
+            Self::EnvironmentName { .. } | Self::Empty | Self::Nul | Self::Twice { .. } | Self::SeveralLines => return None,
         })
     }
 }

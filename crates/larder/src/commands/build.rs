@@ -18,6 +18,7 @@ use crate::json::{self, texts};
 use crate::progress::Reporter;
 use crate::ui::{self, BOLD, FAINT, GREEN, RED, RESET, YELLOW};
 
+mod distribution;
 mod many;
 mod package;
 
@@ -27,6 +28,7 @@ mod package;
 Examples:
   larder build                  the recipe of this folder
   larder build examples/web     writes examples/web/larder.lock beside the recipe
+  larder build examples/stack   a distribution: it is tested before it gets its name
   larder build --locked         use the lock as it is; fail if it doesn't match the recipe
   larder build --check hello-c  build a package twice, and say which files differ and how
   larder build -j 4 lib app     several recipes, each after the packages that it needs")]
@@ -52,8 +54,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let [recipe] = args.recipes.as_slice() else { return many::run(context, args) };
     let host = context.host()?;
     let progress = Reporter::new(context.quiet);
-    if let Document::Package(recipe) = Document::load(recipe).map_err(larder_lib::Error::from)? {
-        return package::run(context, &host, &recipe, args);
+    match Document::load(recipe).map_err(larder_lib::Error::from)? {
+        Document::Package(recipe) => return package::run(context, &host, &recipe, args),
+        Document::Distribution(recipe) => return distribution::run(context, &host, &recipe, &progress),
+        Document::Image(_) => {}
     }
     if args.check {
         return Err(Failure::usage("--check compares two builds of a package, and this is the recipe of an image")

@@ -149,6 +149,7 @@ fn an_image_of_nothing_else_needs_no_archive() {
     unchanged example.com/web@1
     blake3:<1>
     $ larder update example.com/web
+      ~ example.com/tool 1 -> 2
     1 package, 0 fetched (0 B), scripts: 1 none, 0 declared, 0 skipped
     built example.com/web@1
     blake3:<2>
@@ -156,6 +157,7 @@ fn an_image_of_nothing_else_needs_no_archive() {
     now example.com/web@1
     blake3:<1>
     $ larder update web
+      ~ example.com/tool 1 -> 2
     1 package, 0 fetched (0 B), scripts: 1 none, 0 declared, 0 skipped
     built example.com/web@1
     blake3:<2>

@@ -57,8 +57,8 @@ impl Own {
         self
     }
 
-    pub(crate) fn program(mut self, path: &str, content: &str) -> Self {
-        self.files.push((path.to_owned(), content.as_bytes().to_vec(), true));
+    pub(crate) fn program(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        self.files.push((path.to_owned(), content.as_ref().to_vec(), true));
         self
     }
 
