@@ -7,7 +7,7 @@ use larder_debian::progress::Progress;
 use larder_store::{FileSetDigest, Name};
 
 use crate::package::{self, PackageOptions};
-use crate::recipe::{Document, PackagePath, Recipe};
+use crate::recipe::{PackagePath, Recipe};
 use crate::{Error, Host, Result};
 
 /// Builds the packages that a recipe names by their folders, and lets it ask for them by name.
@@ -35,9 +35,7 @@ pub(crate) fn build(
 
 /// Builds the package whose recipe is in a folder.
 fn build_package_recipe(host: &Host, folder: &Path, progress: &dyn Progress) -> Result<(Name, FileSetDigest)> {
-    let Document::Package(recipe) = Document::load(folder)? else {
-        return Err(Error::NoPackageRecipe { folder: folder.to_owned() });
-    };
+    let recipe = package::load(folder)?;
     let report = package::build(host, &recipe, PackageOptions::default(), progress)?;
     Ok((report.name, report.digest))
 }

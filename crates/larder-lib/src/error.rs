@@ -232,12 +232,6 @@ pub enum Error {
         /// How it ended, and what it said.
         source: io::Error,
     },
-    /// A folder that should hold a package's recipe doesn't.
-    #[error("{} holds no recipe of a package", folder.display())]
-    NoPackageRecipe {
-        /// The folder.
-        folder: PathBuf,
-    },
     /// Two recipes beside an image's make packages of one name.
     #[error("{first} and {second} both make {name}")]
     SameName {
@@ -555,7 +549,6 @@ impl Error {
             }
             Self::NoOwnPackage { nearest, .. } => did_you_mean(nearest).or_else(|| Some(hints::OWN_PACKAGE.to_owned())),
             Self::SeveralInImage { .. } => Some("write the full name".to_owned()),
-            Self::NoPackageRecipe { .. } => Some("name the folder of a recipe with a table [package]".to_owned()),
             Self::SameName { .. } => Some("leave one of them out of `packages`".to_owned()),
             Self::NothingToReplace { nearest, .. } => did_you_mean(nearest),
             Self::DoesNotStandIn { of, .. } => {

@@ -19,9 +19,17 @@ pub fn recipe(bytes: &[u8]) {
             _ = (error.excerpt(), error.help());
         }
         Ok(Document::Package(recipe)) => package(&recipe),
+        Ok(Document::Distribution(recipe)) => {
+            assert!(!recipe.packages.is_empty());
+            assert!(recipe.packages.iter().all(|(name, version)| name.mount_path(version).is_ok()));
+        }
         Ok(Document::Image(recipe)) => {
             let recipe: &Recipe = &recipe;
             assert_eq!(recipe.solver_inputs(), recipe.solver_inputs());
+            assert!(recipe.paths.iter().all(|beside| !beside.path.starts_with('/') && !beside.path.is_empty()));
+            assert!(
+                recipe.overrides.iter().all(|stated| stated.of != stated.by && stated.forced.as_deref() != Some(""))
+            );
             assert!(recipe.run.iter().all(|word| !word.contains('\0')));
             for (target, source) in &recipe.files {
                 let top = target.as_bytes().split(|&b| b == b'/').next().unwrap_or_default();

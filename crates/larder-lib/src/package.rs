@@ -39,9 +39,9 @@ pub use order::needs as order;
 
 use crate::build::{self, BuildOptions};
 use crate::lock::{Change, Lock};
-use crate::obtain::Obtained;
 use crate::recipe::package::PackageRecipe;
 use crate::recipe::{Document, Problem, Recipe, RecipeError};
+use crate::supply::Supplied;
 use crate::{Host, Result, image};
 use sandbox::{Job, Sandbox, Workshop};
 use source::Sources;
@@ -116,7 +116,7 @@ pub struct ShellOptions {
 /// What a build is made with.
 struct Kit {
     lock: Lock,
-    obtained: Vec<Obtained>,
+    supplied: Vec<Supplied>,
 }
 
 /// Builds a package.
@@ -158,8 +158,8 @@ pub fn build(
         (None, Some(spec)) => source::fetch(host, spec, progress)?,
         (None, None) => Sources { tree: Tree::default(), time: 0 },
     };
-    let imports: Vec<_> = kit.obtained.iter().map(|obtained| obtained.import.clone()).collect();
-    let sandbox = Sandbox::new(host, &imports, image::metadata(&environment), progress)?;
+    let imports: Vec<_> = kit.supplied.iter().map(|one| one.import.clone()).collect();
+    let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
     let built = run_build(host, recipe, &sandbox, &sources, progress)?;
     if options.check {
         compare_again(host, recipe, (&sandbox, &sources), &built, progress)?;
@@ -179,15 +179,15 @@ pub fn build(
     let tested = trial::run(host, recipe, (&kit.lock, &parts[0]), progress)?;
     cache::keep(host, recipe, &key, &parts)?;
     save(recipe, &kit.lock, options)?;
-    let fetched: Vec<_> = kit.obtained.iter().filter(|obtained| obtained.fetched).collect();
+    let fetched: Vec<u64> = kit.supplied.iter().filter_map(|one| one.fetched).collect();
     let outcome = Outcome {
         cached: false,
         checked: options.check,
         tested,
         changes,
-        packages: kit.obtained.len(),
+        packages: kit.supplied.len(),
         fetched: fetched.len(),
-        fetched_bytes: fetched.iter().map(|obtained| obtained.file.size).sum(),
+        fetched_bytes: fetched.iter().sum(),
     };
     report(host, recipe, parts, outcome)
 }
@@ -199,11 +199,13 @@ pub fn build(
 pub fn load(path: &std::path::Path) -> Result<PackageRecipe> {
     match Document::load(path)? {
         Document::Package(recipe) => Ok(*recipe),
-        Document::Image(recipe) => {
-            let problem = Problem::OtherKind { found: "an image", wanted: "that of a package" };
-            Err(RecipeError::new(&recipe.file, None, problem).into())
-        }
+        Document::Image(recipe) => Err(other(&recipe.file, "an image")),
+        Document::Distribution(recipe) => Err(other(&recipe.file, "a distribution")),
     }
+}
+
+fn other(file: &std::path::Path, found: &'static str) -> crate::Error {
+    RecipeError::new(file, None, Problem::OtherKind { found, wanted: "that of a package" }).into()
 }
 
 /// Opens a shell in the sandbox of a recipe, with its sources in place.
@@ -222,8 +224,8 @@ pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progre
         (None, Some(spec)) => source::fetch(host, spec, progress)?,
         (sources, _) => sources.unwrap_or(Sources { tree: Tree::default(), time: 0 }),
     };
-    let imports: Vec<_> = kit.obtained.iter().map(|obtained| obtained.import.clone()).collect();
-    let sandbox = Sandbox::new(host, &imports, image::metadata(&environment), progress)?;
+    let imports: Vec<_> = kit.supplied.iter().map(|one| one.import.clone()).collect();
+    let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
     let workshop = Workshop::new(host, &sources)?;
     let mut env = variables(recipe);
     env.extend(options.env.clone());
@@ -250,9 +252,11 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         file: recipe.file.clone(),
         name: recipe.name.clone(),
         version: recipe.version.clone(),
-        from: Some(recipe.build.from.clone()),
+        from: vec![recipe.build.from.clone()],
         base: Base::Essential,
         packages,
+        paths: Vec::new(),
+        overrides: Vec::new(),
         recommends: false,
         run: Vec::new(),
         env: BTreeMap::new(),
@@ -266,8 +270,9 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
 
 fn obtain(host: &Host, environment: &Recipe, old: Option<&Lock>, locked: bool, progress: &dyn Progress) -> Result<Kit> {
     let options = BuildOptions { locked, ..BuildOptions::default() };
-    let (lock, obtained) = build::packages(host, environment, old, &options, progress)?;
-    Ok(Kit { lock, obtained })
+    let build::Packages { lock, supplied, .. } =
+        build::packages(host, environment, &BTreeMap::new(), old, &options, progress)?;
+    Ok(Kit { lock, supplied })
 }
 
 fn changes(old: Option<&Lock>, new: &Lock) -> Vec<(Name, Change)> {

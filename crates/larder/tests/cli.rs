@@ -5,6 +5,7 @@ mod cli {
     mod archive;
     mod ask;
     mod build;
+    mod configuration;
     mod counts;
     mod crash;
     mod crowd;

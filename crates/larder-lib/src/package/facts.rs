@@ -24,7 +24,7 @@ pub(super) fn facts(
     let subject =
         |part: &BuiltPart| Subject { name: part.name.clone(), version: part.version.clone(), fileset: part.digest };
     let mut dependencies = Vec::new();
-    for import in kit.obtained.iter().map(|obtained| &obtained.import) {
+    for import in kit.supplied.iter().map(|one| &one.import) {
         let package = Subject { name: import.name.clone(), version: import.version.clone(), fileset: import.package };
         dependencies.push(Dependency::FileSet(package));
         if let Some((name, version, fileset)) = &import.declarations {

@@ -1,6 +1,6 @@
 //! The packages that one build makes: the package itself and its splits, and their records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use larder_store::fileset::{InstallRules, PackageMetadata};
 use larder_store::{FileSet, Ingest, Metadata, Name, Tree};
@@ -111,8 +111,9 @@ pub(super) fn built(name: &Name, version: &str, digest: larder_store::FileSetDig
 
 fn own_metadata(recipe: &PackageRecipe) -> PackageMetadata {
     let relations = &recipe.relations;
-    let replaces_files_of: BTreeMap<&str, ()> =
-        relations.replaces.iter().map(|other| (other.name.short(), ())).collect();
+    // As in requirements: a short name is of the package's own domain.
+    let own = |name: &Name| if name.domain() == recipe.name.domain() { name.path() } else { name.as_str() }.to_owned();
+    let replaces_files_of: BTreeSet<String> = relations.replaces.iter().map(|other| own(&other.name)).collect();
     PackageMetadata {
         requires: written(&relations.requires),
         recommends: written(&relations.recommends),
@@ -128,7 +129,7 @@ fn own_metadata(recipe: &PackageRecipe) -> PackageMetadata {
         configuration: recipe.configuration.clone(),
         documentation: recipe.documentation.clone(),
         install: InstallRules {
-            replaces_files_of: replaces_files_of.into_keys().map(str::to_owned).collect(),
+            replaces_files_of: replaces_files_of.into_iter().collect(),
             links: recipe.links.clone(),
             ..InstallRules::default()
         },

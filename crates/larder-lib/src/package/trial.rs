@@ -4,7 +4,7 @@
 //! needs. The build's packages aren't there, so that a requirement that was forgotten is noticed. Their versions are those of the build's lock
 //! where both have them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use larder_debian::progress::Progress;
 use larder_solver::Root;
@@ -39,11 +39,11 @@ pub(super) fn run(
     roots.sort_by_cached_key(ToString::to_string);
     roots.dedup();
     let environment = as_image(recipe, roots);
-    let (_, obtained) = build::packages(host, &environment, Some(lock), &BuildOptions::default(), progress)?;
-    let mut imports: Vec<PackageImport> = obtained.into_iter().map(|obtained| obtained.import).collect();
+    let found = build::packages(host, &environment, &BTreeMap::new(), Some(lock), &BuildOptions::default(), progress)?;
+    let mut imports: Vec<PackageImport> = found.supplied.into_iter().map(|one| one.import).collect();
     imports.extend(own);
     imports.push(import(&package.name, &package.version, package.digest));
-    let sandbox = Sandbox::new(host, &imports, image::metadata(&environment), progress)?;
+    let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
     let task = progress.start(&format!("test {}", versioned(recipe)), None);
     let job = Job {
         package: versioned(recipe),

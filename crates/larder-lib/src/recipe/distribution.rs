@@ -139,7 +139,9 @@ impl Source<'_> {
             let root = root.map_err(|source| self.bad("packages", range.clone(), source))?;
             let name = values::name(&root.name).map_err(|source| self.bad("packages", range.clone(), source))?;
             let version = match root.constraints.as_slice() {
-                [(Relation::Equal, version)] => version.as_str().to_owned(),
+                [(Relation::Equal, version)] => {
+                    values::version(version.as_str()).map_err(|source| self.bad("packages", range.clone(), source))?
+                }
                 _ => return Err(self.bad("packages", range, ValueError::NotExact { text: text.to_owned() })),
             };
             if packages.insert(name.clone(), version).is_some() {
@@ -226,7 +228,7 @@ mod tests {
             ("run = [\"hello\"]\n", "", "[test] has no `run`"),
             ("packages = [\"hello\"]\n", "", "[test] has no `image` or `packages`"),
             ("packages = [\"hello\"]\n", "image = \"/test\"\n", "\"/test\" can't be the folder of a recipe"),
-            ("example.com/stack", "debian.org/stack", "can't be an image's name"),
+            ("example.com/stack", "debian.org/stack", "can't be a name of your own"),
             ("version = \"1.0\"\n", "", "[distribution] has no `version`"),
             ("from =", "form =", "[distribution] has no key `form`"),
             ("[test]", "[tset]", "has no key `tset`"),

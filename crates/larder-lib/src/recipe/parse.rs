@@ -39,8 +39,10 @@ impl Source<'_> {
     fn recipe(&self) -> Result<Recipe, RecipeError> {
         let document = self.document()?;
         let document = document.get_ref();
-        if document.get("package").is_some() && document.get("image").is_none() {
-            let problem = Problem::OtherKind { found: "a package", wanted: "that of an image" };
+        let others = [("package", "a package"), ("distribution", "a distribution")];
+        let other = others.into_iter().find(|(table, _)| document.get(*table).is_some());
+        if let Some((_, found)) = other.filter(|_| document.get("image").is_none()) {
+            let problem = Problem::OtherKind { found, wanted: "that of an image" };
             return Err(RecipeError::new(self.file, None, problem));
         }
         for (key, _) in document {

@@ -53,6 +53,11 @@ fn recipe(site: &Site, packages: &[&str]) {
     site.env.write("web/larder.toml", text);
 }
 
+/// A build's document with everything in it; `None` where tests can't be run.
+pub(crate) fn document() -> Option<String> {
+    Some(site()?.stdout("build --json stack"))
+}
+
 #[test]
 fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
     let Some(mut site) = site() else { return };

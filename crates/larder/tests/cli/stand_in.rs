@@ -28,6 +28,16 @@ const PLAIN: &str = "base = \"none\"\n[override]\n\"debian.org/libtls\" = \"exam
 const FORCED: &str = "base = \"none\"\n[override]\n\"debian.org/libtls\" = { by = \"example.com/tls\", force = true, \
                       reason = \"it is tested with our clients\" }\n";
 
+/// Documents in which something stands in for something else.
+pub(crate) fn documents() -> Vec<String> {
+    let site = site();
+    tls("3.1").publish(&site);
+    site.recipe("web", &["curl", "rust"], FORCED);
+    ["build --json web", "inspect --json example.com/web", "why --json example.com/web tls"]
+        .map(|line| site.stdout(line))
+        .into()
+}
+
 #[test]
 fn what_a_package_replaces_is_not_there_and_all_say_so() {
     let site = site();

@@ -182,7 +182,7 @@ impl Section<'_, '_, '_> {
     }
 
     fn roots(&self, key: &'static str, from: &Name) -> Result<Vec<Root>, RecipeError> {
-        let mut roots = self.set(key, |text| values::root(text, Some(from)))?;
+        let mut roots = self.set(key, |text| values::root(text, std::slice::from_ref(from)))?;
         roots.sort_by_cached_key(ToString::to_string);
         roots.dedup();
         Ok(roots)
