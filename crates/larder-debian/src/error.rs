@@ -126,6 +126,17 @@ pub enum DebianError {
         received: Sha256Digest,
     },
 
+    /// A source whose bytes are not the pinned ones.
+    #[error("{url} is not what was pinned: expected {expected}, received {received}")]
+    SourceDigest {
+        /// Where it came from.
+        url: String,
+        /// The pinned digest.
+        expected: Sha256Digest,
+        /// The digest of what was received.
+        received: Sha256Digest,
+    },
+
     /// A file whose announced size differs from the listed one.
     #[error(
         "{url} has another size than the signed index lists: expected {expected} bytes, the mirror offers {offered}"

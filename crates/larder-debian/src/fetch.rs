@@ -7,6 +7,7 @@
 
 pub(crate) mod cache;
 mod download;
+mod source;
 pub(crate) mod transport;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::error::DebianError;
 use crate::progress::Progress;
 
 pub(crate) use download::{Item, download};
+pub use source::fetch_source;
 use transport::Transport;
 
 /// How often and how fast a failed transfer is tried again. Only failures that may pass are: connections that fail,

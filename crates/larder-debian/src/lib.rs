@@ -21,6 +21,7 @@ pub mod index;
 pub mod progress;
 pub mod release;
 pub mod sources;
+pub mod tarball;
 
 pub use distribution::{
     AbsentSuite, ArchiveFile, Config, Description, Distribution, Evidence, Mirrors, Proxies, Refresh, SuiteEvidence,

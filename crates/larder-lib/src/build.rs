@@ -7,9 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use larder_debian::distribution::ArchiveFile;
 use larder_debian::progress::Progress;
-use larder_solver::Update;
+use larder_solver::{Root, Update};
 use larder_store::fileset::ScriptTier;
 use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSet, FileSetDigest, Ingest, Name, Reference, Selector, Tree, TreeDigest};
@@ -21,19 +20,20 @@ use crate::compose::{self, Composition};
 use crate::image;
 use crate::images::{self, Found};
 use crate::kept::{self, Asked, Earlier, Kept};
-use crate::lock::{Change, Lock, LockedDeclarations, LockedDistribution, LockedOrigin, LockedPackage, LockedSuite};
-use crate::obtain::{self, Obtained};
+use crate::lock::{Change, Lock};
+use crate::overrides::{self, StandIn};
 use crate::recipe::Recipe;
-use crate::solve::{self, Wanted};
+use crate::solve::{self, Ask, Curated};
+use crate::supply::{self, Supplied};
 use crate::verify::Finding;
-use crate::{Error, Host, Result, image_test};
+use crate::{Error, Host, Result, beside, image_test};
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
     /// Use the lock as it is, and fail if there is none or it doesn't match the recipe.
     pub locked: bool,
-    /// Which locked packages may move to newer versions.
+    /// Which locked packages may move to newer versions, named as somebody typed them.
     pub update: Update,
     /// What becomes of asks that the image's record so far doesn't have.
     pub new_asks: NewAsks,
@@ -72,6 +72,8 @@ pub struct BuildReport {
     pub fetched_bytes: u64,
     /// Where the image's own files, or a declared replacement, took a package's place.
     pub overridden: Vec<OverrideLine>,
+    /// Which packages stand in for others, and whose guarantee that voids.
+    pub stand_ins: Vec<StandIn>,
     /// What verification found that does not fail a build.
     pub findings: Vec<Finding>,
 }
@@ -111,7 +113,7 @@ impl BuiltPackage {
 /// can't be converted, files that clash, and whatever verification refuses. The store keeps what was finished; the
 /// image's name and the lock are as before.
 pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Progress) -> Result<BuildReport> {
-    let recipe = Recipe::load(path)?;
+    let mut recipe = Recipe::load(path)?;
     if !recipe.host.fits(&host.debian.architecture) {
         return Err(Error::RecipeArchitecture {
             recipe: recipe.file,
@@ -122,7 +124,8 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     let lock_file = recipe.lock_file();
     let text = Lock::read(&lock_file)?;
     let _lease = host.store.lease()?;
-    let earlier = Earlier::find(host, &recipe.name)?;
+    let built = beside::build(host, &mut recipe, progress)?;
+    let earlier = Earlier::find(host, &recipe.name)?.filter(|earlier| has(&earlier.record, &built));
     // First of all, so that a file that isn't there is said before anything is fetched.
     let ingest = host.store.begin()?;
     let (tree, tree_digest) = own_tree(&recipe, &ingest, earlier.as_ref())?;
@@ -135,16 +138,16 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     }
     ingest.commit()?;
     let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
-    let (lock, obtained) = packages(host, &recipe, old.as_ref(), options, progress)?;
+    let Packages { lock, supplied, roots } = packages(host, &recipe, &built, old.as_ref(), options, progress)?;
 
-    let imports: Vec<_> = obtained.iter().map(|o| o.import.clone()).collect();
+    let imports: Vec<_> = supplied.iter().map(|one| one.import.clone()).collect();
     let draft = Draft {
         name: &recipe.name,
         version: &recipe.version,
         architecture: &lock.architecture,
         tree: tree_digest,
         imports: &imports,
-        metadata: image::metadata(&recipe),
+        metadata: image::metadata(&recipe, &roots),
         action: if options.update == Update::None { "build" } else { "update" },
         new_asks: options.new_asks,
     };
@@ -160,7 +163,7 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     let is_saved = !options.locked || text.as_ref() == Some(&locked);
     let empty = Lock { packages: BTreeMap::new(), ..lock.clone() };
     let changes = Lock::diff(old.as_ref().unwrap_or(&empty), &lock).changes;
-    let (composition, report) = report(host, assembled, &obtained, changes)?;
+    let (composition, report) = report(host, assembled, &supplied, changes)?;
     let asked = Asked { recipe: &recipe, lock: &locked };
     let kept = kept::of_build(host, asked, &composition, report.packages.clone(), report.findings.clone());
     if let Some(kept) = kept.filter(|_| is_saved) {
@@ -188,8 +191,6 @@ fn rebuild(host: &Host, earlier: &Earlier, record: FileSet, ingest: Ingest<'_>) 
     }
     let Kept { packages, overridden, findings, .. } = earlier.kept.clone();
     Ok(BuildReport {
-        name: record.name,
-        version: record.version,
         digest,
         changed,
         packages,
@@ -197,7 +198,10 @@ fn rebuild(host: &Host, earlier: &Earlier, record: FileSet, ingest: Ingest<'_>) 
         fetched: 0,
         fetched_bytes: 0,
         overridden,
+        stand_ins: stand_ins(host, &record)?,
         findings,
+        name: record.name,
+        version: record.version,
     })
 }
 
@@ -208,6 +212,10 @@ fn rebuild(host: &Host, earlier: &Earlier, record: FileSet, ingest: Ingest<'_>) 
 /// A recipe or lock that can't be used, or a store that can't be read or written.
 pub fn current(host: &Host, path: &Path) -> Result<Option<Found>> {
     let recipe = Recipe::load(path)?;
+    // Only building them says what the recipes beside this one have become.
+    if !recipe.paths.is_empty() {
+        return Ok(None);
+    }
     let lock_file = recipe.lock_file();
     let Some(text) = Lock::read(&lock_file)? else { return Ok(None) };
     let earlier = Earlier::find(host, &recipe.name)?;
@@ -227,13 +235,13 @@ pub fn current(host: &Host, path: &Path) -> Result<Option<Found>> {
     let reference = Reference { name: recipe.name.clone(), selector: Selector::Latest };
     let Some(found) = images::try_find(&host.store, &reference)? else { return Ok(None) };
     let mut imports = Vec::with_capacity(lock.packages.len());
-    for package in lock.packages.values() {
-        match obtain::known(host, &package.origin.sha256)? {
-            Some(import) if import.package == package.fileset => imports.push(import),
-            _ => return Ok(None),
+    for (name, package) in &lock.packages {
+        match supply::stored(host, name, package)? {
+            Some(import) => imports.push(import),
+            None => return Ok(None),
         }
     }
-    let metadata = image::metadata(&recipe);
+    let metadata = image::metadata(&recipe, &locked_roots(host, &recipe, &lock)?);
     let record = image::record(&recipe.name, &recipe.version, &lock.architecture, tree_digest, &imports, metadata)?;
     Ok((record.digest() == found.digest).then_some(found))
 }
@@ -248,16 +256,33 @@ fn own_tree(recipe: &Recipe, ingest: &Ingest<'_>, earlier: Option<&Earlier>) -> 
     Ok((tree, digest))
 }
 
+/// Whether an image imports each of these packages as it was just built.
+fn has(image: &FileSet, built: &BTreeMap<Name, FileSetDigest>) -> bool {
+    built
+        .iter()
+        .all(|(name, fileset)| image.imports.iter().any(|import| import.name == *name && import.fileset == *fileset))
+}
+
+/// What stands in for what in an image. Without an override, no package's record is read.
+fn stand_ins(host: &Host, image: &FileSet) -> Result<Vec<StandIn>> {
+    let stated = image.image().map(|metadata| metadata.overrides.as_slice()).unwrap_or_default();
+    if stated.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(overrides::of_image(stated, &crate::contents::packages(&host.store, image)?))
+}
+
 /// Reports what became of an image; its composition is for whoever wants to keep what the build found out.
 pub(crate) fn report(
     host: &Host,
     assembled: Assembled,
-    obtained: &[Obtained],
+    supplied: &[Supplied],
     changes: Vec<(Name, Change)>,
 ) -> Result<(Composition, BuildReport)> {
     let Assembled { digest, record, changed, overridden, findings, composition } = assembled;
     let packages = crate::contents::packages(&host.store, &record)?;
-    let fetched: Vec<_> = obtained.iter().filter(|o| o.fetched).collect();
+    let fetched: Vec<u64> = supplied.iter().filter_map(|one| one.fetched).collect();
+    let metadata = record.image().cloned().unwrap_or_default();
     let report = BuildReport {
         digest,
         changed,
@@ -272,7 +297,8 @@ pub(crate) fn report(
             .collect(),
         changes,
         fetched: fetched.len(),
-        fetched_bytes: fetched.iter().map(|o| o.file.size).sum(),
+        fetched_bytes: fetched.iter().sum(),
+        stand_ins: overrides::of_image(&metadata.overrides, &packages),
         overridden,
         findings,
         name: record.name,
@@ -282,13 +308,23 @@ pub(crate) fn report(
 }
 
 /// The packages of a recipe, in the store, with the lock that says so.
-fn packages(
+pub(crate) struct Packages {
+    /// What they were resolved to.
+    pub(crate) lock: Lock,
+    /// The packages themselves.
+    pub(crate) supplied: Vec<Supplied>,
+    /// What was asked for, as the image's record says it.
+    roots: Vec<Root>,
+}
+
+pub(crate) fn packages(
     host: &Host,
     recipe: &Recipe,
+    built: &BTreeMap<Name, FileSetDigest>,
     old: Option<&Lock>,
     options: &BuildOptions,
     progress: &dyn Progress,
-) -> Result<(Lock, Vec<Obtained>)> {
+) -> Result<Packages> {
     let wanted = &host.debian.architecture;
     if let Some(lock) = old.filter(|lock| options.locked && lock.architecture != *wanted) {
         let (locked, wanted) = (lock.architecture.clone(), wanted.clone());
@@ -296,99 +332,57 @@ fn packages(
     }
     let matching = old.filter(|lock| lock.architecture == *wanted).map(|lock| (lock, lock.check(recipe)));
     match matching {
-        Some((lock, Ok(()))) if options.update == Update::None => return from_lock(host, lock, progress),
+        Some((lock, Ok(()))) if options.update == Update::None => match rebuilt(lock, built) {
+            None => return from_lock(host, recipe, lock, progress),
+            Some((package, locked, found)) if options.locked => {
+                return Err(Error::LockDigest { package: package.clone(), locked, found });
+            }
+            Some(_) => {}
+        },
         Some((_, Err(mismatch))) if options.locked => {
             return Err(Error::LockMismatch { file: recipe.lock_file(), mismatch });
         }
         None if options.locked => return Err(Error::NoLock { file: recipe.lock_file() }),
         _ => {}
     }
-    let empty = Lock {
-        architecture: host.debian.architecture.clone(),
-        asked: recipe.solver_inputs(),
-        distribution: None,
-        packages: BTreeMap::new(),
-    };
-    let Some(from) = &recipe.from else { return Ok((empty, Vec::new())) };
-    let wanted = Wanted {
-        from,
+    let earlier = old.map(Lock::earlier).unwrap_or_default();
+    let ask = Ask {
+        from: &recipe.from,
         roots: &recipe.packages,
         base: recipe.base,
         recommends: recipe.recommends,
-        locked: old.map(Lock::versions).unwrap_or_default(),
-        update: options.update.clone(),
+        earlier: &earlier,
+        update: solve::freed(&options.update, &earlier)?,
+        built,
+        overrides: &recipe.overrides,
+        unpublished: None,
     };
-    let solved = solve::solve(host, &wanted, progress)?;
-    let obtained = obtain::obtain(host, from, &solved.files, progress)?;
-    let suites = solved.evidence.suites.iter().map(|suite| LockedSuite {
-        name: suite.suite.clone(),
-        release: suite.release,
-        date: suite.date,
-        key: suite.signer.clone(),
-    });
-    let lock = Lock {
-        distribution: Some(LockedDistribution { name: from.clone(), suites: suites.collect() }),
-        packages: obtained.iter().map(|o| (o.import.name.clone(), locked(o))).collect(),
-        ..empty
-    };
-    Ok((lock, obtained))
+    let choice = solve::choose(host, &ask, progress)?;
+    let supplied = supply::choice(host, &choice, progress)?;
+    overrides::check(host, &choice, &supplied, progress)?;
+    let lock = supply::lock(host, recipe.solver_inputs(), &choice, &supplied);
+    Ok(Packages { lock, supplied, roots: choice.roots })
 }
 
-fn locked(obtained: &Obtained) -> LockedPackage {
-    LockedPackage {
-        version: obtained.import.version.clone(),
-        architecture: obtained.file.architecture.clone(),
-        fileset: obtained.import.package,
-        declarations: obtained.import.declarations.as_ref().map(|(_, _, fileset)| LockedDeclarations {
-            fileset: *fileset,
-            table: larder_debian::declare::TABLE_VERSION,
-        }),
-        rule: larder_debian::convert::RULE.to_owned(),
-        origin: LockedOrigin {
-            path: obtained.file.filename.clone(),
-            size: obtained.file.size,
-            sha256: obtained.file.sha256,
-        },
-    }
+/// A package that was built from a recipe beside this one to something other than the lock has: its name, what the lock has, what was made.
+fn rebuilt<'a>(
+    lock: &Lock,
+    built: &'a BTreeMap<Name, FileSetDigest>,
+) -> Option<(&'a Name, FileSetDigest, FileSetDigest)> {
+    built.iter().find_map(|(name, found)| {
+        let locked = lock.packages.get(name)?.fileset;
+        (locked != *found).then_some((name, locked, *found))
+    })
 }
 
-/// Takes the packages from a lock: from the store, or by the lock's own digests from the archive.
-fn from_lock(host: &Host, lock: &Lock, progress: &dyn Progress) -> Result<(Lock, Vec<Obtained>)> {
-    let newest = lock.distribution.as_ref().map(|distribution| distribution.suites.as_slice()).unwrap_or_default();
-    let mut files = Vec::with_capacity(lock.packages.len());
-    for (name, package) in &lock.packages {
-        if package.rule != larder_debian::convert::RULE {
-            return Err(Error::UnknownRule { package: name.clone(), rule: package.rule.clone() });
-        }
-        files.push(ArchiveFile {
-            name: name.short().to_owned(),
-            version: package.version.clone(),
-            architecture: package.architecture.clone(),
-            urls: Vec::new(),
-            filename: package.origin.path.clone(),
-            size: package.origin.size,
-            sha256: package.origin.sha256,
-            suite: newest.first().map(|suite| suite.name.clone()).unwrap_or_default(),
-            release: newest.first().map_or(package.origin.sha256, |suite| suite.release),
-            index: package.origin.sha256,
-            signer: newest.first().map(|suite| suite.key.clone()).unwrap_or_default(),
-        });
-    }
-    let Some(distribution) = &lock.distribution else { return Ok((lock.clone(), Vec::new())) };
-    solve::locate(host, &distribution.name, &mut files)?;
-    let obtained = obtain::obtain(host, &distribution.name, &files, progress)?;
-    let mut lock = lock.clone();
-    for found in &obtained {
-        let Some(package) = lock.packages.get_mut(&found.import.name) else { continue };
-        if package.fileset != found.import.package {
-            return Err(Error::LockDigest {
-                package: found.import.name.clone(),
-                locked: package.fileset,
-                found: found.import.package,
-            });
-        }
-        // A newer table changes no package; `--locked` builds report it through the lock's differences.
-        *package = locked(found);
-    }
-    Ok((lock, obtained))
+fn from_lock(host: &Host, recipe: &Recipe, lock: &Lock, progress: &dyn Progress) -> Result<Packages> {
+    let (lock, supplied) = supply::locked(host, lock, progress)?;
+    let roots = locked_roots(host, recipe, &lock)?;
+    Ok(Packages { lock, supplied, roots })
+}
+
+/// The packages that a recipe asks for, each short name looked up in the lock's distributions.
+fn locked_roots(host: &Host, recipe: &Recipe, lock: &Lock) -> Result<Vec<Root>> {
+    let distributions = lock.curated.values().map(|curated| Curated::load(&host.store, &curated.fileset));
+    solve::resolved(&recipe.packages, &distributions.collect::<Result<Vec<_>>>()?, None)
 }

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use larder_debian::progress::Progress;
-use larder_runtime::launch::{self, Ended, Launch, OtherRuntime};
+use larder_runtime::launch::{self, Ended, GoOn, Launch, OtherRuntime, Streams, UserMap};
 use larder_runtime::view::{ViewKindName, ViewRequest, ViewTree};
 use larder_store::{Content, FileSetDigest, Lease, Root as Needed, Roots};
 use oci_spec::runtime::Spec;
@@ -36,7 +36,7 @@ pub(crate) struct Place<'a> {
 }
 
 /// What a container does.
-pub(crate) struct Process {
+pub(crate) struct Process<'a> {
     /// Program, arguments, environment and the like.
     pub(crate) spec: Spec,
     /// As whom; the container's root when absent.
@@ -49,6 +49,12 @@ pub(crate) struct Process {
     pub(crate) runtime: Option<OtherRuntime>,
     /// The only way in which its view may be made; the first that works when absent.
     pub(crate) view: Option<ViewKindName>,
+    /// Its standard streams; this process's own when absent.
+    pub(crate) streams: Option<Streams>,
+    /// Says whether it may go on; always when absent.
+    pub(crate) go_on: Option<&'a GoOn<'a>>,
+    /// Whose ids it has: those that are usual for the caller when absent.
+    pub(crate) map: Option<UserMap>,
 }
 
 /// Launches a container and waits for its end. What it needs is written down before anything is looked up, so that no
@@ -56,11 +62,11 @@ pub(crate) struct Process {
 pub(crate) fn launch(
     host: &Host,
     place: &Place<'_>,
-    process: Process,
+    process: Process<'_>,
     lease: Lease,
     progress: &dyn Progress,
 ) -> Result<Ended> {
-    let Process { spec, user, stop_signal, packages, runtime, view } = process;
+    let Process { spec, user, stop_signal, packages, runtime, view, streams, go_on, map } = process;
     let id = new_id()?;
     let key = place.key.hex();
     let (objects, views) = (host.store.objects_dir(), host.store.views_dir());
@@ -82,9 +88,11 @@ pub(crate) fn launch(
         writable: packages == PackagePaths::Writable,
         user,
         stop_signal,
-        map: launch::user_map(),
+        map: map.unwrap_or_else(launch::user_map),
         runtime,
         view,
+        streams,
+        go_on,
         on_view: Some(&|kind| progress.note(&unusual(kind))),
     })?)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use larder_store::fileset::Override;
 use larder_store::{Entry, FileSet, FileSetDigest, Store, Tree, TreeEntry, TreePath};
 
 use crate::Result;
@@ -116,6 +117,10 @@ fn settings(image: &FileSet) -> BTreeMap<String, String> {
         for (name, value) in map {
             set(&format!("{kind}.{name}"), value.clone());
         }
+    }
+    for Override { of, by, forced } in &metadata.overrides {
+        let forced = forced.as_ref().map(|reason| format!(", forced: {reason}")).unwrap_or_default();
+        set(&format!("override.{of}"), format!("{by}{forced}"));
     }
     for (name, version) in &metadata.composers {
         set(&format!("composers.{name}"), version.to_string());

@@ -8,6 +8,7 @@ use larder_debian::compose::ComposeError;
 use larder_debian::deb::DebError;
 use larder_runtime::RuntimeError;
 use larder_solver::Failure;
+use larder_store::fileset::Override;
 use larder_store::name::NameError;
 use larder_store::path::PathError;
 use larder_store::plan::PlanError;
@@ -17,8 +18,10 @@ use thiserror::Error;
 
 use crate::asks::check::Lack;
 use crate::asks::{Asking, consent};
+use crate::distribution::Lacking;
 use crate::lock::{LockError, Mismatch};
 use crate::recipe::RecipeError;
+use crate::solve;
 use crate::verify::{Finding, VerifyError};
 
 mod hints;
@@ -90,6 +93,9 @@ pub enum Error {
     /// An image whose files can't be checked.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// A package that can't be built.
+    #[error(transparent)]
+    Build(Box<crate::package::PackageError>),
     /// A distribution that no bridge serves.
     #[error("{name} is no distribution that this host knows")]
     UnknownDistribution {
@@ -99,10 +105,208 @@ pub enum Error {
     /// The solver has no answer.
     #[error("can't choose packages from {from}:\n{}", indent(&failure.explain()))]
     Unsolvable {
-        /// The distribution.
-        from: Name,
+        /// The distributions.
+        from: String,
         /// Why not.
         failure: Failure,
+        /// What was to stand in for what.
+        overrides: Vec<Override>,
+    },
+    /// Two of Debian's suites: each has all of Debian's packages.
+    #[error("{first} and {second} are both suites of Debian's, and an image is of one")]
+    TwoSuites {
+        /// One.
+        first: Name,
+        /// The other.
+        second: Name,
+    },
+    /// A base was asked for, and no distribution has one.
+    #[error("{from} has no base for the image")]
+    NoBase {
+        /// The distributions.
+        from: String,
+    },
+    /// A short name of different packages in two distributions.
+    #[error("{package} is {}", found.iter().map(|(name, from)| format!("{name} in {from}")).collect::<Vec<_>>().join(" and "))]
+    AmbiguousPackage {
+        /// The short name.
+        package: String,
+        /// The packages, each with a distribution that has it.
+        found: Vec<(Name, Name)>,
+    },
+    /// Two distributions pin different things under one name.
+    #[error("{package} is {} in {} and {} in {}", pin(&first.1, &second.1, 1), first.0, pin(&second.1, &first.1, 2), second.0)]
+    PinnedTwice {
+        /// The package.
+        package: Name,
+        /// A distribution, and the version that it pins.
+        first: (Name, String),
+        /// Another.
+        second: (Name, String),
+    },
+    /// A package was built from a recipe beside the image's, and a distribution pins something else.
+    #[error("{package} was built beside the recipe, and {distribution} pins another")]
+    BuiltAndPinned {
+        /// The package.
+        package: Name,
+        /// The distribution.
+        distribution: Name,
+    },
+    /// A package of one's own that the store doesn't have.
+    #[error("there is no package {package} in the store")]
+    NoOwnPackage {
+        /// What was asked for.
+        package: Name,
+        /// Names like it that are there.
+        nearest: Vec<String>,
+    },
+    /// A short name of several packages of an image.
+    #[error("{package} is {} in the image", names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))]
+    SeveralInImage {
+        /// What was asked for.
+        package: String,
+        /// The packages.
+        names: Vec<Name>,
+    },
+    /// A FileSet that should be a package is something else.
+    #[error("{name} is no package: its kind is {kind}")]
+    NotAPackage {
+        /// Its name.
+        name: Name,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A FileSet that should be a distribution is something else.
+    #[error("{name} is no distribution: its kind is {kind}")]
+    NotADistribution {
+        /// Its name.
+        name: Name,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A distribution lists what isn't there.
+    #[error("{distribution} lists what isn't there:{}", lacking_lines(lacking))]
+    DistributionLacks {
+        /// The distribution.
+        distribution: Name,
+        /// What.
+        lacking: Vec<Lacking>,
+    },
+    /// A distribution's test has nothing that could fail.
+    #[error("the test of {distribution} says nothing that could fail")]
+    NothingToTest {
+        /// The distribution.
+        distribution: Name,
+    },
+    /// The image of a distribution's test doesn't use the distribution.
+    #[error("the test of {distribution} has an image, {image}, that isn't from it")]
+    TestWithout {
+        /// The distribution.
+        distribution: Name,
+        /// The image.
+        image: Name,
+    },
+    /// The image of a distribution's test can't be built.
+    #[error("the image that tests {distribution} can't be built")]
+    DistributionImage {
+        /// The distribution.
+        distribution: Name,
+        /// Why not.
+        source: Box<Self>,
+    },
+    /// A distribution's test can't be run.
+    #[error("the test of {distribution} can't be run: {command}")]
+    TestNotRun {
+        /// The distribution.
+        distribution: Name,
+        /// What was to be run.
+        command: String,
+        /// Why not.
+        source: Box<Self>,
+    },
+    /// A distribution's test failed.
+    #[error("the test of {distribution} failed: {command}")]
+    TestFailed {
+        /// The distribution.
+        distribution: Name,
+        /// What was run.
+        command: String,
+        /// How it ended, and what it said.
+        source: io::Error,
+    },
+    /// Two recipes beside an image's make packages of one name.
+    #[error("{first} and {second} both make {name}")]
+    SameName {
+        /// The name.
+        name: Name,
+        /// One folder.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// An override of a package that isn't there.
+    #[error("{of} isn't in {from}, so there is nothing to stand in for")]
+    NothingToReplace {
+        /// What was to be replaced.
+        of: Name,
+        /// Where it was looked for.
+        from: String,
+        /// Names like it that are there.
+        nearest: Vec<String>,
+    },
+    /// A package doesn't say that it can stand in.
+    #[error("{by} {by_version} doesn't say that it can stand in for {of} {version}{}", only_for(says))]
+    DoesNotStandIn {
+        /// What was to stand in.
+        by: Name,
+        /// Its version.
+        by_version: String,
+        /// For what.
+        of: Name,
+        /// Of which version.
+        version: String,
+        /// What it does say.
+        says: Vec<String>,
+    },
+    /// A package says that it can stand in, and doesn't give what the other gives.
+    #[error("{by} {version} can't stand in for {of} {of_version}: {}", lacking.join("; "))]
+    LacksWhatItReplaces {
+        /// What was to stand in.
+        by: Name,
+        /// Its version.
+        version: String,
+        /// For what.
+        of: Name,
+        /// Of which version.
+        of_version: String,
+        /// What is missing.
+        lacking: Vec<String>,
+    },
+    /// An override that nothing in the image is about.
+    #[error("nothing in the image needs {of}, so the override of it does nothing")]
+    UnusedOverride {
+        /// What was to be replaced.
+        of: Name,
+    },
+    /// The lock names something that only this host's store could have, and it hasn't.
+    #[error("the lock has {name} {version} ({fileset}), which isn't in the store")]
+    LockedMissing {
+        /// The package or distribution.
+        name: Name,
+        /// Its version.
+        version: String,
+        /// Its identity.
+        fileset: FileSetDigest,
+    },
+    /// The lock gives a package a FileSet of something else.
+    #[error("the lock has {fileset} for {package}, and that is {is}")]
+    LockOther {
+        /// The package.
+        package: Name,
+        /// The FileSet.
+        fileset: FileSetDigest,
+        /// What it is.
+        is: Name,
     },
     /// A package that isn't in the image or lock.
     #[error("{package} is not in the image")]
@@ -302,7 +506,7 @@ pub enum Error {
     },
     /// The recipe's test.
     #[error("the test of {image} failed: {command}: {how}{}", said_lines(said))]
-    TestFailed {
+    ImageTestFailed {
         /// The image.
         image: String,
         /// The test's command.
@@ -363,6 +567,12 @@ pub enum Error {
     },
 }
 
+impl From<crate::package::PackageError> for Error {
+    fn from(error: crate::package::PackageError) -> Self {
+        Self::Build(Box::new(error))
+    }
+}
+
 impl Error {
     /// Wraps what the system says about a file.
     pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
@@ -399,11 +609,50 @@ impl Error {
             names => Some(format!("did you mean {}?", names.join(" or "))),
         };
         let hint = match self {
-            Self::UnknownDistribution { .. } => {
+            Self::UnknownDistribution { name } if solve::is_debians(name) => {
                 Some("Debian's suites are known, such as debian.org/bookworm or debian.org/trixie".to_owned())
             }
+            Self::UnknownDistribution { .. } => Some(
+                "`larder build` its recipe first; Debian's suites are known, such as debian.org/bookworm".to_owned(),
+            ),
             Self::NotInImage { nearest, .. } => {
                 did_you_mean(nearest).or_else(|| Some("`larder inspect IMAGE` lists what is in an image".to_owned()))
+            }
+            Self::Unsolvable { failure, overrides, .. } => hints::unsolvable(failure, overrides),
+            Self::DistributionLacks { .. } => Some(
+                "say in `from` which distributions have it; `larder build` the recipes of packages of one's own first"
+                    .to_owned(),
+            ),
+            Self::NothingToTest { .. } => {
+                Some("say `run` in [test], or let the image or a package have the action `validate`".to_owned())
+            }
+            Self::TestWithout { distribution, .. } => Some(format!("add \"{distribution}\" to its `from`")),
+            Self::DistributionImage { source, .. } | Self::TestNotRun { source, .. } => return source.hints(),
+            Self::TestFailed { .. } => Some("nothing was published: the name stands for what it stood for".to_owned()),
+            Self::TwoSuites { .. } => Some("leave one of them out of `from`".to_owned()),
+            Self::NoBase { .. } => Some("add one of Debian's suites to `from`, or say base = \"none\"".to_owned()),
+            Self::AmbiguousPackage { found, .. } => {
+                let names: Vec<_> = found.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+                Some(format!("write the full name: {}", names.join(" or ")))
+            }
+            Self::PinnedTwice { .. } => Some("leave one of the two out of `from`".to_owned()),
+            Self::BuiltAndPinned { .. } => {
+                Some("take it out of `packages`, or leave the distribution out of `from`".to_owned())
+            }
+            Self::NoOwnPackage { nearest, .. } => did_you_mean(nearest).or_else(|| Some(hints::OWN_PACKAGE.to_owned())),
+            Self::SeveralInImage { .. } => Some("write the full name".to_owned()),
+            Self::SameName { .. } => Some("leave one of them out of `packages`".to_owned()),
+            Self::NothingToReplace { nearest, .. } => did_you_mean(nearest),
+            Self::DoesNotStandIn { of, .. } => {
+                Some(hints::stand_in(&format!("let its recipe say stands-in-for = [\"{of}\"]")))
+            }
+            Self::LacksWhatItReplaces { .. } => Some(hints::stand_in("build it with what is missing")),
+            Self::UnusedOverride { .. } => Some("take it out of [override]".to_owned()),
+            Self::LockedMissing { name, .. } => Some(format!(
+                "`larder build` the recipe of {name}, or `larder update {name}` to take what the store has"
+            )),
+            Self::LockOther { .. } => {
+                Some("the lock was changed by hand: restore it, or delete it and build again".to_owned())
             }
             Self::NoImage { nearest, .. } => {
                 did_you_mean(nearest).or_else(|| Some("`larder images` lists those that are here".to_owned()))
@@ -423,6 +672,7 @@ impl Error {
             Self::Plan(PlanError::Conflict { .. }) => {
                 Some("leave one of the two out, or put a file of your own there with [files]".to_owned())
             }
+            Self::Build(error) => return error.hints(),
             Self::Debian(error) => return hints::debian(error).into_iter().collect(),
             Self::Store(error) => return hints::store(error).into_iter().collect(),
             Self::NoLock { .. } => Some("build once without --locked, and keep the lock".to_owned()),
@@ -453,7 +703,7 @@ impl Error {
             Self::AmbiguousAction { action, .. } => {
                 Some(format!("say it in the image's recipe: [actions] {action} = [\"PROGRAM\", \"ARGUMENT\"]"))
             }
-            Self::TestFailed { .. } => {
+            Self::ImageTestFailed { .. } => {
                 Some("the image's name stands for what it did before; --no-test builds without the test".to_owned())
             }
             Self::TestPackages { .. } => {
@@ -468,6 +718,27 @@ impl Error {
         };
         hint.into_iter().collect()
     }
+}
+
+/// The two versions that two distributions pin; where they are equal, that what they pin isn't.
+fn pin(version: &str, other: &str, number: usize) -> String {
+    match (version == other, number) {
+        (false, _) => version.to_owned(),
+        (true, 1) => format!("one {version}"),
+        (true, _) => format!("another {version}"),
+    }
+}
+
+fn lacking_lines(lacking: &[Lacking]) -> String {
+    let line = |lacking: &Lacking| match lacking.there_is.as_slice() {
+        [] => format!("\n  {} {}: there is no such package", lacking.name, lacking.version),
+        versions => format!("\n  {} {}: there is {}", lacking.name, lacking.version, versions.join(", ")),
+    };
+    lacking.iter().map(line).collect()
+}
+
+fn only_for(says: &[String]) -> String {
+    if says.is_empty() { String::new() } else { format!(", only for {}", says.join(", ")) }
 }
 
 fn indent(text: &str) -> String {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::config::Settings;
 use crate::lock::{Lock, LockDiff};
-use crate::recipe::Recipe;
+use crate::recipe::package::{PackageRecipe, Requirement, SourceSpec};
+use crate::recipe::{Document, Recipe};
 
 pub use crate::verify::fuzzing::{elf, shebang};
 
@@ -12,13 +13,23 @@ pub use crate::verify::fuzzing::{elf, shebang};
 /// kernel's.
 pub fn recipe(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    match Recipe::parse(Path::new("recipe/larder.toml"), text) {
+    match Document::parse(Path::new("recipe/larder.toml"), text) {
         Err(error) => {
             assert!(error.to_string().starts_with("recipe/larder.toml"));
             _ = (error.excerpt(), error.help());
         }
-        Ok(recipe) => {
+        Ok(Document::Package(recipe)) => package(&recipe),
+        Ok(Document::Distribution(recipe)) => {
+            assert!(!recipe.packages.is_empty());
+            assert!(recipe.packages.iter().all(|(name, version)| name.mount_path(version).is_ok()));
+        }
+        Ok(Document::Image(recipe)) => {
+            let recipe: &Recipe = &recipe;
             assert_eq!(recipe.solver_inputs(), recipe.solver_inputs());
+            assert!(recipe.paths.iter().all(|beside| !beside.path.starts_with('/') && !beside.path.is_empty()));
+            assert!(
+                recipe.overrides.iter().all(|stated| stated.of != stated.by && stated.forced.as_deref() != Some(""))
+            );
             assert!(recipe.run.iter().all(|word| !word.contains('\0')));
             for (target, source) in &recipe.files {
                 let top = target.as_bytes().split(|&b| b == b'/').next().unwrap_or_default();
@@ -27,6 +38,21 @@ pub fn recipe(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// What a package says of itself can be written into its record, and its sources are in its folder.
+fn package(recipe: &PackageRecipe) {
+    if let Some(SourceSpec::Path(source)) = &recipe.source {
+        assert!(!source.path.starts_with('/') && !source.path.split('/').any(|part| part == ".."));
+    }
+    for requirement in &recipe.relations.requires {
+        assert!(requirement.parts().iter().all(|part| Requirement::from_part(&recipe.name, part).is_some()));
+    }
+    for split in recipe.splits.values() {
+        assert!(!split.paths.is_empty());
+        _ = split.paths.iter().filter(|glob| glob.matches(b"usr/include/a.h")).count();
+    }
+    assert!(!recipe.build.run.contains('\0') && recipe.build.timeout.as_secs() > 0);
 }
 
 /// A lock is refused, or is the same when written and read again.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use larder_solver::Base;
+use larder_solver::{Base, Root};
 use larder_store::fileset::{ImageMetadata, Import};
 use larder_store::name::NameError;
 use larder_store::{FileSet, FileSetDigest, Metadata, Name, TreeDigest};
@@ -34,13 +34,14 @@ pub fn own_time(tree: &TreeDigest) -> u64 {
     EARLIEST + u64::from(low) % (1 << 28)
 }
 
-/// What an image says besides its files and imports, from its recipe.
-pub fn metadata(recipe: &Recipe) -> ImageMetadata {
+/// What an image says besides its files and imports, from its recipe and the packages as the distributions know them.
+pub fn metadata(recipe: &Recipe, packages: &[Root]) -> ImageMetadata {
     ImageMetadata {
-        from: recipe.from.iter().cloned().collect(),
+        from: recipe.from.clone(),
         base: base_word(recipe.base).to_owned(),
         recommends: recipe.recommends,
-        packages: recipe.packages.iter().map(ToString::to_string).collect(),
+        packages: packages.iter().map(ToString::to_string).collect(),
+        overrides: recipe.overrides.clone(),
         run: recipe.run.clone(),
         env: recipe.env.iter().map(|(name, value)| (name.to_string(), value.clone())).collect(),
         user: recipe.user.as_ref().map(ToString::to_string),
@@ -55,7 +56,7 @@ pub fn metadata(recipe: &Recipe) -> ImageMetadata {
 }
 
 /// What an image says that is no more than packages from a distribution.
-pub fn bare_metadata(from: &Name, base: Base, packages: &[larder_solver::Root]) -> ImageMetadata {
+pub fn bare_metadata(from: &Name, base: Base, packages: &[Root]) -> ImageMetadata {
     ImageMetadata {
         from: vec![from.clone()],
         base: base_word(base).to_owned(),
@@ -81,6 +82,22 @@ pub fn record(
     packages: &[PackageImport],
     metadata: ImageMetadata,
 ) -> Result<FileSet, NameError> {
+    Ok(FileSet {
+        name: name.clone(),
+        version: version.to_owned(),
+        architecture: architecture.to_owned(),
+        time: own_time(&tree),
+        tree,
+        imports: imports(packages)?,
+        metadata: Metadata::Image(metadata),
+    })
+}
+
+/// Packages and their declarations as imports, sorted.
+///
+/// # Errors
+/// A version that can't be a part of a path.
+pub(crate) fn imports(packages: &[PackageImport]) -> Result<Vec<Import>, NameError> {
     let mut imports = Vec::with_capacity(packages.len() * 2);
     for package in packages {
         let import = |name: &Name, version: &str, fileset| -> Result<Import, NameError> {
@@ -92,15 +109,7 @@ pub fn record(
         }
     }
     imports.sort();
-    Ok(FileSet {
-        name: name.clone(),
-        version: version.to_owned(),
-        architecture: architecture.to_owned(),
-        time: own_time(&tree),
-        tree,
-        imports,
-        metadata: Metadata::Image(metadata),
-    })
+    Ok(imports)
 }
 
 /// The base that an image's record names.

@@ -16,15 +16,15 @@ use crate::asks::{self, consent};
 use crate::assemble::{self, Draft, Prepared};
 use crate::container::{self, PackagePaths, Place, Process};
 use crate::image::PackageImport;
-use crate::program::{Folder, Streams, how};
+use crate::program::{self, Folder, how, last_words};
 use crate::recipe::{Recipe, TestTable};
-use crate::solve::{self, Wanted};
-use crate::{Error, Host, Result, compose, obtain};
+use crate::solve::{self, Ask, Earlier};
+use crate::{Error, Host, Result, compose, supply};
 
 /// Runs a recipe's test in a container of the prepared image.
 ///
 /// # Errors
-/// [`Error::TestFailed`] with what the test said; packages for it that can't be had, or that change the image's.
+/// [`Error::ImageTestFailed`] with what the test said; packages for it that can't be had, or that change the image's.
 pub(crate) fn run(
     host: &Host,
     recipe: &Recipe,
@@ -74,20 +74,33 @@ fn furnished(
     progress: &dyn Progress,
 ) -> Result<Prepared> {
     let record = &image.image.record;
-    let Some(from) = &recipe.from else { return Err(Error::NoDistribution { image: record.name.to_string() }) };
+    if recipe.from.is_empty() {
+        return Err(Error::NoDistribution { image: record.name.to_string() });
+    }
     let mut roots = recipe.packages.clone();
     roots.extend(test.with.iter().cloned());
-    let wanted = Wanted {
-        from,
+    let earlier = Earlier {
+        versions: imports.iter().map(|one| (solve::solver_name(&one.name).to_owned(), one.version.clone())).collect(),
+        ..Earlier::default()
+    };
+    let ask = Ask {
+        from: &recipe.from,
         roots: &roots,
         base: recipe.base,
         recommends: recipe.recommends,
-        locked: imports.iter().map(|import| (import.name.short().to_owned(), import.version.clone())).collect(),
+        earlier: &earlier,
         update: Update::None,
+        built: &imports
+            .iter()
+            .filter(|one| !solve::is_debians(&one.name))
+            .map(|one| (one.name.clone(), one.package))
+            .collect(),
+        overrides: &recipe.overrides,
+        unpublished: None,
     };
-    let solved = solve::solve(host, &wanted, progress)?;
-    let obtained = obtain::obtain(host, from, &solved.files, progress)?;
-    let furnished: Vec<_> = obtained.into_iter().map(|obtained| obtained.import).collect();
+    let choice = solve::choose(host, &ask, progress)?;
+    let supplied = supply::choice(host, &choice, progress)?;
+    let furnished: Vec<_> = supplied.into_iter().map(|one| one.import).collect();
     let changed = |import: &&PackageImport| !furnished.iter().any(|other| other.package == import.package);
     if let Some(import) = imports.iter().find(changed) {
         return Err(Error::TestPackages { package: import.name.clone(), version: import.version.clone() });
@@ -127,6 +140,8 @@ fn run_in(host: &Host, image: &Prepared, test: &TestTable, progress: &dyn Progre
     };
     let listing = || image.composition.listing();
     let place = Place { key: ready.composed, image: image.digest, read_only: &ready.read_only, listing: &listing };
+    let folder = Folder::new(host.store.root().join("tmp"))?;
+    let (streams, said) = program::streams(folder.path(), b"")?;
     let process = Process {
         spec,
         user: metadata.user,
@@ -134,18 +149,18 @@ fn run_in(host: &Host, image: &Prepared, test: &TestTable, progress: &dyn Progre
         packages: PackagePaths::ReadOnly,
         runtime: None,
         view: host.view,
+        streams: Some(streams),
+        go_on: None,
+        map: None,
     };
-    let folder = Folder::new(host.store.root().join("tmp"))?;
-    let streams = Streams::new(folder.path(), b"")?;
     let ended = container::launch(host, &place, process, host.store.lease()?, progress);
-    let said = streams.restore();
     match ended?.exit {
         Exit::Code(0) => Ok(()),
-        exit => Err(Error::TestFailed {
+        exit => Err(Error::ImageTestFailed {
             image: format!("{}@{}", record.name, record.version),
             command: test.run.join(" "),
             how: how(exit),
-            said,
+            said: last_words(said),
         }),
     }
 }

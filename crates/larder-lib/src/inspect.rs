@@ -6,6 +6,7 @@ use larder_store::{Entry, FileSet, FileSetDigest, Reference, Store, Tree, TreePa
 use crate::actions::{self, Declared};
 use crate::asks::{self, Asking};
 use crate::contents::{self, ImagePackage};
+use crate::overrides::{self, StandIn};
 use crate::{Result, images};
 
 /// Everything that an image's records say.
@@ -19,6 +20,8 @@ pub struct Inspection {
     pub metadata: ImageMetadata,
     /// Its packages, sorted by name.
     pub packages: Vec<PackageLine>,
+    /// Which packages stand in for others, and whose guarantee that voids.
+    pub stand_ins: Vec<StandIn>,
     /// The contents of all packages, in bytes.
     pub package_bytes: u64,
     /// How many files of its own it has.
@@ -62,7 +65,10 @@ pub fn inspect(store: &Store, reference: &Reference) -> Result<Inspection> {
     let own = store.tree(&record.tree)?;
     let mut privileged = privileged(&own, &format!("{}@{}", record.name, record.version));
     let mut lines = Vec::new();
-    for package in contents::packages(store, &record)? {
+    let metadata = record.image().cloned().unwrap_or_default();
+    let packages = contents::packages(store, &record)?;
+    let stand_ins = overrides::of_image(&metadata.overrides, &packages);
+    for package in packages {
         let tree = store.tree(&package.record.tree)?;
         let import = &package.import;
         privileged.extend(self::privileged(&tree, &format!("{}@{}", import.name, import.version)));
@@ -75,7 +81,8 @@ pub fn inspect(store: &Store, reference: &Reference) -> Result<Inspection> {
         digest,
         asks: asks::of_records(&record, records()),
         actions: actions::of_records(&record, records()),
-        metadata: record.image().cloned().unwrap_or_default(),
+        metadata,
+        stand_ins,
         package_bytes: lines.iter().map(|line| line.bytes).sum(),
         packages: lines,
         own_files: own.entries().iter().filter(|entry| entry.entry != Entry::Directory).count(),

@@ -20,6 +20,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use larder_debian::{convert, declare};
+use larder_store::fileset::ImageMetadata;
 use larder_store::plan::{PACKAGES, PlanDigest};
 use larder_store::refs::RefKind;
 use larder_store::tree::TreeEntry;
@@ -196,12 +197,15 @@ impl Earlier {
     /// has changed, and everything that it imports is there.
     pub(crate) fn again(&self, host: &Host, asked: Asked<'_>, tree: &Tree, digest: TreeDigest) -> Option<FileSet> {
         let kept = &self.kept;
+        // The recipe's lines and the lock are part of the key: with the same ones short names mean the same packages.
+        let packages = self.record.image().map(|metadata| metadata.packages.clone()).unwrap_or_default();
+        let metadata = ImageMetadata { packages, ..image::metadata(asked.recipe, &[]) };
         let record = FileSet {
             name: asked.recipe.name.clone(),
             version: asked.recipe.version.clone(),
             time: image::own_time(&digest),
             tree: digest,
-            metadata: Metadata::Image(image::metadata(asked.recipe)),
+            metadata: Metadata::Image(metadata),
             ..self.record.clone()
         };
         let same = |path: &TreePath, digest: &ObjectDigest| {

@@ -19,15 +19,17 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use larder_store::fileset::Override;
 use larder_store::{FileSetDigest, Name, Sha256Digest};
 use thiserror::Error;
 
 pub use diff::{Change, LockDiff};
 
 use crate::recipe::{Place, Recipe};
+use crate::solve::{Earlier, solver_name};
 
-/// The version of the lock's format that is written, and the newest that is read.
-pub const FORMAT: i64 = 1;
+/// The newest version of the lock's format that is read. What is written is the oldest that can say it.
+pub const FORMAT: i64 = 2;
 /// The largest lock that is read.
 pub const MAX_LOCK: u64 = 64 << 20;
 
@@ -38,8 +40,12 @@ pub struct Lock {
     pub architecture: String,
     /// What the solver was asked ([`Recipe::solver_inputs`]).
     pub asked: Vec<String>,
-    /// The distribution that was resolved from; absent when there was nothing to resolve.
+    /// The suite of Debian's that was resolved from, if one was.
     pub distribution: Option<LockedDistribution>,
+    /// The distributions of one's own.
+    pub curated: BTreeMap<Name, LockedCurated>,
+    /// Which packages stand in for others: a set.
+    pub overrides: Vec<Override>,
     /// The packages by name.
     pub packages: BTreeMap<Name, LockedPackage>,
 }
@@ -51,6 +57,15 @@ pub struct LockedDistribution {
     pub name: Name,
     /// Its suites, in order of preference for equal versions.
     pub suites: Vec<LockedSuite>,
+}
+
+/// A distribution of one's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedCurated {
+    /// Its version.
+    pub version: String,
+    /// Its FileSet.
+    pub fileset: FileSetDigest,
 }
 
 /// One suite's signed state.
@@ -73,14 +88,23 @@ pub struct LockedPackage {
     pub version: String,
     /// Its architecture, `all` included.
     pub architecture: String,
-    /// The FileSet that its archive file was converted to.
+    /// Its FileSet.
     pub fileset: FileSetDigest,
     /// What its scripts and the reviewed table declare about it, if anything.
     pub declarations: Option<LockedDeclarations>,
-    /// The rule of conversion, such as `deb/1`.
-    pub rule: String,
-    /// The archive file that it was converted from.
+    /// The distribution of one's own that pins it, if one does.
+    pub distribution: Option<Name>,
+    /// Where it comes from.
     pub origin: LockedOrigin,
+}
+
+/// Where a package comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockedOrigin {
+    /// It was converted from a file of Debian's archive.
+    Archive(LockedArchive),
+    /// It is one's own: the store has it.
+    Store,
 }
 
 /// A package's declarations.
@@ -92,9 +116,11 @@ pub struct LockedDeclarations {
     pub table: u32,
 }
 
-/// A file of a distribution's archive.
+/// A file of Debian's archive, and how it was converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockedOrigin {
+pub struct LockedArchive {
+    /// The rule of conversion, such as `deb/1`.
+    pub rule: String,
     /// Its path in the archive, such as `pool/main/o/openssl/openssl_3.0.17-1_amd64.deb`.
     pub path: String,
     /// Its length in bytes.
@@ -217,9 +243,25 @@ impl Lock {
         Err(Mismatch { added: lines(&now, &then), removed: lines(&then, &now) })
     }
 
-    /// The versions by short name, as the solver favours them.
-    pub fn versions(&self) -> BTreeMap<String, String> {
-        self.packages.iter().map(|(name, package)| (name.short().to_owned(), package.version.clone())).collect()
+    /// What the solver is to keep where it can.
+    pub fn earlier(&self) -> Earlier {
+        let own = self.packages.iter().filter(|(_, package)| package.origin == LockedOrigin::Store);
+        Earlier {
+            versions: self
+                .packages
+                .iter()
+                .map(|(name, package)| (solver_name(name).to_owned(), package.version.clone()))
+                .collect(),
+            filesets: own.map(|(name, package)| (name.clone(), package.fileset)).collect(),
+            distributions: self.curated.iter().map(|(name, curated)| (name.clone(), curated.fileset)).collect(),
+        }
+    }
+
+    /// The oldest version of the format that can say what this lock says.
+    fn format(&self) -> i64 {
+        let is_new = |package: &LockedPackage| package.origin == LockedOrigin::Store || package.distribution.is_some();
+        let needs_new = !self.curated.is_empty() || !self.overrides.is_empty() || self.packages.values().any(is_new);
+        if needs_new { FORMAT } else { 1 }
     }
 
     /// What became of the packages between two locks.

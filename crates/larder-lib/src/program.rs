@@ -5,17 +5,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use larder_debian::progress::Progress;
-use larder_runtime::launch::{self, BindMount, Exit, SpecOptions};
+use larder_runtime::launch::{self, BindMount, Exit, SpecOptions, Streams};
 use larder_runtime::view::ViewTree;
 use larder_store::FileSetDigest;
 use larder_store::plan::InstallPlan;
-use rustix::io::fcntl_dupfd_cloexec;
-use rustix::stdio;
 
 use crate::container::{self, PackagePaths, Place, Process};
 use crate::{Error, Host, Result, view};
@@ -70,7 +67,7 @@ pub(crate) fn run<T>(
     let read_only = view::read_only_paths(image.plan);
     let digest = image.plan.sources[image.plan.image].digest;
     let place = Place { key: image.key, image: digest, read_only: &read_only, listing: image.listing };
-    let streams = Streams::new(&folder.0, &program.input)?;
+    let (streams, said) = streams(&folder.0, &program.input)?;
     let process = Process {
         spec,
         user: Some("0:0".to_owned()),
@@ -78,15 +75,17 @@ pub(crate) fn run<T>(
         packages: PackagePaths::ReadOnly,
         runtime: None,
         view: host.view,
+        streams: Some(streams),
+        go_on: None,
+        map: None,
     };
     let ended = container::launch(host, &place, process, host.store.lease()?, progress);
-    let said = streams.restore();
     match ended?.exit {
         Exit::Code(0) => collect(&output),
         exit => Err(Error::ComposerProgram {
             program: program.arguments.first().cloned().unwrap_or_default(),
             what: program.what,
-            source: io::Error::other(format!("{}: {}", how(exit), said.trim())),
+            source: io::Error::other(format!("{}: {}", how(exit), last_words(said).trim())),
         }),
     }
 }
@@ -101,12 +100,12 @@ pub(crate) fn how(exit: Exit) -> String {
 
 /// A folder that goes with its owner. Nobody else may enter it: without a user namespace the container's root is the
 /// host's, and what it leaves here may be set-id.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     /// Makes it.
     pub(crate) fn new(parent: PathBuf) -> Result<Self> {
-        let path = parent.join(format!("composer-{}", container::new_id()?));
+        let path = parent.join(format!("container-{}", container::new_id()?));
         fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(Error::io("create", &path))?;
         Ok(Self(path))
@@ -125,51 +124,27 @@ impl Drop for Folder {
     }
 }
 
-/// This process's standard streams, put aside while a container that inherits them has others: its input from a file, its
-/// output to another.
-pub(crate) struct Streams {
-    input: OwnedFd,
-    output: OwnedFd,
-    error: OwnedFd,
-    said: File,
+/// The program's streams: its input from a file, its output to another, which is given too.
+pub(crate) fn streams(folder: &Path, text: &[u8]) -> Result<(Streams, File)> {
+    let path = folder.join("streams");
+    let failed = || Error::io("prepare", &path);
+    let file =
+        |name: &str| File::options().read(true).write(true).create_new(true).open(folder.join(name)).map_err(failed());
+    let mut feed = file("input")?;
+    feed.write_all(text).and_then(|()| feed.seek(SeekFrom::Start(0))).map_err(failed())?;
+    let said = file("said")?;
+    let again = || said.try_clone().map_err(failed());
+    let streams = Streams { input: feed.into(), output: again()?.into(), error: again()?.into() };
+    Ok((streams, said))
 }
 
-impl Streams {
-    /// Puts them aside. What is read and said is kept in files of `folder`.
-    pub(crate) fn new(folder: &Path, text: &[u8]) -> Result<Self> {
-        let path = folder.join("streams");
-        let failed = || Error::io("redirect to", &path);
-        let file = |name: &str| {
-            File::options().read(true).write(true).create_new(true).open(folder.join(name)).map_err(failed())
-        };
-        let mut feed = file("input")?;
-        feed.write_all(text).and_then(|()| feed.seek(SeekFrom::Start(0))).map_err(failed())?;
-        let said = file("said")?;
-        let aside = |fd| fcntl_dupfd_cloexec(fd, 3).map_err(io::Error::from);
-        let streams = (|| {
-            let (input, output, error) = (aside(stdio::stdin())?, aside(stdio::stdout())?, aside(stdio::stderr())?);
-            stdio::dup2_stdin(&feed)?;
-            stdio::dup2_stdout(&said)?;
-            stdio::dup2_stderr(&said)?;
-            io::Result::Ok((input, output, error))
-        })();
-        let (input, output, error) = streams.map_err(failed())?;
-        Ok(Self { input, output, error, said })
-    }
-
-    /// Puts the streams back, and gives the end of what the container said.
-    pub(crate) fn restore(mut self) -> String {
-        let _ = stdio::dup2_stdin(&self.input);
-        let _ = stdio::dup2_stdout(&self.output);
-        let _ = stdio::dup2_stderr(&self.error);
-        let mut text = Vec::new();
-        let length = self.said.metadata().map_or(0, |metadata| metadata.len());
-        let read = self
-            .said
-            .seek(SeekFrom::Start(length.saturating_sub(2000)))
-            .and_then(|_| self.said.take(2000).read_to_end(&mut text));
-        read.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&text).into_owned())
-    }
+/// The end of what a program said.
+pub(crate) fn last_words(mut said: File) -> String {
+    let mut text = Vec::new();
+    let length = said.metadata().map_or(0, |metadata| metadata.len());
+    let read =
+        said.seek(SeekFrom::Start(length.saturating_sub(2000))).and_then(|_| said.take(2000).read_to_end(&mut text));
+    read.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&text).into_owned())
 }
 
 #[cfg(test)]

@@ -7,10 +7,14 @@
 //! Absent on purpose: variables, includes, conditions and shell. A recipe says what, not how.
 
 mod actions;
+pub mod distribution;
+mod document;
 mod error;
-mod files;
+pub(crate) mod files;
 mod host;
 mod ignore;
+pub mod package;
+mod packages;
 mod parse;
 mod source;
 #[cfg(test)]
@@ -23,16 +27,20 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use larder_store::fileset::Actions;
+use larder_store::fileset::{Actions, Override};
 use larder_store::{Name, TreePath};
 
 pub use actions::TestTable;
+pub use distribution::DistributionRecipe;
+pub use document::Document;
 pub use error::{Place, Problem, RecipeError};
 pub use files::{ContentError, FileProblem, Keep};
 pub use host::{HostTable, HostValueError};
 pub(crate) use ignore::Ignored;
 pub use ignore::{IGNORE_NAME, IgnoreError};
 pub use larder_solver::{Base, Root};
+pub use package::PackageRecipe;
+pub use packages::PackagePath;
 pub use values::{EnvironmentName, StopSignal, UserSpec, ValueError, WorkDir, base_word};
 
 /// The recipe's name inside its folder.
@@ -51,12 +59,16 @@ pub struct Recipe {
     pub name: Name,
     /// The image's version ([`check_version`](larder_store::name::check_version)).
     pub version: String,
-    /// The distribution in which short names are looked up. Present whenever there is something to look up.
-    pub from: Option<Name>,
+    /// The distributions in which short names are looked up, a set: sorted. Not empty whenever there is something to look up.
+    pub from: Vec<Name>,
     /// What is imported besides the named packages and what they require.
     pub base: Base,
     /// The packages, a set: sorted, without repetition, each with its constraints in one order.
     pub packages: Vec<Root>,
+    /// Packages whose recipes are beside this one, and are built first.
+    pub paths: Vec<PackagePath>,
+    /// Which packages stand in for others, a set: sorted.
+    pub overrides: Vec<Override>,
     /// Whether recommended packages are imported too.
     pub recommends: bool,
     /// The program and its arguments; empty when the image has no default command.
@@ -96,8 +108,7 @@ impl Recipe {
     /// # Errors
     /// A file that is missing, unreadable or too large, and whatever [`Recipe::parse`] refuses.
     pub fn load(path: &Path) -> Result<Self, RecipeError> {
-        let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
-        let text = read_text(&file).map_err(|problem| RecipeError::new(&file, None, problem))?;
+        let (file, text) = text_at(path)?;
         Self::parse(&file, &text)
     }
 
@@ -112,10 +123,7 @@ impl Recipe {
 
     /// The folder that holds the recipe; sources of [`Recipe::files`] are relative to it.
     pub fn folder(&self) -> &Path {
-        match self.file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        }
+        folder_of(&self.file)
     }
 
     /// Where the recipe's lock is.
@@ -123,8 +131,12 @@ impl Recipe {
         self.folder().join(LOCK_NAME)
     }
 
-    fn error(&self, place: Option<Place>, problem: Problem) -> RecipeError {
-        RecipeError::new(&self.file, place, problem)
+    /// Takes in the packages whose recipes were built: from here on they are asked for by their names.
+    pub fn with_built<'a>(&mut self, built: impl IntoIterator<Item = &'a Name>) {
+        self.packages.extend(built.into_iter().map(|name| Root::any(name.as_str())));
+        self.packages.sort_by_cached_key(ToString::to_string);
+        self.packages.dedup();
+        self.paths.clear();
     }
 
     /// What the solver is asked, as lines in a fixed order. The lock remembers them, so that it can say what in the
@@ -133,11 +145,30 @@ impl Recipe {
         let mut lines = vec![format!("base {}", base_word(self.base))];
         lines.extend(self.from.iter().map(|from| format!("from {from}")));
         lines.extend(self.packages.iter().map(|root| format!("package {root}")));
+        lines.extend(self.overrides.iter().map(|Override { of, by, forced }| match forced {
+            None => format!("override {of} by {by}"),
+            Some(reason) => format!("override {of} by {by}, forced: {reason}"),
+        }));
         if self.recommends {
             lines.push("recommends".to_owned());
         }
         lines
     }
+}
+
+/// The folder that holds a recipe.
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The file that `path`, a folder or the recipe itself, means, and its text.
+fn text_at(path: &Path) -> Result<(PathBuf, String), RecipeError> {
+    let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
+    let text = read_text(&file).map_err(|problem| RecipeError::new(&file, None, problem))?;
+    Ok((file, text))
 }
 
 fn read_text(file: &Path) -> Result<String, Problem> {

@@ -215,6 +215,9 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         packages: options.packages,
         runtime: options.runtime.clone(),
         view: options.view.or(host.view),
+        streams: None,
+        go_on: None,
+        map: None,
     };
     container::launch(host, &place, process, lease, progress)
 }
@@ -282,7 +285,7 @@ fn resolver(host: &Host, image: &Found, options: &RunOptions) -> Result<Option<B
     Ok((!own).then_some(BindMount { source, target, read_only: true }))
 }
 
-fn ready(host: &Host, image: &Found, progress: &dyn Progress) -> Result<Ready> {
+pub(crate) fn ready(host: &Host, image: &Found, progress: &dyn Progress) -> Result<Ready> {
     if let Some(ready) = compose::ready(&host.store, &image.record)? {
         return Ok(ready);
     }
@@ -291,7 +294,7 @@ fn ready(host: &Host, image: &Found, progress: &dyn Progress) -> Result<Ready> {
     kept.ok_or_else(|| larder_store::StoreError::Missing { what: Content::FileSet(image.digest) }.into())
 }
 
-fn load(host: &Host, digest: FileSetDigest) -> Result<Arc<Loaded>> {
+pub(crate) fn load(host: &Host, digest: FileSetDigest) -> Result<Arc<Loaded>> {
     let record = host.store.fileset(&digest)?;
     let tree = host.store.tree(&record.tree)?;
     Ok(Arc::new(Loaded { digest, record, tree }))

@@ -1,4 +1,11 @@
-//! Which packages: a distribution is opened, the solver asked, its answer given the archive's files.
+//! Which packages: distributions are opened, the solver asked, its answer given the archive's files.
+
+mod choose;
+pub(crate) mod curated;
+pub(crate) mod names;
+pub(crate) mod stanza;
+mod stock;
+mod universe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,8 +18,13 @@ use larder_store::Name;
 
 use crate::{Error, Host, Result};
 
+pub(crate) use choose::resolved;
+pub use choose::{Ask, Choice, Earlier, Replaced, Source, choose, is_debians};
+pub use curated::Curated;
+pub use names::{freed, full_name, solver_name, solver_root};
+
 /// How long a suite's state counts as fresh for a first build: the archive changes four times a day.
-const FRESH: Duration = Duration::from_secs(3600);
+pub(crate) const FRESH: Duration = Duration::from_secs(3600);
 
 /// Debian's statement that `/bin`, `/lib` and `/sbin` are links into `/usr`. Essential packages require it or the program
 /// that makes them so, which brings perl along; in an image they always are.
@@ -101,8 +113,11 @@ pub fn solve(host: &Host, wanted: &Wanted<'_>, progress: &dyn Progress) -> Resul
         locked: &wanted.locked,
         update: wanted.update.clone(),
     };
-    let solution = larder_solver::resolve(&distribution, &request)
-        .map_err(|failure| Error::Unsolvable { from: wanted.from.clone(), failure })?;
+    let solution = larder_solver::resolve(&distribution, &request).map_err(|failure| Error::Unsolvable {
+        from: wanted.from.to_string(),
+        failure,
+        overrides: Vec::new(),
+    })?;
     let files = solution.packages.iter().map(|chosen| distribution.archive_file(chosen.id)).collect();
     Ok(Solved { solution, files, evidence: distribution.evidence() })
 }

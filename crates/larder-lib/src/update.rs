@@ -3,19 +3,19 @@
 //! The old record says what was asked for, and its imports which versions stand. The image's own tree stays as it is,
 //! and so do the pinned versions of composers: an update changes packages, nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use larder_debian::progress::Progress;
 use larder_solver::{Root, Update};
-use larder_store::{FileSet, Name, Reference};
+use larder_store::refs::RefKind;
+use larder_store::{FileSet, FileSetDigest, Name, Reference, Store};
 
 use crate::assemble::{self, Draft, NewAsks};
 use crate::build::BuildReport;
-use crate::diff;
+use crate::contents::ImagePackage;
 use crate::lock::Change;
-use crate::obtain;
-use crate::solve::{self, Wanted};
-use crate::{Error, Host, Result, contents, image, images};
+use crate::solve::{self, Ask, Curated, Earlier, solver_name};
+use crate::{Error, Host, Result, contents, diff, image, images, overrides, supply};
 
 /// Updates an image: the named packages, or all of them where none is named.
 ///
@@ -31,22 +31,27 @@ pub fn update(
     let _lease = host.store.lease()?;
     let old = images::find(&host.store, reference)?.record;
     let metadata = old.image().cloned().unwrap_or_default();
-    let Some(from) = metadata.from.first().cloned() else {
-        return Err(Error::NoDistribution { image: format!("{}@{}", old.name, old.version) });
-    };
     let present = contents::packages(&host.store, &old)?;
+    if metadata.from.is_empty() && present.is_empty() {
+        return Err(Error::NoDistribution { image: format!("{}@{}", old.name, old.version) });
+    }
     let roots = metadata.packages.iter().map(|root| root.parse()).collect::<Result<Vec<Root>, _>>()?;
-    let wanted = Wanted {
-        from: &from,
+    let earlier = earlier(&host.store, &metadata.from, &present)?;
+    let ask = Ask {
+        from: &metadata.from,
         roots: &roots,
         base: image::base(&metadata),
         recommends: metadata.recommends,
-        locked: present.iter().map(|p| (p.short().to_owned(), p.import.version.clone())).collect(),
-        update: freed(packages),
+        earlier: &earlier,
+        update: solve::freed(&named(packages), &earlier)?,
+        built: &BTreeMap::new(),
+        overrides: &metadata.overrides,
+        unpublished: None,
     };
-    let solved = solve::solve(host, &wanted, progress)?;
-    let obtained = obtain::obtain(host, &from, &solved.files, progress)?;
-    let imports: Vec<_> = obtained.iter().map(|o| o.import.clone()).collect();
+    let choice = solve::choose(host, &ask, progress)?;
+    let supplied = supply::choice(host, &choice, progress)?;
+    overrides::check(host, &choice, &supplied, progress)?;
+    let imports: Vec<_> = supplied.iter().map(|one| one.import.clone()).collect();
     let draft = Draft {
         name: &old.name,
         version: &old.version,
@@ -59,16 +64,43 @@ pub fn update(
     };
     let assembled = assemble::assemble(host, &draft, progress)?;
     let changes = changes(host, &old, &assembled.record)?;
-    Ok(crate::build::report(host, assembled, &obtained, changes)?.1)
+    Ok(crate::build::report(host, assembled, &supplied, changes)?.1)
 }
 
-/// Which locked packages may change when these are named: all, when none is.
-pub fn freed(packages: &[String]) -> Update {
-    if packages.is_empty() {
-        return Update::All;
+/// Which packages may change when these are named, as they were typed: all, when none is.
+pub fn named(packages: &[String]) -> Update {
+    if packages.is_empty() { Update::All } else { Update::Some(packages.iter().cloned().collect()) }
+}
+
+/// What the image is, as the solver's earlier answer.
+fn earlier(store: &Store, from: &[Name], present: &[ImagePackage]) -> Result<Earlier> {
+    let versions = present.iter().map(|p| (solver_name(&p.import.name).to_owned(), p.import.version.clone()));
+    let own = present.iter().filter(|package| !solve::is_debians(&package.import.name));
+    let mut earlier = Earlier {
+        versions: versions.collect(),
+        filesets: own.map(|package| (package.import.name.clone(), package.import.fileset)).collect(),
+        distributions: BTreeMap::new(),
+    };
+    for name in from.iter().filter(|name| !solve::is_debians(name)) {
+        if let Some(curated) = state(store, name, present)? {
+            earlier.distributions.insert(name.clone(), curated);
+        }
     }
-    let short = |name: &String| name.rsplit('/').next().unwrap_or(name).to_owned();
-    Update::Some(packages.iter().map(short).collect::<BTreeSet<_>>())
+    Ok(earlier)
+}
+
+/// The state of a distribution that an image was made from: the record doesn't say, but the newest that pins nothing else than what the
+/// image has can't be told from it.
+fn state(store: &Store, name: &Name, present: &[ImagePackage]) -> Result<Option<FileSetDigest>> {
+    let Some(history) = store.refs().get(RefKind::Distribution, name.as_str())? else { return Ok(None) };
+    for entry in history.entries.iter().rev() {
+        let curated = Curated::load(store, &entry.fileset)?;
+        let agrees = |p: &ImagePackage| curated.get(&p.import.name).is_none_or(|pin| pin.package == p.import.fileset);
+        if present.iter().all(agrees) {
+            return Ok(Some(entry.fileset));
+        }
+    }
+    Ok(None)
 }
 
 fn changes(host: &Host, old: &FileSet, new: &FileSet) -> Result<Vec<(Name, Change)>> {

@@ -199,6 +199,14 @@ pub struct VerifyError {
     pub source: io::Error,
 }
 
+/// The name by which programs find a library; `None` for a file that has none, or that can't be read as one.
+///
+/// # Errors
+/// A file that can't be read.
+pub(crate) fn soname(file: &File) -> io::Result<Option<String>> {
+    Ok(elf::read(file)?.ok().flatten().and_then(|elf| elf.soname))
+}
+
 /// Verifies a composed root.
 ///
 /// # Errors
@@ -321,22 +329,60 @@ impl Programs {
 
 /// Whether a file can be a program or a library, by its name and mode; its content decides.
 fn is_candidate(entry: &RootEntry<'_>) -> bool {
-    let path = entry.path.as_bytes();
+    !entry.path.as_bytes().starts_with(b"packages/") && may_be_linked(entry.path, entry.executable)
+}
+
+/// What a file needs to be started or loaded, from its first bytes and headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Linked {
+    /// An ELF program or library.
+    Program {
+        /// The path of its interpreter.
+        interpreter: Option<String>,
+        /// The names of the libraries that it needs.
+        libraries: Vec<String>,
+    },
+    /// A script.
+    Script {
+        /// Its interpreter.
+        interpreter: String,
+        /// The program that `env` is asked for.
+        env_program: Option<String>,
+    },
+    /// Neither, or something malformed.
+    Neither,
+}
+
+/// Whether a file can be a program or a library, by its path and mode.
+pub(crate) fn may_be_linked(path: &TreePath, executable: bool) -> bool {
+    let name = path.file_name();
     // Detached debug information has the headers of its program without what they point to.
-    if path.starts_with(b"usr/lib/debug/") || path.starts_with(b"packages/") {
-        return false;
-    }
-    let name = entry.path.file_name();
-    entry.executable || name.ends_with(b".so") || name.windows(4).any(|part| part == b".so.")
+    let debug = path.as_bytes().starts_with(b"usr/lib/debug/");
+    !debug && (executable || name.ends_with(b".so") || name.windows(4).any(|part| part == b".so."))
+}
+
+/// Reads what a file needs.
+///
+/// # Errors
+/// A file that can't be read.
+pub(crate) fn linked(file: &File) -> io::Result<Linked> {
+    Ok(match content(file)? {
+        Content::Elf(elf) => Linked::Program { interpreter: elf.interpreter, libraries: elf.needed },
+        Content::Script(Script { interpreter, env_program }) => Linked::Script { interpreter, env_program },
+        Content::Malformed(_) | Content::Other => Linked::Neither,
+    })
 }
 
 fn read_content(input: &Input<'_>, digest: &ObjectDigest) -> io::Result<Content> {
-    let file = (input.open)(digest)?;
+    content(&(input.open)(digest)?)
+}
+
+fn content(file: &File) -> io::Result<Content> {
     let mut head = [0; 512];
-    let length = elf::read_at(&file, 0, &mut head)?;
+    let length = elf::read_at(file, 0, &mut head)?;
     let head = &head[..length];
     if head.starts_with(b"\x7fELF") {
-        return Ok(match elf::read(&file)? {
+        return Ok(match elf::read(file)? {
             Ok(Some(elf)) => Content::Elf(elf),
             Ok(None) => Content::Other,
             Err(reason) => Content::Malformed(reason),

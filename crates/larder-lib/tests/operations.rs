@@ -5,5 +5,6 @@ mod operations {
     mod kept;
     mod keys;
     mod machine;
+    mod own;
     mod same;
 }

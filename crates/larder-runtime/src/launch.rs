@@ -50,6 +50,7 @@ mod supervisor;
 mod terminal;
 mod workload;
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use oci_spec::runtime::Spec;
@@ -75,6 +76,20 @@ pub const INIT_WORD: &str = "__larder-init";
 
 /// What [`Launch::on_directory`] calls.
 pub type OnDirectory<'a> = dyn Fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+
+/// What [`Launch::go_on`] asks.
+pub type GoOn<'a> = dyn Fn() -> bool + 'a;
+
+/// The workload's standard streams.
+#[derive(Debug)]
+pub struct Streams {
+    /// Standard input.
+    pub input: OwnedFd,
+    /// Standard output.
+    pub output: OwnedFd,
+    /// Standard error.
+    pub error: OwnedFd,
+}
 
 /// What [`Launch::on_view`] calls.
 pub type OnView<'a> = dyn Fn(ViewKindName) + 'a;
@@ -114,6 +129,10 @@ pub struct Launch<'a> {
     pub runtime: Option<OtherRuntime>,
     /// The only way in which the view may be made. `None`: the first that works.
     pub view: Option<ViewKindName>,
+    /// The workload's standard streams. `None`: those of this process.
+    pub streams: Option<Streams>,
+    /// Asked several times a second while the container runs: at the first `false` all of it is killed, and [`Ended::stopped`] says so.
+    pub go_on: Option<&'a GoOn<'a>>,
     /// Called before the workload runs where the view isn't made in the way that is usual for this kind of user.
     pub on_view: Option<&'a OnView<'a>>,
 }
@@ -163,6 +182,8 @@ pub struct Ended {
     pub view: Option<ViewKindName>,
     /// How many of its processes the kernel killed because it had reached its memory limit.
     pub memory_kills: u64,
+    /// Whether it was killed because [`Launch::go_on`] said so.
+    pub stopped: bool,
 }
 
 /// To be called first in `main` of a program that calls [`run`]: where the program was started as a supervisor or an init this does

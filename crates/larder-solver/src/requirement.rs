@@ -192,6 +192,15 @@ mod tests {
     }
 
     #[test]
+    fn names_may_have_a_domain() {
+        let requirement = Requirement::parse("example.com/team/hello:any (>= 2) | debian.org/hello").unwrap();
+        assert_eq!(requirement.alternatives[0].name, "example.com/team/hello");
+        assert_eq!(requirement.to_string(), "example.com/team/hello:any (>= 2) | debian.org/hello");
+        let provides = Provide::parse_list("example.com/greeter (= 2), mta").unwrap();
+        assert_eq!(provides[0].name, "example.com/greeter");
+    }
+
+    #[test]
     fn spaces_and_old_spellings() {
         let list = Requirement::parse_list(" a(>=1)|b , c ( < 2 ),, d(>3) ,").unwrap();
         let texts: Vec<String> = list.iter().map(ToString::to_string).collect();
@@ -216,6 +225,10 @@ mod tests {
             "a, b",
             "a (=> 1)",
             "-a",
+            "a/b",
+            "a.b/",
+            "a.b//c",
+            "/b",
         ] {
             assert!(Requirement::parse(text).is_err(), "{text:?} was taken");
         }
@@ -239,7 +252,7 @@ mod tests {
             "([0-9]:)?[0-9][a-z0-9.+~]{0,6}(-[a-z0-9.+~]{1,4})?".prop_map(|text| Version::parse(&text).unwrap());
         let constraint = prop::option::of((prop::sample::select(relations.to_vec()), version));
         let architectures = prop::collection::vec("!?[a-z][a-z0-9-]{0,5}", 0..3);
-        ("[a-z0-9][a-z0-9+.-]{0,10}", qualifier, constraint, architectures).prop_map(
+        ("([a-z]{1,3}[.][a-z]{1,3}/)?[a-z0-9][a-z0-9+.-]{0,10}", qualifier, constraint, architectures).prop_map(
             |(name, qualifier, constraint, architectures)| Atom { name, qualifier, constraint, architectures },
         )
     }

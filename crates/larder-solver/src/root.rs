@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::requirement::raw::is_name_byte;
+use crate::requirement::raw::is_name;
 use crate::{ParseError, Relation, Version};
 
 /// A package asked for by name, with the constraints its version must meet (all of them).
@@ -12,7 +12,7 @@ use crate::{ParseError, Relation, Version};
 /// in Debian's fields; `<<` and `>>` mean the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
-    /// The package's short name, or that of something provided.
+    /// The package's name, or that of something provided.
     pub name: String,
     /// What its version must meet; empty for any version.
     pub constraints: Vec<(Relation, Version)>,
@@ -44,7 +44,7 @@ pub fn parse_root(text: &str) -> Result<Root, ParseError> {
     if name.is_empty() {
         return Err(fail("the name is missing"));
     }
-    if !name.as_bytes()[0].is_ascii_alphanumeric() || !name.bytes().all(is_name_byte) {
+    if !is_name(name) {
         return Err(ParseError::Name { text: name.to_owned() });
     }
     let rest = rest.trim();
@@ -110,6 +110,7 @@ mod tests {
             ("openssl >= 3.0 , <4", "openssl >=3.0, <4"),
             ("  g++ >>1, <=2", "g++ >1, <=2"),
             ("openjdk-17-jre >1:0~", "openjdk-17-jre >1:0~"),
+            ("example.com/team/hello>=2", "example.com/team/hello >=2"),
         ] {
             let root = parse_root(text).unwrap();
             assert_eq!(root.to_string(), shown);
@@ -129,7 +130,10 @@ mod tests {
             message("OpenSSL_/x"),
             "\"OpenSSL_/x\" is not a package name: it needs lower-case letters, digits and \"+-.\""
         );
-        for text in ["", " ", ">=1", "a >=", "a >=1,", "a =>1", "a (>= 1)", "a >=1 2", "é", "+a", "-"] {
+        for text in [
+            "a.b/", "/a", "a/b", "a.b//c", "a.b/-c", ".a/b", "", " ", ">=1", "a >=", "a >=1,", "a =>1", "a (>= 1)",
+            "a >=1 2", "é", "+a", "-",
+        ] {
             assert!(parse_root(text).is_err(), "{text:?} was taken");
         }
     }

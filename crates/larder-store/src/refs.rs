@@ -31,6 +31,8 @@ pub enum RefKind {
     Image,
     /// A package of one's own, by its name.
     Package,
+    /// A distribution of one's own, by its name.
+    Distribution,
     /// What a `.deb` was converted to, by rule and SHA-256: `deb-1/<hex>`. A cache.
     Conversion,
     /// What the composers made for an install plan, by the plan's digest: `<hex>` or `<hex>/<more>`. A cache, kept while
@@ -40,13 +42,14 @@ pub enum RefKind {
 
 impl RefKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Image, Self::Package, Self::Conversion, Self::Composed];
+    pub const ALL: [Self; 5] = [Self::Image, Self::Package, Self::Distribution, Self::Conversion, Self::Composed];
 
     /// The folder below `refs/`, and the word in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Image => "image",
             Self::Package => "package",
+            Self::Distribution => "distribution",
             Self::Conversion => "conversion",
             Self::Composed => "composed",
         }

@@ -17,6 +17,7 @@ use crate::failure::{self, Failure};
 #[command(after_help = "\
 Examples:
   larder build examples/web                 solve, fetch, verify and lock; make the image
+  larder build examples/hello-c             make a package in a sandbox, and test it
   larder run --net host examples/web        build if needed, then start
   larder run debian.org/redis-server -- redis-server --version
   larder inspect example.com/web            what is in it, without opening it
@@ -45,8 +46,10 @@ pub(crate) struct Cli {
 /// What can be done.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make an image from a recipe: solve, fetch, verify, convert, lock
+    /// Make an image or a package from a recipe
     Build(c::build::Args),
+    /// Open a shell in the sandbox in which a package is built
+    Shell(c::shell::Args),
     /// Run a command in a container of an image, a recipe or a package
     Run(Box<c::run::Args>),
     /// Build a recipe anew whenever it or one of its files changes
@@ -119,6 +122,7 @@ pub(crate) fn main() -> ExitCode {
 fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Build(args) => c::build::run(context, &args),
+        Command::Shell(args) => c::shell::run(context, &args),
         Command::Run(args) => c::run::run(context, &args),
         Command::Watch(args) => c::watch::run(context, &args),
         Command::Images(args) => c::images::run(context, &args),

@@ -15,6 +15,7 @@ pub(crate) mod packages;
 pub(crate) mod remove;
 pub(crate) mod rollback;
 pub(crate) mod run;
+pub(crate) mod shell;
 pub(crate) mod update;
 pub(crate) mod watch;
 pub(crate) mod which;

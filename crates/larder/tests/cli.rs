@@ -7,6 +7,7 @@ mod cli {
     mod ask;
     mod asks;
     mod build;
+    mod configuration;
     mod counts;
     mod crash;
     mod crowd;
@@ -17,12 +18,17 @@ mod cli {
     mod json;
     mod keep;
     mod kills;
+    mod mixed;
+    mod own;
+    mod package;
     mod power;
     mod recipe;
     mod redact;
     mod run;
     mod same;
     mod site;
+    mod stack;
+    mod stand_in;
     mod store;
     mod terminal;
     mod update;

@@ -12,6 +12,8 @@ mod git;
 mod interpreters;
 #[path = "real_archive/nginx.rs"]
 mod nginx;
+#[path = "real_archive/package.rs"]
+mod package;
 #[path = "real_archive/postgresql.rs"]
 mod postgresql;
 #[path = "real_archive/program.rs"]
@@ -55,6 +57,7 @@ scenarios! {
     python_verifies_a_chain_against_the_composed_store => crate::python::verifies_a_chain,
     postgresql_makes_a_cluster_and_answers => crate::postgresql::answers,
     git_commits_and_clones => crate::git::commits_and_clones,
+    a_c_program_is_built_twice => crate::package::hello_is_built_twice,
     perl_has_its_modules => crate::interpreters::perl,
     ruby_has_its_libraries => crate::interpreters::ruby,
     node_serves_itself => crate::interpreters::node,

@@ -50,7 +50,7 @@ fn wrong_words_are_pointed_at() {
     says(
         &refused(&env, &FILES.replace("example.com", "debian.org")),
         &[
-            "web/larder.toml:2:8: `name`: debian.org/files can't be an image's name: debian.org is the namespace of Debian's packages",
+            "web/larder.toml:2:8: `name`: debian.org/files can't be a name of your own: debian.org is the namespace of Debian's packages",
             "a DNS domain of yours",
         ],
     );

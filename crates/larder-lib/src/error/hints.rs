@@ -2,7 +2,9 @@
 //! this program is told otherwise.
 
 use larder_debian::{DebianError, ReleaseRefusal};
+use larder_solver::{Failure, Reason};
 use larder_store::StoreError;
+use larder_store::fileset::Override;
 
 /// After a package that can't be converted.
 pub(super) const REFUSED_PACKAGE: &str = "nothing of it was kept: leave the package out, or take another version of it";
@@ -11,6 +13,28 @@ const OTHER_MIRROR: &str =
     "try again later, or name another mirror in LARDER_DEBIAN_MIRROR or, in the configuration, [debian] mirror";
 const KEYRINGS: &str = "the package debian-archive-keyring has the archive's keys; \
                         [debian] keyrings in the configuration names others";
+
+/// Where a package of one's own comes from.
+pub(super) const OWN_PACKAGE: &str =
+    "`larder build` its recipe first, or name the folder of the recipe: packages = [{ path = \"../hello\" }]";
+
+/// The next step after a package that doesn't fit in another's place.
+pub(super) fn stand_in(better: &str) -> String {
+    format!("{better}, or force it and say why: {{ by = …, force = true, reason = \"…\" }}")
+}
+
+/// The next step where there is no choice of packages.
+pub(super) fn unsolvable(failure: &Failure, overrides: &[Override]) -> Option<String> {
+    let is_own = |text: &str| {
+        text.split([',', '|']).any(|atom| atom.trim().split([' ', '(', ':']).next().is_some_and(|n| n.contains('/')))
+    };
+    let is_lacking = |reason: &Reason| matches!(reason, Reason::Unknown { requirement, there_is, .. } if there_is.is_empty() && is_own(requirement));
+    if failure.reasons.iter().any(is_lacking) {
+        return Some("packages of one's own come from the store: `larder build` their recipes first".to_owned());
+    }
+    let list: Vec<_> = overrides.iter().map(|o| format!("{} answers for {}", o.by, o.of)).collect();
+    (!list.is_empty()).then(|| format!("by [override] {}, at its own version unless it is forced", list.join(", ")))
+}
 
 /// The next step after an error of the Debian archive.
 pub(super) fn debian(error: &DebianError) -> Option<String> {

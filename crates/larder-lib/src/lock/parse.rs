@@ -8,13 +8,15 @@ use std::path::Path;
 use std::str::FromStr;
 
 use larder_store::Name;
+use larder_store::fileset::Override;
 use larder_store::name::{check_architecture, check_version};
 use serde::Deserialize;
 use toml::Spanned;
 use toml::value::{Datetime, Offset};
 
 use super::{
-    FORMAT, Lock, LockError, LockedDeclarations, LockedDistribution, LockedOrigin, LockedPackage, LockedSuite, write,
+    FORMAT, Lock, LockError, LockedArchive, LockedCurated, LockedDeclarations, LockedDistribution, LockedOrigin,
+    LockedPackage, LockedSuite, write,
 };
 use crate::recipe::Place;
 
@@ -32,6 +34,10 @@ struct Wire {
     asked: Vec<String>,
     distribution: Option<WireDistribution>,
     #[serde(default)]
+    curated: Vec<WireCurated>,
+    #[serde(default, rename = "override")]
+    overrides: Vec<WireOverride>,
+    #[serde(default)]
     package: Vec<WirePackage>,
 }
 
@@ -41,6 +47,22 @@ struct WireDistribution {
     name: Spanned<String>,
     #[serde(default)]
     suite: Vec<WireSuite>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireCurated {
+    name: Spanned<String>,
+    version: Spanned<String>,
+    fileset: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireOverride {
+    of: Spanned<String>,
+    by: Spanned<String>,
+    forced: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -61,17 +83,19 @@ struct WirePackage {
     fileset: Spanned<String>,
     declarations: Option<Spanned<String>>,
     table: Option<u32>,
-    rule: String,
-    archive: Spanned<String>,
-    size: u64,
-    sha256: Spanned<String>,
+    distribution: Option<Spanned<String>>,
+    origin: Option<Spanned<String>>,
+    rule: Option<String>,
+    archive: Option<Spanned<String>>,
+    size: Option<u64>,
+    sha256: Option<Spanned<String>>,
 }
 
 pub(super) fn lock(file: &Path, text: &str) -> Result<Lock, LockError> {
     let source = Source { file, text };
     // A later format may have other keys, so that its number must be looked at first.
     if let Ok(WireFormat { format }) = toml::from_str(text)
-        && format != FORMAT
+        && !(1..=FORMAT).contains(&format)
     {
         return Err(LockError::Later { file: file.to_owned(), format });
     }
@@ -103,7 +127,29 @@ impl Source<'_> {
                 Entry::Vacant(slot) => _ = slot.insert(self.package(package)?),
             }
         }
+        let mut curated = BTreeMap::new();
+        for wire in wire.curated {
+            let version = self.checked(wire.version, check_version)?;
+            let locked = LockedCurated { version, fileset: self.parsed(&wire.fileset)? };
+            if curated.insert(self.parsed(&wire.name)?, locked).is_some() {
+                return Err(self.error(wire.name.span(), format_args!("{} is there twice", wire.name.get_ref())));
+            }
+        }
+        let mut overrides: Vec<Override> = Vec::new();
+        for wire in wire.overrides {
+            let found = Override { of: self.parsed(&wire.of)?, by: self.parsed(&wire.by)?, forced: wire.forced };
+            if found.forced.as_deref() == Some("") {
+                return Err(self.error(wire.of.span(), "`forced` is a reason, and not empty"));
+            }
+            if overrides.iter().any(|other| other.of == found.of) {
+                return Err(self.error(wire.of.span(), format_args!("{} is there twice", found.of)));
+            }
+            overrides.push(found);
+        }
+        overrides.sort();
         Ok(Lock {
+            curated,
+            overrides,
             architecture: self.checked(wire.architecture, check_architecture)?,
             asked: wire.asked,
             distribution: wire.distribution.map(|distribution| self.distribution(distribution)).transpose()?,
@@ -134,18 +180,29 @@ impl Source<'_> {
             (Some(fileset), Some(table)) => Some(LockedDeclarations { fileset: self.parsed(&fileset)?, table }),
             _ => return Err(self.error(wire.name.span(), "`declarations` and `table` stand together or not at all")),
         };
-        let sha256 = larder_store::Sha256Digest::from_hex(wire.sha256.get_ref())
-            .map_err(|_| self.error(wire.sha256.span(), "sha256 is 64 lower-case hexadecimal digits"))?;
-        let path = self.checked(wire.archive, |path| {
-            larder_store::TreePath::try_from(path).map(|_| ()).map_err(|error| error.reason)
-        })?;
+        let range = wire.name.span();
+        let origin = match (wire.origin, wire.rule, wire.archive, wire.size, wire.sha256) {
+            (Some(origin), None, None, None, None) if origin.get_ref() == "store" => LockedOrigin::Store,
+            (None, Some(rule), Some(archive), Some(size), Some(sha256)) => {
+                let sha256 = larder_store::Sha256Digest::from_hex(sha256.get_ref())
+                    .map_err(|_| self.error(sha256.span(), "sha256 is 64 lower-case hexadecimal digits"))?;
+                let path = self.checked(archive, |path| {
+                    larder_store::TreePath::try_from(path).map(|_| ()).map_err(|error| error.reason)
+                })?;
+                LockedOrigin::Archive(LockedArchive { rule, path, size, sha256 })
+            }
+            _ => {
+                let rule = "a package has `rule`, `archive`, `size` and `sha256`, or else `origin = \"store\"`";
+                return Err(self.error(range, rule));
+            }
+        };
         Ok(LockedPackage {
+            distribution: wire.distribution.map(|name| self.parsed(&name)).transpose()?,
+            origin,
             version: self.checked(wire.version, check_version)?,
             architecture: self.checked(wire.architecture, check_architecture)?,
             fileset: self.parsed(&wire.fileset)?,
             declarations,
-            rule: wire.rule,
-            origin: LockedOrigin { path, size: wire.size, sha256 },
         })
     }
 

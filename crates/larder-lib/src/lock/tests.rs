@@ -14,13 +14,36 @@ fn package(version: &str, content: u8, table: Option<u32>) -> LockedPackage {
         fileset: FileSetDigest::from_bytes([content; 32]),
         declarations: table
             .map(|table| LockedDeclarations { fileset: FileSetDigest::from_bytes([table as u8; 32]), table }),
-        rule: "deb/1".to_owned(),
-        origin: LockedOrigin {
+        distribution: None,
+        origin: LockedOrigin::Archive(LockedArchive {
+            rule: "deb/1".to_owned(),
             path: format!("pool/main/x/x_{version}.deb"),
             size: 42,
             sha256: Sha256Digest::from_bytes([content; 32]),
-        },
+        }),
     }
+}
+
+/// A package of one's own.
+fn own(version: &str, content: u8, distribution: Option<&str>) -> LockedPackage {
+    LockedPackage {
+        distribution: distribution.map(|name| Name::parse(name).expect("name")),
+        origin: LockedOrigin::Store,
+        ..package(version, content, None)
+    }
+}
+
+/// A lock with one of everything that format 2 has.
+fn newer() -> Lock {
+    let name = |text: &str| Name::parse(text).expect("name");
+    let mut lock =
+        lock(&[("example.com/hello", own("2", 5, Some("example.com/stack"))), ("example.com/tls", own("3", 6, None))]);
+    let stack = LockedCurated { version: "1.0".to_owned(), fileset: FileSetDigest::from_bytes([7; 32]) };
+    lock.curated = [(name("example.com/stack"), stack)].into();
+    let replaced =
+        Override { of: name("debian.org/openssl"), by: name("example.com/tls"), forced: Some("a \"test\"".into()) };
+    lock.overrides = vec![replaced];
+    lock
 }
 
 fn lock(packages: &[(&str, LockedPackage)]) -> Lock {
@@ -37,6 +60,8 @@ fn lock(packages: &[(&str, LockedPackage)]) -> Lock {
                 key: "4CB50190207B4758A3F73A796ED0E7B82643E131".to_owned(),
             }],
         }),
+        curated: BTreeMap::new(),
+        overrides: Vec::new(),
         packages: packages.iter().map(named).collect(),
     }
 }
@@ -102,7 +127,7 @@ fn wrong_texts_are_refused_with_their_place() {
     let good = lock(&[("debian.org/a", package("1", 3, Some(4)))]).to_text();
     assert!(read(&good).is_ok());
     for (from, to, expected) in [
-        ("format = 1", "format = 2", "has format 2, and this larder reads 1"),
+        ("format = 1", "format = 3", "has format 3, and this larder reads 2"),
         ("format = 1", "<<<<<<< ours", "larder.lock:3:9: this isn't a lock"),
         ("table = 4", "tabel = 4", "unknown field `tabel`"),
         ("table = 4\n", "", "larder.lock:20:8: this isn't a lock: `declarations` and `table` stand together"),
@@ -115,7 +140,8 @@ fn wrong_texts_are_refused_with_their_place() {
         ("key = \"4CB", "key = \"zCB", "upper-case hexadecimal"),
         ("size = 42", "size = -42", "this isn't a lock"),
         ("size = 42", "size = \"42\"", "this isn't a lock"),
-        ("rule = \"deb/1\"\n", "", "missing field `rule`"),
+        ("rule = \"deb/1\"\n", "", "or else `origin = \"store\"`"),
+        ("rule = \"deb/1\"\n", "origin = \"store\"\n", "or else `origin = \"store\"`"),
     ] {
         let error = read(&good.replacen(from, to, 1)).expect_err(from).to_string();
         assert!(error.contains(expected), "{error}\n  should contain\n{expected}");
@@ -124,6 +150,58 @@ fn wrong_texts_are_refused_with_their_place() {
     let error = read(&format!("{good}{block}")).expect_err("twice").to_string();
     assert!(error.contains("debian.org/a is there twice"), "{error}");
     assert!(read("").is_err());
+}
+
+#[test]
+fn what_only_the_newer_format_says_is_written_in_it() {
+    let lock = newer();
+    let text = lock.to_text();
+    let (five, six, seven) = ("05".repeat(32), "06".repeat(32), "07".repeat(32));
+    let expected = format!(
+        r#"
+[[curated]]
+name = "example.com/stack"
+version = "1.0"
+fileset = "blake3:{seven}"
+
+[[override]]
+of = "debian.org/openssl"
+by = "example.com/tls"
+forced = "a \"test\""
+
+[[package]]
+name = "example.com/hello"
+version = "2"
+architecture = "amd64"
+fileset = "blake3:{five}"
+distribution = "example.com/stack"
+origin = "store"
+
+[[package]]
+name = "example.com/tls"
+version = "3"
+architecture = "amd64"
+fileset = "blake3:{six}"
+origin = "store"
+"#
+    );
+    assert!(text.contains("\nformat = 2\n") && text.ends_with(&expected), "{text}");
+    assert_eq!(read(&text).expect("lock"), lock);
+    for (from, to, expected) in [
+        ("origin = \"store\"", "origin = \"shop\"", "or else `origin = \"store\"`"),
+        ("of = \"debian.org/openssl\"", "of = \"openssl\"", "is not a name"),
+        ("version = \"1.0\"", "version = \"1 0\"", "is not a version"),
+        ("distribution = \"example.com/stack\"", "distribution = \"stack\"", "is not a name"),
+    ] {
+        let error = read(&text.replacen(from, to, 1)).expect_err(from).to_string();
+        assert!(error.contains(expected), "{error}\n  should contain\n{expected}");
+    }
+    for block in ["[[curated]]", "[[override]]"] {
+        let begin = text.find(block).expect("block");
+        let end = text[begin..].find("\n\n").expect("end") + begin;
+        let error = read(&format!("{text}\n{}\n", &text[begin..end])).expect_err("twice").to_string();
+        assert!(error.contains("is there twice"), "{error}");
+    }
 }
 
 #[test]
@@ -236,8 +314,10 @@ proptest! {
         lock.asked = asked;
         for (name, (version, content, size, table)) in packages {
             let mut package = package(&version, content, table);
-            package.rule = rule.clone();
-            package.origin.size = size >> 1;
+            if let LockedOrigin::Archive(archive) = &mut package.origin {
+                archive.rule = rule.clone();
+                archive.size = size >> 1;
+            }
             lock.packages.insert(Name::parse(&format!("debian.org/{name}")).expect("name"), package);
         }
         prop_assert_eq!(read(&lock.to_text()).expect("lock"), lock);

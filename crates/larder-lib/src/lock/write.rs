@@ -1,8 +1,11 @@
 //! From a lock to its text.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{FORMAT, Lock, LockedPackage, LockedSuite};
+use larder_store::fileset::Override;
+
+use super::{Lock, LockedOrigin, LockedPackage, LockedSuite};
 
 const HEADER: &str = "\
 # Written by Larder. Keep it beside the recipe, under version control.
@@ -10,7 +13,8 @@ const HEADER: &str = "\
 ";
 
 pub(super) fn text(lock: &Lock) -> String {
-    let mut out = format!("{HEADER}format = {FORMAT}\narchitecture = {}\nasked = [\n", quoted(&lock.architecture));
+    let mut out =
+        format!("{HEADER}format = {}\narchitecture = {}\nasked = [\n", lock.format(), quoted(&lock.architecture));
     for line in &lock.asked {
         _ = writeln!(out, "    {},", quoted(line));
     }
@@ -19,6 +23,17 @@ pub(super) fn text(lock: &Lock) -> String {
         _ = write!(out, "\n[distribution]\nname = {}\n", quoted(distribution.name.as_str()));
         for suite in &distribution.suites {
             self::suite(&mut out, suite);
+        }
+    }
+    for (name, curated) in &lock.curated {
+        let fileset = quoted(&curated.fileset.to_string());
+        let (name, version) = (quoted(name.as_str()), quoted(&curated.version));
+        _ = write!(out, "\n[[curated]]\nname = {name}\nversion = {version}\nfileset = {fileset}\n");
+    }
+    for Override { of, by, forced } in lock.overrides.iter().collect::<BTreeSet<_>>() {
+        _ = write!(out, "\n[[override]]\nof = {}\nby = {}\n", quoted(of.as_str()), quoted(by.as_str()));
+        if let Some(reason) = forced {
+            _ = writeln!(out, "forced = {}", quoted(reason));
         }
     }
     for (name, package) in &lock.packages {
@@ -53,11 +68,21 @@ fn package(out: &mut String, name: &str, package: &LockedPackage) {
         _ = writeln!(out, "declarations = {}", quoted(&declarations.fileset.to_string()));
         _ = writeln!(out, "table = {}", declarations.table);
     }
+    if let Some(distribution) = &package.distribution {
+        _ = writeln!(out, "distribution = {}", quoted(distribution.as_str()));
+    }
+    let archive = match &package.origin {
+        LockedOrigin::Archive(archive) => archive,
+        LockedOrigin::Store => {
+            _ = writeln!(out, "origin = \"store\"");
+            return;
+        }
+    };
     for (key, value) in [
-        ("rule", quoted(&package.rule)),
-        ("archive", quoted(&package.origin.path)),
-        ("size", package.origin.size.to_string()),
-        ("sha256", quoted(&package.origin.sha256.hex())),
+        ("rule", quoted(&archive.rule)),
+        ("archive", quoted(&archive.path)),
+        ("size", archive.size.to_string()),
+        ("sha256", quoted(&archive.sha256.hex())),
     ] {
         _ = writeln!(out, "{key} = {value}");
     }

@@ -29,7 +29,7 @@ impl Source<'_> {
     }
 
     /// Reads `[test]`. Short names of `with` are looked up in `from`.
-    pub(super) fn test(&self, table: &DeTable<'_>, from: Option<&Name>) -> Result<TestTable, RecipeError> {
+    pub(super) fn test(&self, table: &DeTable<'_>, from: &[Name]) -> Result<TestTable, RecipeError> {
         self.only_keys("test", table, TEST_KEYS)?;
         let run = table.get("run").map_or(Ok(Vec::new()), |value| self.command("run", value))?;
         let mut with = Vec::new();

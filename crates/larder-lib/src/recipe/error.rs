@@ -69,38 +69,58 @@ pub enum Problem {
     UnknownTable {
         /// What was written.
         name: String,
-        /// The known table that is nearest to it.
+        /// The tables that such a recipe has.
+        tables: &'static [&'static str],
+        /// The one that is nearest to what was written.
         nearest: Option<&'static str>,
     },
     /// A key that its table doesn't have.
-    #[error("[image] has no key `{key}`")]
+    #[error("[{table}] has no key `{key}`")]
     UnknownKey {
+        /// The table.
+        table: String,
         /// What was written.
         key: String,
+        /// The keys that it has.
+        keys: &'static [&'static str],
+        /// The one that is nearest to what was written.
+        nearest: Option<&'static str>,
+    },
+    /// A key that its table doesn't have.
+    #[error("{table} has no key `{key}`")]
+    UnknownIn {
+        /// The table.
+        table: String,
+        /// What was written.
+        key: String,
+        /// Its keys.
+        keys: &'static [&'static str],
         /// The known key that is nearest to it.
         nearest: Option<&'static str>,
     },
-    /// A key that its table, which isn't `[image]`, doesn't have.
-    #[error("[{table}] has no key `{key}`")]
-    UnknownKeyOf {
+    /// A key that must be in a table isn't.
+    #[error("{table} has no `{key}`")]
+    MissingIn {
+        /// The table.
+        table: String,
+        /// The key.
+        key: &'static str,
+        /// What to write, for example.
+        example: &'static str,
+    },
+    /// A key that stands outside of its table.
+    #[error("`{key}` belongs in [{table}]")]
+    Misplaced {
         /// The table.
         table: &'static str,
         /// What was written.
         key: String,
-        /// The known key that is nearest to it.
-        nearest: Option<&'static str>,
-        /// All that are known.
-        keys: &'static [&'static str],
-    },
-    /// A key of `[image]` that stands somewhere else.
-    #[error("`{key}` belongs in [image]")]
-    Misplaced {
-        /// What was written.
-        key: String,
     },
     /// A key that must be there isn't.
-    #[error("[image] has no `{key}`")]
+    #[error("[{table}] has no `{key}`")]
     MissingKey {
+        /// The table.
+        table: String,
         /// The key.
         key: &'static str,
         /// What to write, for example.
@@ -109,6 +129,40 @@ pub enum Problem {
     /// The table `[image]` isn't there.
     #[error("the recipe has no table [image]")]
     MissingImage,
+    /// Two tables each say what the recipe is of.
+    #[error("a recipe is of one thing, and this one has both [{first}] and [{second}]")]
+    TwoKinds {
+        /// The one.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// A table that a package must have isn't there.
+    #[error("the recipe of a package has no table [{table}]")]
+    MissingTable {
+        /// The table.
+        table: &'static str,
+        /// What to write, for example.
+        example: &'static str,
+    },
+    /// Keys that can't stand together, or of which one is needed.
+    #[error("[{table}] says {found}; it must say one of {choices}")]
+    Choice {
+        /// The table.
+        table: &'static str,
+        /// What it says.
+        found: String,
+        /// What it may say.
+        choices: &'static str,
+    },
+    /// A recipe of something else than was asked for.
+    #[error("this is the recipe of {found}, and {wanted} is needed here")]
+    OtherKind {
+        /// What it is of, with its article.
+        found: &'static str,
+        /// What was wanted, with its article.
+        wanted: &'static str,
+    },
     /// Packages are to be looked up, and nothing says where.
     #[error("[image] has no `from`, so there is no distribution to take packages from")]
     MissingFrom,
@@ -181,21 +235,26 @@ impl Problem {
             Self::BadValue { value, .. } => return value.help(),
             Self::File { problem, .. } => return problem.help().map(str::to_owned),
             Self::UnknownTable { nearest: Some(nearest), .. } => format!("did you mean [{nearest}]?"),
-            Self::UnknownTable { nearest: None, .. } => {
-                format!("the tables are {}", list(super::parse::TABLES.iter().map(|t| format!("[{t}]"))))
+            Self::UnknownTable { nearest: None, tables, .. } => {
+                format!("the tables are {}", list(tables.iter().map(|t| format!("[{t}]"))))
             }
-            Self::UnknownKey { nearest: Some(nearest), .. } | Self::UnknownKeyOf { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
-            Self::UnknownKey { nearest: None, .. } => {
-                format!("its keys are {}", list(super::parse::KEYS.iter().map(|&key| format!("`{key}`"))))
+            Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { nearest: None, keys, .. } => {
+                format!("its keys are {}", list(keys.iter().map(|&key| format!("`{key}`"))))
             }
-            Self::UnknownKeyOf { nearest: None, keys, .. } => {
-                format!("its keys are {}", list(keys.iter().map(|key| format!("`{key}`"))))
-            }
-            Self::Misplaced { key } => format!("move the line with `{key}` below the line [image]"),
+            Self::UnknownIn { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownIn { keys, .. } => format!("its keys are {}", list(keys.iter().map(|key| format!("`{key}`")))),
+            Self::MissingIn { example, .. } => format!("write, for example: {example}"),
+            Self::Misplaced { table, key } => format!("move the line with `{key}` below the line [{table}]"),
             Self::MissingKey { example, .. } => format!("add a line such as: {example}"),
             Self::MissingImage => {
-                "begin the recipe with the line [image], then: name = \"example.com/web\"".to_owned()
+                "begin the recipe with the line [image], or [package] for something to build, then: name = \"example.com/web\""
+                    .to_owned()
             }
+            Self::TwoKinds { .. } => "put each into a folder of its own".to_owned(),
+            Self::MissingTable { table, example } => format!("add the line [{table}], and below it such as: {example}"),
+            Self::Choice { .. } => return None,
+            Self::OtherKind { .. } => "name the folder of the other recipe".to_owned(),
             Self::MissingFrom => {
                 "add a line such as: from = \"debian.org/bookworm\" (an image of your own files alone says base = \"none\")"
                     .to_owned()
@@ -218,7 +277,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
 }
 
 impl RecipeError {
-    pub(super) fn new(file: &Path, place: Option<Place>, problem: Problem) -> Self {
+    pub(crate) fn new(file: &Path, place: Option<Place>, problem: Problem) -> Self {
         Self { file: file.to_owned(), place, problem: Box::new(problem) }
     }
 

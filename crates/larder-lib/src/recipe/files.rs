@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use larder_store::tree::TreeError;
 use larder_store::{Attributes, Entry, ObjectDigest, Tree, TreeBuilder, TreePath};
@@ -118,27 +119,37 @@ impl Recipe {
     /// # Errors
     /// [`Problem::File`] with the file's path, at the line of the recipe that names it; [`Problem::Unreadable`] for the folder.
     pub fn read_files(&self, keep: &mut Keep<'_>) -> Result<Tree, RecipeError> {
-        if self.files.is_empty() {
-            return Ok(Tree::default());
-        }
-        let folder = File::open(self.folder()).map_err(|source| self.error(None, Problem::Unreadable { source }))?;
-        let ignored = Ignored::read(folder.as_fd()).map_err(|problem| self.error(None, Problem::Ignore { problem }))?;
-        let mut reader = Reader { folder: folder.as_fd(), ignored, keep, found: BTreeMap::new() };
-        for (target, source) in &self.files {
-            reader
-                .read(target, source)
-                .map_err(|(path, problem)| self.error(source.place.clone(), Problem::File { path, problem }))?;
-        }
-        let mut builder = TreeBuilder::new();
-        for (path, (entry, source)) in reader.found {
-            builder.insert(path, entry, Attributes::default()).map_err(|error| {
-                self.error(None, Problem::File { path: source, problem: FileProblem::Tree { source: error } })
-            })?;
-        }
-        builder.finish().map_err(|error| {
-            self.error(None, Problem::File { path: "[files]".to_owned(), problem: FileProblem::Tree { source: error } })
-        })
+        read(&self.file, &self.files, keep)
     }
+}
+
+/// Reads files of the folder of a recipe, `recipe`, into a tree: `files` says which, and where they stand in the tree.
+pub(crate) fn read(
+    recipe: &Path,
+    files: &BTreeMap<TreePath, FileSource>,
+    keep: &mut Keep<'_>,
+) -> Result<Tree, RecipeError> {
+    if files.is_empty() {
+        return Ok(Tree::default());
+    }
+    let fail = |place, problem| RecipeError::new(recipe, place, problem);
+    let folder = File::open(super::folder_of(recipe)).map_err(|source| fail(None, Problem::Unreadable { source }))?;
+    let ignored = Ignored::read(folder.as_fd()).map_err(|problem| fail(None, Problem::Ignore { problem }))?;
+    let mut reader = Reader { folder: folder.as_fd(), ignored, keep, found: BTreeMap::new() };
+    for (target, source) in files {
+        reader
+            .read(target, source)
+            .map_err(|(path, problem)| fail(source.place.clone(), Problem::File { path, problem }))?;
+    }
+    let mut builder = TreeBuilder::new();
+    for (path, (entry, source)) in reader.found {
+        builder.insert(path, entry, Attributes::default()).map_err(|error| {
+            fail(None, Problem::File { path: source, problem: FileProblem::Tree { source: error } })
+        })?;
+    }
+    builder.finish().map_err(|error| {
+        fail(None, Problem::File { path: "[files]".to_owned(), problem: FileProblem::Tree { source: error } })
+    })
 }
 
 /// The path of the file that is wrong, as the recipe would name it, and why.

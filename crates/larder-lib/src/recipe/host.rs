@@ -147,7 +147,7 @@ impl Source<'_> {
         };
         let name = key.get_ref().to_string();
         let nearest = nearest(&name, keys);
-        Err(self.error(key.span(), Problem::UnknownKeyOf { table, key: name, nearest, keys }))
+        Err(self.error(key.span(), Problem::UnknownKey { table: table.to_owned(), key: name, nearest, keys }))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use larder_store::{Name, TreePath};
+use larder_store::TreePath;
 use toml::de::DeTable;
 
 use super::source::{Pairs, Source, nearest};
@@ -13,7 +13,7 @@ use super::{Base, FileSource, HostTable, Place, Problem, Recipe, RecipeError, Ro
 use crate::actions::START;
 
 /// The tables of a recipe.
-pub(super) const TABLES: &[&str] = &["image", "files", "host", "actions", "test"];
+pub(super) const TABLES: &[&str] = &["image", "override", "files", "host", "actions", "test"];
 /// The keys of `[image]`.
 pub(super) const KEYS: &[&str] = &[
     "name",
@@ -38,20 +38,23 @@ pub(super) fn recipe(file: &Path, text: &str) -> Result<Recipe, RecipeError> {
 
 impl Source<'_> {
     fn recipe(&self) -> Result<Recipe, RecipeError> {
-        let document = DeTable::parse(self.text).map_err(|error| {
-            let reason = error.message().trim().replace('\n', ", ");
-            self.error(error.span().unwrap_or(0..0), Problem::NotToml { reason })
-        })?;
+        let document = self.document()?;
         let document = document.get_ref();
+        let others = [("package", "a package"), ("distribution", "a distribution")];
+        let other = others.into_iter().find(|(table, _)| document.get(*table).is_some());
+        if let Some((_, found)) = other.filter(|_| document.get("image").is_none()) {
+            let problem = Problem::OtherKind { found, wanted: "that of an image" };
+            return Err(RecipeError::new(self.file, None, problem));
+        }
         for (key, _) in document {
             let name: &str = key.get_ref();
             if TABLES.contains(&name) {
                 continue;
             }
             let problem = if KEYS.contains(&name) {
-                Problem::Misplaced { key: name.to_owned() }
+                Problem::Misplaced { table: "image", key: name.to_owned() }
             } else {
-                Problem::UnknownTable { name: name.to_owned(), nearest: nearest(name, TABLES) }
+                Problem::UnknownTable { name: name.to_owned(), tables: TABLES, nearest: nearest(name, TABLES) }
             };
             return Err(self.error(key.span(), problem));
         }
@@ -59,6 +62,9 @@ impl Source<'_> {
             return Err(RecipeError::new(self.file, None, Problem::MissingImage));
         };
         let mut recipe = self.image(header.span(), self.table("image", image)?)?;
+        if let Some(overrides) = document.get("override") {
+            recipe.overrides = self.overrides(self.table("override", overrides)?)?;
+        }
         if let Some(files) = document.get("files") {
             recipe.files = self.files(self.table("files", files)?)?;
         }
@@ -76,7 +82,7 @@ impl Source<'_> {
             }
         }
         if let Some((key, test)) = document.get_key_value("test") {
-            let test = self.test(self.table("test", test)?, recipe.from.as_ref())?;
+            let test = self.test(self.table("test", test)?, &recipe.from)?;
             if test.run.is_empty() {
                 return Err(self.error(key.span(), Problem::TestWithoutCommand));
             }
@@ -89,10 +95,13 @@ impl Source<'_> {
         if let Some((key, _)) = image.iter().find(|(key, _)| !KEYS.contains(&key.get_ref().as_ref())) {
             let name = key.get_ref().to_string();
             let nearest = nearest(&name, KEYS);
-            return Err(self.error(key.span(), Problem::UnknownKey { key: name, nearest }));
+            return Err(self
+                .error(key.span(), Problem::UnknownKey { table: "image".to_owned(), key: name, keys: KEYS, nearest }));
         }
-        let missing = |key, example| self.error(header.clone(), Problem::MissingKey { key, example });
-        let from = self.parsed(image, "from", values::name)?;
+        let missing =
+            |key, example| self.error(header.clone(), Problem::MissingKey { table: "image".to_owned(), key, example });
+        let from = self.from(image)?;
+        let (packages, paths) = self.packages(image, &from)?;
         let recipe = Recipe {
             file: self.file.to_owned(),
             name: self
@@ -102,7 +111,9 @@ impl Source<'_> {
                 .parsed(image, "version", values::version)?
                 .ok_or_else(|| missing("version", "version = \"1.0\""))?,
             base: self.parsed(image, "base", values::base)?.unwrap_or(Base::Essential),
-            packages: self.packages(image, from.as_ref())?,
+            packages,
+            paths,
+            overrides: Vec::new(),
             from,
             recommends: image.get("recommends").map_or(Ok(false), |value| self.boolean("recommends", value))?,
             run: self.run(image)?,
@@ -116,30 +127,21 @@ impl Source<'_> {
             test: None,
             files: BTreeMap::new(),
         };
-        if recipe.from.is_none() && (recipe.base == Base::Essential || !recipe.packages.is_empty()) {
+        let is_short = |root: &Root| !root.name.contains('/');
+        if recipe.from.is_empty() && (recipe.base == Base::Essential || recipe.packages.iter().any(is_short)) {
             return Err(self.error(header, Problem::MissingFrom));
         }
         Ok(recipe)
-    }
-
-    fn packages(&self, image: &DeTable<'_>, from: Option<&Name>) -> Result<Vec<Root>, RecipeError> {
-        let Some(value) = image.get("packages") else { return Ok(Vec::new()) };
-        let roots = self
-            .strings("packages", value)?
-            .map(|item| {
-                let (text, range) = item?;
-                let root = values::root(text, from).map_err(|source| self.bad("packages", range, source))?;
-                Ok((root.to_string(), root))
-            })
-            .collect::<Result<BTreeMap<_, _>, _>>()?;
-        Ok(roots.into_values().collect())
     }
 
     fn run(&self, image: &DeTable<'_>) -> Result<Vec<String>, RecipeError> {
         image.get("run").map_or(Ok(Vec::new()), |value| self.command("run", value))
     }
 
-    fn environment(&self, pairs: Pairs<'_>) -> Result<BTreeMap<super::EnvironmentName, String>, RecipeError> {
+    pub(super) fn environment(
+        &self,
+        pairs: Pairs<'_>,
+    ) -> Result<BTreeMap<super::EnvironmentName, String>, RecipeError> {
         pairs
             .into_iter()
             .map(|((name, name_range), (value, range))| {
@@ -166,7 +168,7 @@ impl Source<'_> {
         for (key, value) in files {
             let written: &str = key.get_ref();
             if KEYS.contains(&written) {
-                return Err(self.error(key.span(), Problem::Misplaced { key: written.to_owned() }));
+                return Err(self.error(key.span(), Problem::Misplaced { table: "image", key: written.to_owned() }));
             }
             let target = container_path(written)
                 .map_err(|reason| self.error(key.span(), Problem::BadTarget { path: written.to_owned(), reason }))?;
@@ -179,7 +181,7 @@ impl Source<'_> {
     }
 }
 
-fn container_path(text: &str) -> Result<TreePath, String> {
+pub(super) fn container_path(text: &str) -> Result<TreePath, String> {
     let path = text.strip_prefix('/').ok_or("it doesn't begin with a slash")?;
     if path.is_empty() {
         return Err("the whole root can't be replaced; name the folders that you add".to_owned());
@@ -192,7 +194,7 @@ fn container_path(text: &str) -> Result<TreePath, String> {
     }
 }
 
-fn source_path(text: &str) -> Result<String, &'static str> {
+pub(super) fn source_path(text: &str) -> Result<String, &'static str> {
     if text.starts_with('/') {
         return Err("it is absolute");
     }

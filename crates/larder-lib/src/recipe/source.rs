@@ -21,7 +21,14 @@ pub(super) struct Source<'a> {
     pub(super) text: &'a str,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    pub(super) fn document(&self) -> Result<Spanned<DeTable<'a>>, RecipeError> {
+        DeTable::parse(self.text).map_err(|error| {
+            let reason = error.message().trim().replace('\n', ", ");
+            self.error(error.span().unwrap_or(0..0), Problem::NotToml { reason })
+        })
+    }
+
     pub(super) fn error(&self, range: Range<usize>, problem: Problem) -> RecipeError {
         RecipeError::new(self.file, Some(Place::new(self.text, range)), problem)
     }

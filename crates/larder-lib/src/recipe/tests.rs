@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use larder_store::{Entry, ObjectDigest, Tree};
+use larder_store::{Entry, Name, ObjectDigest, Tree};
 use proptest::prelude::*;
 
 use super::{Base, Problem, Recipe, RecipeError};
@@ -40,10 +40,35 @@ fn told(result: Result<Recipe, RecipeError>) -> String {
 }
 
 #[test]
+fn packages_come_from_debian_from_the_store_and_from_recipes_beside() {
+    let text = "[image]\nname = \"a.b/c\"\nversion = \"1\"\nfrom = [\"x.y/stack\", \"debian.org/bookworm\", \"x.y/stack\"]\n\
+                packages = [\"git\", \"debian.org/git\", \"x.y/hello >=2\", { path = \"../hello-c/\" }]\n\
+                [override]\n\"debian.org/openssl\" = { by = \"x.y/tls\", force = true, reason = \" we know \" }\n";
+    let recipe = parse(text).expect("recipe");
+    assert_eq!(
+        recipe.solver_inputs(),
+        [
+            "base essential",
+            "from debian.org/bookworm",
+            "from x.y/stack",
+            "package debian.org/git",
+            "package git",
+            "package x.y/hello >=2",
+            "override debian.org/openssl by x.y/tls, forced: we know",
+        ]
+    );
+    assert_eq!(recipe.paths.iter().map(|path| path.path.as_str()).collect::<Vec<_>>(), ["../hello-c"]);
+    // Where there is only Debian, both ways to write its package are one.
+    let one =
+        parse(&text.replace("[\"x.y/stack\", \"debian.org/bookworm\", \"x.y/stack\"]", "\"debian.org/bookworm\""));
+    assert_eq!(one.expect("recipe").solver_inputs().iter().filter(|line| line.ends_with("git")).count(), 1);
+}
+
+#[test]
 fn the_example_means_what_it_says() {
     let recipe = parse(WEB).expect("recipe");
     assert_eq!((recipe.name.as_str(), recipe.version.as_str()), ("example.com/web", "1.0"));
-    assert_eq!(recipe.from.as_ref().expect("from").as_str(), "debian.org/bookworm");
+    assert_eq!(recipe.from.iter().map(Name::as_str).collect::<Vec<_>>(), ["debian.org/bookworm"]);
     assert_eq!(recipe.base, Base::Essential);
     let packages: Vec<_> = recipe.packages.iter().map(ToString::to_string).collect();
     assert_eq!(packages, ["ca-certificates", "nginx-light"]);
@@ -114,7 +139,32 @@ fn wrong_recipes_are_refused() {
         (with("stop_signal = \"TERM\""), "did you mean `stop-signal`?"),
         (with("packages = [\"ngi&nx\"]"), "5:13: `packages`: \"ngi&nx\" is not a package name"),
         (with("packages = [\"openssl >\"]"), "is not a package: a constraint has no version"),
-        (with("packages = [\"xyz.com/openssl\"]"), "isn't a package of debian.org | packages come from"),
+        (with("packages = [\"xyz.com/-openssl\"]"), "is not a package name"),
+        (with("packages = [3]"), "must be a string or a table such as"),
+        (with("packages = [{ path = \"/x\" }]"), "\"/x\" can't be the folder of a recipe: it is absolute"),
+        (with("packages = [{ path = \".\" }]"), "it is this recipe's own folder"),
+        (with("packages = [{ paht = \"x\" }]"), "packages[] has no key `paht` | did you mean `path`?"),
+        (with("packages = [{}]"), "packages[] has no `path`"),
+        (
+            parse("[image]\nname = \"a.b/c\"\nversion = \"1\"\nbase = \"none\"\npackages = [\"debian.org/git\"]"),
+            "\"debian.org/git\" is Debian's, and the recipe has no `from`",
+        ),
+        (with("[override]\nopenssl = \"a.b/tls\""), "isn't a name"),
+        (
+            with("[override]\n\"debian.org/openssl\" = \"debian.org/tls\""),
+            "a package of Debian's never says that it can",
+        ),
+        (with("[override]\n\"a.b/tls\" = \"a.b/tls\""), "it is the same package"),
+        (with("[override]\n\"a.b/x\" = { by = \"a.b/y\", force = true }"), "who forces it says why, in `reason`"),
+        (with("[override]\n\"a.b/x\" = { by = \"a.b/y\", force = true, reason = \" \" }"), "the reason is empty"),
+        (with("[override]\n\"a.b/x\" = { by = \"a.b/y\", reason = \"so\" }"), "a reason is for `force = true`"),
+        (with("[override]\n\"a.b/x\" = { bye = \"a.b/y\" }"), "did you mean `by`?"),
+        (with("[override]\n\"a.b/x\" = {}"), "override.a.b/x has no `by`"),
+        (with("[override]\n\"a.b/x\" = 3"), "must be a name or a table"),
+        (
+            with("[override]\n\"a.b/x\" = \"a.b/y\"\n\"a.b/y\" = \"a.b/z\""),
+            "something else is to stand in for it in turn",
+        ),
         (with("packages = [1]"), "`packages[]` must be a string, not a number"),
         (with("base = \"full\""), "`base`: \"full\" isn't a base | write \"essential\""),
         (with("recommends = \"yes\""), "`recommends` must be true or false, not a string"),

@@ -10,9 +10,12 @@ use thiserror::Error;
 
 use super::HostValueError;
 
-/// Domains that no image is named in, and whose they are.
+/// The domain of Debian's packages.
+pub(super) const DEBIAN: &str = "debian.org";
+
+/// Domains in which nothing of one's own is named, and whose they are.
 const RESERVED_DOMAINS: [(&str, &str); 2] =
-    [("debian.org", "the namespace of Debian's packages"), ("host.internal", "where this host keeps what it composes")];
+    [(DEBIAN, "the namespace of Debian's packages"), ("host.internal", "where this host keeps what it composes")];
 
 /// A value that breaks its key's rule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -26,7 +29,7 @@ pub enum ValueError {
         reason: &'static str,
     },
     /// A name in a namespace that nobody publishes in.
-    #[error("{name} can't be an image's name: {domain} is {whose}")]
+    #[error("{name} can't be a name of your own: {domain} is {whose}")]
     ReservedName {
         /// What was written.
         name: Name,
@@ -46,13 +49,44 @@ pub enum ValueError {
     /// Not a package with its constraints.
     #[error("{0}")]
     Package(#[from] ParseError),
-    /// A package of another domain than the recipe's distribution.
-    #[error("{text:?} isn't a package of {domain}")]
+    /// A package of Debian's in a recipe that names no distribution.
+    #[error("{text:?} is Debian's, and the recipe has no `from`")]
     ForeignPackage {
         /// What was written.
         text: String,
-        /// The domain of `from`; empty without one.
-        domain: String,
+    },
+    /// Not a path to a folder beside the recipe.
+    #[error("{text:?} can't be the folder of a recipe: {reason}")]
+    RecipePath {
+        /// What was written.
+        text: String,
+        /// The rule that it breaks.
+        reason: &'static str,
+    },
+    /// A package of a distribution without its one version.
+    #[error("{text:?} names no exact version")]
+    NotExact {
+        /// What was written.
+        text: String,
+    },
+    /// A package that is listed twice.
+    #[error("{name} is there twice")]
+    Twice {
+        /// The package.
+        name: Name,
+    },
+    /// A text of several lines where one is wanted.
+    #[error("it has more than one line")]
+    SeveralLines,
+    /// A package that can't stand in for another.
+    #[error("{by} can't stand in for {of}: {reason}")]
+    Override {
+        /// What is to be replaced.
+        of: Name,
+        /// What is to stand in for it.
+        by: Name,
+        /// The rule that it breaks.
+        reason: &'static str,
     },
     /// Not a base.
     #[error("{text:?} isn't a base")]
@@ -99,6 +133,18 @@ pub enum ValueError {
     /// An empty text where something is needed.
     #[error("it is empty")]
     Empty,
+    /// A value that breaks the one rule of its kind.
+    #[error("{text:?} isn't {what}: {rule}")]
+    Rule {
+        /// What was written.
+        text: String,
+        /// What it should be, with its article.
+        what: &'static str,
+        /// The rule that it breaks.
+        rule: &'static str,
+        /// What to write, for example.
+        example: &'static str,
+    },
     /// A NUL byte, which no argument or variable can hold.
     #[error("it contains a NUL byte")]
     Nul,
@@ -112,10 +158,15 @@ impl ValueError {
                 "a name is a DNS domain of yours, a slash and a word in lower case, such as \"example.com/web\"".to_owned()
             }
             Self::Version { .. } => "write a version such as \"1.0\" or \"2026.11-2\"".to_owned(),
-            Self::ForeignPackage { domain, .. } if !domain.is_empty() => {
-                format!("packages come from the recipe's `from`; write the short name of one of {domain}'s")
-            }
             Self::ForeignPackage { .. } => "say in `from` which distribution has it".to_owned(),
+            Self::RecipePath { .. } => {
+                "write it relative to this recipe's folder, such as { path = \"../hello\" }".to_owned()
+            }
+            Self::Override { .. } => {
+                "write \"debian.org/openssl\" = \"example.com/openssl\", or where the package doesn't say that it can: \
+                 { by = \"example.com/openssl\", force = true, reason = \"why\" }"
+                    .to_owned()
+            }
             Self::Package(_) => {
                 "write a package's name, with constraints if you need them: \"openssl\", \"openssl >=3.0\", \"openssl >=3.0, <4\"".to_owned()
             }
@@ -126,7 +177,11 @@ impl ValueError {
             Self::Signal { nearest: None, .. } => "write a name such as \"SIGTERM\" or \"SIGQUIT\"".to_owned(),
             Self::Host(error) => error.help(),
             Self::EmptyCommand => "write the program and its arguments, such as run = [\"nginx\", \"-g\", \"daemon off;\"]".to_owned(),
-            Self::EnvironmentName { .. } | Self::Empty | Self::Nul => return None,
+            Self::Rule { example, .. } => format!("write it as in {example}"),
+            Self::NotExact { .. } => {
+                "a distribution pins what it lists: write \"example.com/hello =2.12.1\"".to_owned()
+            }
+            Self::EnvironmentName { .. } | Self::Empty | Self::Nul | Self::Twice { .. } | Self::SeveralLines => return None,
         })
     }
 }
@@ -173,7 +228,7 @@ pub(super) fn name(text: &str) -> Result<Name, ValueError> {
     Name::parse(text).map_err(|error| ValueError::Name { text: text.to_owned(), reason: error.reason })
 }
 
-/// The name of an image: not one that this host gives to what it makes itself.
+/// The name of an image or package: not one that this host gives to what it makes itself.
 pub(super) fn own_name(text: &str) -> Result<Name, ValueError> {
     let name = name(text)?;
     match RESERVED_DOMAINS.into_iter().find(|(domain, _)| *domain == name.domain()) {
@@ -189,19 +244,19 @@ pub(super) fn version(text: &str) -> Result<String, ValueError> {
     }
 }
 
-/// A root with its constraints in one order, however they were written. A full name must be of the domain of `from`,
-/// and is cut to its short name.
-pub(super) fn root(text: &str, from: Option<&Name>) -> Result<Root, ValueError> {
-    let domain = from.map(Name::domain);
-    let short = match text.split_once('/') {
-        None => text,
-        Some((written, short)) if Some(written.trim_start()) == domain => short,
-        Some(_) => {
-            let domain = domain.unwrap_or_default().to_owned();
-            return Err(ValueError::ForeignPackage { text: text.to_owned(), domain });
-        }
+/// A root with its constraints in one order, however they were written. Where `from` is one of Debian's suites and nothing else, a full
+/// name of Debian's is cut to its short name: they mean the same there.
+pub(super) fn root(text: &str, from: &[Name]) -> Result<Root, ValueError> {
+    let domain = text.split_once('/').map(|(domain, _)| domain.trim_start());
+    let text = match (from, domain) {
+        ([], Some(DEBIAN)) => return Err(ValueError::ForeignPackage { text: text.to_owned() }),
+        ([only], Some(DEBIAN)) if only.domain() == DEBIAN => &text[text.find('/').map_or(0, |slash| slash + 1)..],
+        _ => text,
     };
-    let mut root = larder_solver::parse_root(short)?;
+    let mut root = larder_solver::parse_root(text)?;
+    if root.name.contains('/') {
+        name(&root.name)?;
+    }
     root.constraints.sort_by_cached_key(|(relation, version)| (version.to_string(), relation.as_str()));
     root.constraints.dedup();
     Ok(root)

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::foreground::{Supervisor, resolve_program};
+use super::foreground::{Begin, Supervisor, resolve_program};
 use super::job::{Job, JobRoot};
 use super::{UserMap, cgroup};
 use crate::error::RuntimeError;
@@ -234,7 +234,7 @@ fn remove_inside(directory: &Directory, program: Option<&Path>, map: &UserMap) -
         runtime: None,
         view: None,
     };
-    let supervisor = Supervisor::start(&job, map, directory, None)?;
+    let supervisor = Supervisor::start(&job, directory, &Begin { map, leaf: None, streams: None })?;
     match supervisor.channel().receive()? {
         Some(super::channel::Message::Ended(_)) => Ok(()),
         Some(super::channel::Message::Failed(failure)) => Err(failure.into_error()),

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use oci_spec::runtime::{BoxBuilder, Spec};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -16,11 +17,14 @@ use super::directory::Directory;
 use super::job::{Job, JobRoot, sealed};
 use super::own::OwnProgram;
 use super::terminal::{Terminal, own_size};
-use super::{Ended, Exit, Launch, Root, UserMap, WORD, supervisor};
+use super::{Ended, Exit, GoOn, Launch, Root, Streams, UserMap, WORD, supervisor};
 use crate::error::RuntimeError;
 use crate::sys::clone::{Gate, Spawn, fork, has_one_thread, spawn};
 use crate::sys::signal;
 use crate::view::{ViewKindName, ViewRequest, wire};
+
+/// How often [`Launch::go_on`] is asked.
+const ASKED_EVERY: Duration = Duration::from_millis(200);
 
 /// Signal handlers belong to the process, so one container is run at a time.
 static RUNNING: Mutex<()> = Mutex::new(());
@@ -41,6 +45,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         launch;
     let runtime = launch.runtime;
     let (view, on_view) = (launch.view, launch.on_view);
+    let (streams, go_on) = (launch.streams.map(above_standard).transpose()?, launch.go_on);
     super::spec::check(&spec)?;
     let terminal = spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
     if terminal {
@@ -84,15 +89,16 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     leaf.join().clone_into(&mut job.cgroups);
     let result = (|| {
         let catcher = signal::Catcher::start().map_err(RuntimeError::start("catch signals"))?;
-        let supervisor = Supervisor::start(&job, &map, &directory, Some(&leaf))?;
+        let begin = Begin { map: &map, leaf: Some(&leaf), streams: streams.as_ref() };
+        let supervisor = Supervisor::start(&job, &directory, &begin)?;
         let listing = match root {
             Root::View(request) => Some(request),
             Root::Directory(_) => None,
         };
         let usual = job.map.usual_view();
         let tell = |kind: ViewKindName| on_view.filter(|_| kind != usual).iter().for_each(|call| call(kind));
-        Conversation { supervisor, catcher, stop, terminal, listing, on_view: &tell, outcome: Outcome::default() }
-            .hold()
+        let outcome = Outcome::default();
+        Conversation { supervisor, catcher, stop, terminal, listing, go_on, on_view: &tell, outcome }.hold()
     })();
     let memory_kills = leaf.memory_kills();
     // Usually the supervisor has emptied it; after a failure it is ours to do.
@@ -122,6 +128,26 @@ pub(super) fn resolve_program(program: Option<PathBuf>) -> Result<PathBuf, Runti
     }
 }
 
+/// Streams under numbers above those that they will have, so that putting one in its place doesn't overwrite another.
+fn above_standard(streams: Streams) -> Result<Streams, RuntimeError> {
+    let above = |fd: OwnedFd| match fd.as_raw_fd() {
+        0..=2 => rustix::io::fcntl_dupfd_cloexec(&fd, 3),
+        _ => Ok(fd),
+    };
+    (|| Ok(Streams { input: above(streams.input)?, output: above(streams.output)?, error: above(streams.error)? }))()
+        .map_err(|error: rustix::io::Errno| RuntimeError::start("hand streams to the container")(error.into()))
+}
+
+/// How a supervisor begins.
+pub(super) struct Begin<'a> {
+    /// The ids of its namespace.
+    pub(super) map: &'a UserMap,
+    /// The cgroup that it is born in.
+    pub(super) leaf: Option<&'a Leaf>,
+    /// Its standard streams, which become the workload's; this process's own when absent.
+    pub(super) streams: Option<&'a Streams>,
+}
+
 /// A running supervisor.
 pub(super) struct Supervisor {
     pid: libc::pid_t,
@@ -131,12 +157,8 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Starts the supervisor of `job`: a clone of this process, or the program executed anew where that can't be, because this process
     /// has other threads or because a container of another runtime may be shown the supervisor.
-    pub(super) fn start(
-        job: &Job,
-        map: &UserMap,
-        directory: &Directory,
-        leaf: Option<&Leaf>,
-    ) -> Result<Self, RuntimeError> {
+    pub(super) fn start(job: &Job, directory: &Directory, begin: &Begin<'_>) -> Result<Self, RuntimeError> {
+        let &Begin { map, leaf, streams } = begin;
         let (channel, theirs) = pair().map_err(RuntimeError::start("make a socket"))?;
         // Where ids are mapped from outside the supervisor waits for that.
         let gate = (*map != UserMap::Host).then(|| pipe_with(PipeFlags::CLOEXEC)).transpose();
@@ -151,7 +173,7 @@ impl Supervisor {
         let mask = signal::block_all().map_err(RuntimeError::start("block signals"))?;
         let started = match &file {
             None => match fork(namespaces, cgroup) {
-                Ok(None) => supervisor::cloned(job, theirs, directory.lock(), gate),
+                Ok(None) => supervisor::cloned(job, theirs, directory.lock(), gate, streams),
                 Ok(Some(pid)) => Ok(pid),
                 Err(error) => Err(error),
             },
@@ -162,6 +184,7 @@ impl Supervisor {
                 namespaces,
                 wait_for: gate.as_ref().map(|(read, write)| Gate { read: read.as_fd(), write: write.as_fd() }),
                 report: theirs.as_fd(),
+                streams: streams.map(|streams| [streams.input.as_fd(), streams.output.as_fd(), streams.error.as_fd()]),
                 cgroup,
             }
             .start(),
@@ -215,6 +238,7 @@ pub(super) fn try_namespaces(root: bool) -> Result<(), RuntimeError> {
             // Nothing is ever written: the child ends.
             wait_for: Some(Gate { read: read.as_fd(), write: write.as_fd() }),
             report: theirs.as_fd(),
+            streams: None,
             cgroup: None,
         })
     });
@@ -246,6 +270,7 @@ struct Outcome {
     status: Option<i32>,
     failure: Option<RuntimeError>,
     view: Option<ViewKindName>,
+    stopped: bool,
 }
 
 /// Everything that goes on until the supervisor closes its end.
@@ -256,6 +281,7 @@ struct Conversation<'a> {
     stop: i32,
     terminal: bool,
     listing: Option<ViewRequest<'a>>,
+    go_on: Option<&'a GoOn<'a>>,
     on_view: &'a dyn Fn(ViewKindName),
     outcome: Outcome,
 }
@@ -265,6 +291,10 @@ impl Conversation<'_> {
         let mut terminal: Option<Terminal> = None;
         loop {
             let (heard, signalled) = self.wait(terminal.as_mut())?;
+            if !self.outcome.stopped && self.go_on.is_some_and(|go_on| !go_on()) {
+                self.outcome.stopped = true;
+                signal::send(self.supervisor.pid, libc::SIGKILL);
+            }
             if signalled {
                 for number in self.catcher.take() {
                     match &terminal {
@@ -305,10 +335,12 @@ impl Conversation<'_> {
         if let Some(terminal) = terminal {
             terminal.finish();
         }
-        let outcome = self.outcome;
-        match (outcome.failure, outcome.status) {
+        let Outcome { status, failure, view, stopped } = self.outcome;
+        let ended = |exit| Ended { exit, view, memory_kills: 0, stopped };
+        match (failure, status) {
+            _ if stopped => Ok(ended(Exit::Signal(libc::SIGKILL as u8))),
             (Some(failure), _) => Err(failure),
-            (None, Some(status)) => Ok(Ended { exit: Exit::from_status(status), view: outcome.view, memory_kills: 0 }),
+            (None, Some(status)) => Ok(ended(Exit::from_status(status))),
             (None, None) => Err(RuntimeError::Lost),
         }
     }
@@ -320,7 +352,8 @@ impl Conversation<'_> {
         if let Some(terminal) = &terminal {
             terminal.poll_for(&mut fds);
         }
-        match poll(&mut fds, None) {
+        let pause = self.go_on.and_then(|_| rustix::event::Timespec::try_from(ASKED_EVERY).ok());
+        match poll(&mut fds, pause.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(RuntimeError::start("wait for the container")(error.into())),
         }

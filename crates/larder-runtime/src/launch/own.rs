@@ -18,6 +18,7 @@ pub(super) struct OwnProgram<'a> {
     pub(super) namespaces: u64,
     pub(super) wait_for: Option<Gate<'a>>,
     pub(super) report: BorrowedFd<'a>,
+    pub(super) streams: Option<[BorrowedFd<'a>; 3]>,
     pub(super) cgroup: Option<BorrowedFd<'a>>,
 }
 
@@ -35,6 +36,7 @@ impl OwnProgram<'_> {
             inherit: self.inherit,
             wait_for: self.wait_for,
             report: self.report,
+            streams: self.streams,
             cgroup: self.cgroup,
         })
     }

@@ -13,11 +13,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::CWD;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, setsid};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::channel::{Answer, Channel, Failure, Message, pair};
 use super::job::{Job, JobRoot, contents};
 use super::own::{self, OwnProgram};
-use super::{INIT_WORD, OtherRuntime, directory, foreign, init, privileges};
+use super::{INIT_WORD, OtherRuntime, Streams, directory, foreign, init, privileges};
 use crate::error::RuntimeError;
 use crate::sys::clone::{close_all_but, end, fork};
 use crate::sys::mount::{AttributeChange, Recursive, clone_tree, set_attributes};
@@ -50,12 +51,18 @@ pub(super) fn main(arguments: impl Iterator<Item = OsString>) -> ! {
 }
 
 /// The supervisor's `main` in a clone of the launcher, in which all signals are blocked. The gate is the pipe that its end waits at, both ends.
-pub(super) fn cloned(job: &Job, channel: Channel, lock: &File, gate: Option<(OwnedFd, OwnedFd)>) -> ! {
+pub(super) fn cloned(
+    job: &Job,
+    channel: Channel,
+    lock: &File,
+    gate: Option<(OwnedFd, OwnedFd)>,
+    streams: Option<&Streams>,
+) -> ! {
     // While it is open here the launcher's end would not be seen.
     let gate = gate.map(|(read, _write)| File::from(read));
     // A panic ends here: what the launcher was doing is not for its clone to go on with.
     let done = catch_unwind(AssertUnwindSafe(|| {
-        let result = prepare(&channel, lock, gate.as_ref()).and_then(|()| {
+        let result = prepare((&channel, lock), gate.as_ref(), streams).and_then(|()| {
             let kept = Kept { channel: &channel, lock: lock.as_fd(), gate };
             supervise(job, kept)
         });
@@ -65,10 +72,19 @@ pub(super) fn cloned(job: &Job, channel: Channel, lock: &File, gate: Option<(Own
 }
 
 /// Makes a clone of the launcher a process of its own that dies with it.
-fn prepare(channel: &Channel, lock: &File, gate: Option<&File>) -> Result<(), RuntimeError> {
+fn prepare(
+    (channel, lock): (&Channel, &File),
+    gate: Option<&File>,
+    streams: Option<&Streams>,
+) -> Result<(), RuntimeError> {
     let failed = |error: rustix::io::Errno| RuntimeError::start("prepare the supervisor's process")(error.into());
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)?;
     setsid().map_err(failed)?;
+    if let Some(streams) = streams {
+        dup2_stdin(&streams.input).map_err(failed)?;
+        dup2_stdout(&streams.output).map_err(failed)?;
+        dup2_stderr(&streams.error).map_err(failed)?;
+    }
     // What the launcher has open for others, such as a directory of the host, is no business of a container.
     let kept: Vec<BorrowedFd<'_>> = [channel.as_fd(), lock.as_fd()].into_iter().chain(gate.map(AsFd::as_fd)).collect();
     close_all_but(&kept).map_err(RuntimeError::start("close what is not the supervisor's"))
@@ -152,6 +168,7 @@ fn execute_init(
         namespaces: namespaces(job)?,
         wait_for: None,
         report: channel.as_fd(),
+        streams: None,
         cgroup: None,
     };
     let child = own.start().map_err(RuntimeError::start("make the container's namespaces"))?;

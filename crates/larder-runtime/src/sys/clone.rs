@@ -54,6 +54,8 @@ pub(crate) struct Spawn<'a> {
     pub(crate) wait_for: Option<Gate<'a>>,
     /// Where a failing step is reported: the bytes `c`, step, error number (four, native order).
     pub(crate) report: BorrowedFd<'a>,
+    /// What becomes 0, 1 and 2, all under numbers above these; `None` leaves them as they are.
+    pub(crate) streams: Option<[BorrowedFd<'a>; 3]>,
     /// A cgroup directory to be born in.
     pub(crate) cgroup: Option<BorrowedFd<'a>>,
 }
@@ -80,6 +82,7 @@ pub(crate) fn spawn(spawn: &Spawn<'_>) -> io::Result<libc::pid_t> {
         inherit: &inherit,
         gate: spawn.wait_for.map(|gate| (gate.read.as_raw_fd(), gate.write.as_raw_fd())),
         report: spawn.report.as_raw_fd(),
+        streams: spawn.streams.map(|streams| streams.map(|stream| stream.as_raw_fd())),
     };
     let cgroup = spawn.cgroup.map(|fd| fd.as_raw_fd());
     // SAFETY: the child only runs `Child::run`, which keeps the rules above and never returns.
@@ -153,6 +156,7 @@ struct Child<'a> {
     inherit: &'a [RawFd],
     gate: Option<(RawFd, RawFd)>,
     report: RawFd,
+    streams: Option<[RawFd; 3]>,
 }
 
 impl Child<'_> {
@@ -188,6 +192,11 @@ impl Child<'_> {
             // What the caller has open for others, such as a directory of the host, is no business of a container.
             if libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) != 0 {
                 return ChildStep::Inherit;
+            }
+            for (number, stream) in self.streams.into_iter().flatten().enumerate() {
+                if libc::dup2(stream, number as RawFd) < 0 {
+                    return ChildStep::Inherit;
+                }
             }
             for &fd in self.inherit {
                 if libc::fcntl(fd, libc::F_SETFD, 0) != 0 {

@@ -141,6 +141,8 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
         map,
         runtime: options.runtime,
         view: options.view,
+        streams: None,
+        go_on: None,
         on_view: Some(&|kind| eprintln!("unusual: {kind}")),
     });
     match launched {

@@ -29,7 +29,7 @@ pub(crate) fn atom(text: &str) -> Result<RawAtom<'_>, &'static str> {
     if name.is_empty() {
         return Err("a package's name is missing");
     }
-    if !name.bytes().all(is_name_byte) || !name.as_bytes()[0].is_ascii_alphanumeric() {
+    if !is_name(name) {
         return Err("a package's name has letters, digits and \"+-.\" only");
     }
     if qualifier.is_some_and(|q| q.is_empty() || !q.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')) {
@@ -81,7 +81,17 @@ fn version_constraint(inside: &str) -> Result<(Relation, &str), &'static str> {
     Ok((relation, version))
 }
 
-/// What a package's name consists of. Upper case is tolerated: a few old archives have it.
-pub(crate) fn is_name_byte(byte: u8) -> bool {
+/// Whether a text is a package's name: one word, or words after a domain (`example.com/team/hello`), which has a dot.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_word =
+        |word: &str| word.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && word.bytes().all(is_name_byte);
+    match name.split_once('/') {
+        None => is_word(name),
+        Some((domain, path)) => domain.contains('.') && is_word(domain) && path.split('/').all(is_word),
+    }
+}
+
+/// What a word of a package's name consists of. Upper case is tolerated: a few old archives have it.
+fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+-._".contains(&byte)
 }

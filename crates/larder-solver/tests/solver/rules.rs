@@ -143,3 +143,16 @@ fn a_chain_longer_than_the_stack_allows() {
     text.push_str("p4000 1\n");
     assert_eq!(solved(&text, &["p0"]).len(), 4001);
 }
+
+#[test]
+fn a_name_may_have_a_domain() {
+    let text = "example.com/hello 2\n  Depends: libc6 (>= 2.36), example.com/greet | motd\n  Provides: greeter (= 1)\n\
+                example.com/hello 1\nexample.com/greet 1\nlibc6 2.36\nmotd 1\ncli 1\n  Depends: greeter (>= 1)\n\
+                rude 1\n  Conflicts: example.com/hello (>= 2)\nhello 9";
+    let all = ["example.com/greet 1", "example.com/hello 2", "libc6 2.36"];
+    assert_eq!(solved(text, &["example.com/hello"]), all);
+    assert_eq!(solved(text, &["example.com/hello <2"]), ["example.com/hello 1"]);
+    assert_eq!(solved(text, &["cli", "example.com/hello"]), ["cli 1", all[0], all[1], all[2]]);
+    assert_eq!(solved(text, &["rude", "example.com/hello"]), ["example.com/hello 1", "rude 1"]);
+    assert_eq!(solved(text, &["hello"]), ["hello 9"]);
+}

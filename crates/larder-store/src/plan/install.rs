@@ -155,10 +155,10 @@ pub fn install<C: Catalog>(catalog: &C, image: &Arc<Loaded>) -> Result<InstallPl
 /// below is decided by the two claimants alone.
 struct Layout<'a> {
     sources: &'a [Arc<Loaded>],
-    /// path -> (the package that diverts it, where the others' file goes).
+    /// path -> (the full name of the package that diverts it, where the others' file goes).
     diversions: BTreeMap<&'a TreePath, (String, &'a TreePath)>,
-    /// source index -> short names of the packages whose files it may replace.
-    replaces: HashMap<usize, BTreeSet<&'a str>>,
+    /// source index -> full names of the packages whose files it may replace.
+    replaces: HashMap<usize, BTreeSet<String>>,
     entries: Entries,
     /// (path, who is seen, who is hidden).
     overridden: BTreeSet<(TreePath, usize, usize)>,
@@ -167,14 +167,16 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     fn new(sources: &'a [Arc<Loaded>], packages: &[Packaged]) -> Self {
         let mut diversions = BTreeMap::new();
-        let mut replaces: HashMap<usize, BTreeSet<&str>> = HashMap::new();
+        let mut replaces: HashMap<usize, BTreeSet<String>> = HashMap::new();
         for package in packages {
             let Some(rules) = rules(&sources[package.source]) else { continue };
             let owner = package_name(&sources[package.source]).to_owned();
             for diversion in &rules.diversions {
                 diversions.insert(&diversion.path, (owner.clone(), &diversion.to));
             }
-            replaces.insert(package.source, rules.replaces_files_of.iter().map(String::as_str).collect());
+            let domain = sources[package.source].record.name.domain();
+            let full = |name: &String| if name.contains('/') { name.clone() } else { format!("{domain}/{name}") };
+            replaces.insert(package.source, rules.replaces_files_of.iter().map(full).collect());
         }
         Self { sources, diversions, replaces, entries: Entries::new(), overridden: BTreeSet::new() }
     }
@@ -278,9 +280,8 @@ fn is_declaration(loaded: &Loaded) -> bool {
     matches!(loaded.record.metadata, Metadata::Files(_))
 }
 
-/// The short name of a package, or of the package that a declarations FileSet speaks of.
+/// The full name of a package, or of the package that a declarations FileSet speaks of: two domains may each have an `openssl`.
 fn package_name(loaded: &Loaded) -> &str {
     let name = loaded.record.name.as_str();
-    let name = if is_declaration(loaded) { name.strip_suffix("/declarations").unwrap_or(name) } else { name };
-    name.rsplit('/').next().unwrap_or(name)
+    if is_declaration(loaded) { name.strip_suffix("/declarations").unwrap_or(name) } else { name }
 }

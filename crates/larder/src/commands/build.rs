@@ -1,5 +1,6 @@
 //! `larder build`
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,6 +8,8 @@ use larder_lib::Name;
 use larder_lib::build::{self, BuildOptions, BuildReport, NewAsks, Test};
 use larder_lib::contents::tier_word;
 use larder_lib::lock::Change;
+use larder_lib::overrides::StandIn;
+use larder_lib::recipe::Document;
 use serde_json::{Value, json};
 
 use crate::cli::Context;
@@ -15,17 +18,24 @@ use crate::json::{self, texts};
 use crate::progress::Reporter;
 use crate::ui::{self, BOLD, FAINT, GREEN, RED, RESET, YELLOW};
 
+mod distribution;
+mod many;
+mod package;
+
 /// Arguments of `larder build`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   larder build                  the recipe of this folder
   larder build examples/web     writes examples/web/larder.lock beside the recipe
-  larder build --locked         use the lock as it is; fail if it doesn't match the recipe")]
+  larder build examples/stack   a distribution: it is tested before it gets its name
+  larder build --locked         use the lock as it is; fail if it doesn't match the recipe
+  larder build --check hello-c  build a package twice, and say which files differ and how
+  larder build -j 4 lib app     several recipes, each after the packages that it needs")]
 pub(crate) struct Args {
     /// The folder with the recipe, or the recipe itself
     #[arg(default_value = ".", value_name = "DIR")]
-    recipe: PathBuf,
+    recipes: Vec<PathBuf>,
     /// Use the lock as it is, and fail if it doesn't match the recipe
     #[arg(long)]
     locked: bool,
@@ -35,12 +45,19 @@ pub(crate) struct Args {
     /// Leave out the recipe's [test]
     #[arg(long)]
     no_test: bool,
+    /// Build packages twice, whatever was built before, and compare what was made
+    #[arg(long)]
+    check: bool,
+    /// How many recipes are built at a time
+    #[arg(long, short, value_name = "N", default_value = "1")]
+    jobs: NonZeroUsize,
     /// List every package with what became of its scripts
     #[arg(long, short)]
     verbose: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
+    let [recipe] = args.recipes.as_slice() else { return many::run(context, args) };
     let host = context.host()?;
     let progress = Reporter::new(context.quiet);
     let options = BuildOptions {
@@ -49,7 +66,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
         test: test(args.no_test),
         ..BuildOptions::default()
     };
-    let report = build::build(&host, &args.recipe, &options, &progress)?;
+    match Document::load(recipe).map_err(larder_lib::Error::from)? {
+        Document::Package(recipe) => return package::run(context, &host, &recipe, args),
+        Document::Distribution(recipe) => return distribution::run(context, &host, &recipe, &progress),
+        Document::Image(_) => {}
+    }
+    if args.check {
+        return Err(Failure::usage("--check compares two builds of a package, and this is the recipe of an image")
+            .hint("an image's digest depends on its packages and files alone: leave --check out"));
+    }
+    let report = build::build(&host, recipe, &options, &progress)?;
     if context.json {
         json::print("larder/build/v1", report_json(&report))?;
     } else {
@@ -74,7 +100,8 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
         return Ok(ui::line(report.digest)?);
     }
     // A first build adds everything: that is no news.
-    let first = report.changes.len() == report.packages.len();
+    let is_new = |(_, change): &(Name, Change)| matches!(change, Change::Added { .. });
+    let first = report.changes.len() == report.packages.len() && report.changes.iter().all(is_new);
     for change in report.changes.iter().filter(|_| verbose || !first) {
         ui::line(format_args!("  {}", change_line(change)))?;
     }
@@ -102,6 +129,9 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
             overridden.path, overridden.by, overridden.of
         ))?;
     }
+    for stand_in in &report.stand_ins {
+        ui::line(format_args!("{YELLOW}stand-in:{RESET} {}", stand_in_line(stand_in)))?;
+    }
     for finding in report.findings.iter().filter(|_| verbose) {
         ui::line(format_args!("{YELLOW}finding:{RESET} {finding}"))?;
     }
@@ -122,6 +152,34 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
     let state = if report.changed { "built" } else { "unchanged" };
     ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}", report.name, report.version))?;
     Ok(ui::line(report.digest)?)
+}
+
+/// What an override means, in one line.
+pub(crate) fn stand_in_line(stand_in: &StandIn) -> String {
+    let StandIn { of, by, version, forced, affected } = stand_in;
+    let mut line = format!("{by} {version} for {of}, about which {}'s word is void", stand_in.publisher());
+    if let Some(reason) = forced {
+        line += &format!(" (forced: {reason})");
+    }
+    if !affected.is_empty() {
+        line += &format!("; tested with the original: {}", affected.join(", "));
+    }
+    line
+}
+
+/// What an override means, as `docs/json.md` has it.
+pub(crate) fn stand_ins_json(stand_ins: &[StandIn]) -> Value {
+    let one = |stand_in: &StandIn| {
+        json!({
+            "of": stand_in.of.as_str(),
+            "by": stand_in.by.as_str(),
+            "version": stand_in.version,
+            "void": stand_in.publisher(),
+            "forced": stand_in.forced,
+            "affected": stand_in.affected,
+        })
+    };
+    stand_ins.iter().map(one).collect()
 }
 
 fn tier_colour(word: &'static str) -> (&'static str, &'static str) {
@@ -169,6 +227,7 @@ pub(crate) fn report_json(report: &BuildReport) -> Value {
         "overridden": report.overridden.iter().map(|o| json!({
             "path": format!("/{}", o.path), "by": o.by, "of": o.of,
         })).collect::<Vec<_>>(),
+        "stand_ins": stand_ins_json(&report.stand_ins),
         "findings": texts(&report.findings),
     })
 }

@@ -10,6 +10,7 @@ use larder_lib::{Name, Reference};
 use serde_json::{Value, json};
 
 use crate::cli::Context;
+use crate::commands::build::{stand_in_line, stand_ins_json};
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
@@ -72,6 +73,9 @@ fn print(image: &Inspection) -> Result<(), Failure> {
         field("action", format!("{} = {} ({}{open})", action.action, words(&action.command), action.by))?;
     }
     field("own files", format!("{} ({})", image.own_files, ui::bytes(image.own_bytes)))?;
+    for stand_in in &image.stand_ins {
+        field("stand-in", stand_in_line(stand_in))?;
+    }
     for special in &image.privileged {
         field("privileged", format!("/{} of {}: {}", special.path, special.package, special.what))?;
     }
@@ -133,6 +137,7 @@ fn document(image: &Inspection) -> Value {
         "privileged": image.privileged.iter().map(|p| json!({
             "path": format!("/{}", p.path), "package": p.package, "what": p.what,
         })).collect::<Vec<_>>(),
+        "stand_ins": stand_ins_json(&image.stand_ins),
         "packages": image.packages.iter().map(|line| {
             let package = line.package.record.package();
             json!({

@@ -41,7 +41,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let report = match Target::parse(&host, &args.target)? {
         Target::Recipe(path) => {
             let options = BuildOptions {
-                update: update::freed(&args.packages),
+                update: update::named(&args.packages),
                 new_asks: new_asks(args.accept_asks),
                 test: test(args.no_test),
                 ..BuildOptions::default()

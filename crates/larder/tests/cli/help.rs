@@ -13,7 +13,8 @@ fn the_whole_help() {
     Usage: larder [OPTIONS] <COMMAND>
 
     Commands:
-      build        Make an image from a recipe: solve, fetch, verify, convert, lock
+      build        Make an image or a package from a recipe
+      shell        Open a shell in the sandbox in which a package is built
       run          Run a command in a container of an image, a recipe or a package
       watch        Build a recipe anew whenever it or one of its files changes
       images       List the images of this host
@@ -45,6 +46,7 @@ fn the_whole_help() {
 
     Examples:
       larder build examples/web                 solve, fetch, verify and lock; make the image
+      larder build examples/hello-c             make a package in a sandbox, and test it
       larder run --net host examples/web        build if needed, then start
       larder run debian.org/redis-server -- redis-server --version
       larder inspect example.com/web            what is in it, without opening it
@@ -59,14 +61,14 @@ fn the_whole_help() {
 
 #[test]
 fn help_of_the_main_commands() {
-    assert_snapshot!(Site::new().session(&["build --help", "run --help", "update --help"]), @r"
+    assert_snapshot!(Site::new().session(&["build --help", "shell --help", "run --help", "update --help"]), @r"
     $ larder build --help
-    Make an image from a recipe: solve, fetch, verify, convert, lock
+    Make an image or a package from a recipe
 
-    Usage: larder build [OPTIONS] [DIR]
+    Usage: larder build [OPTIONS] [DIR]...
 
     Arguments:
-      [DIR]  The folder with the recipe, or the recipe itself [default: .]
+      [DIR]...  The folder with the recipe, or the recipe itself [default: .]
 
     Options:
           --locked       Use the lock as it is, and fail if it doesn't match the recipe
@@ -74,6 +76,11 @@ fn help_of_the_main_commands() {
           --no-test      Leave out the recipe's [test]
       -v, --verbose      List every package with what became of its scripts
       -h, --help         Print help
+          --locked    Use the lock as it is, and fail if it doesn't match the recipe
+          --check     Build packages twice, whatever was built before, and compare what was made
+      -j, --jobs <N>  How many recipes are built at a time [default: 1]
+      -v, --verbose   List every package with what became of its scripts
+      -h, --help      Print help
 
     Global options:
           --root <DIR>     The store's folder [default: /var/lib/larder for root, $XDG_DATA_HOME/larder
@@ -86,6 +93,32 @@ fn help_of_the_main_commands() {
       larder build                  the recipe of this folder
       larder build examples/web     writes examples/web/larder.lock beside the recipe
       larder build --locked         use the lock as it is; fail if it doesn't match the recipe
+      larder build --check hello-c  build a package twice, and say which files differ and how
+      larder build -j 4 lib app     several recipes, each after the packages that it needs
+    $ larder shell --help
+    Open a shell in the sandbox in which a package is built
+
+    Usage: larder shell [OPTIONS] [DIR] [-- <COMMAND>...]
+
+    Arguments:
+      [DIR]         The folder with the recipe of a package, or the recipe itself [default: .]
+      [COMMAND]...  The command, after two dashes; a shell when absent
+
+    Options:
+      -h, --help  Print help
+
+    Global options:
+          --root <DIR>     The store's folder [default: /var/lib/larder for root, $XDG_DATA_HOME/larder
+                           for others]
+          --config <FILE>  Read this configuration instead of the usual files
+          --json           Print one JSON document on stdout instead of text
+      -q, --quiet          Say nothing but results and errors
+
+    The sources are in /build, a copy that goes with the shell; $OUT is the folder that a build fills.
+
+    Examples:
+      larder shell examples/hello-c             look around, try what `run` in the recipe does
+      larder shell examples/hello-c -- make     run one command in it
     $ larder run --help
     Run a command in a container of an image, a recipe or a package
 

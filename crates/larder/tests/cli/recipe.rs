@@ -152,7 +152,7 @@ fn keys_that_are_missing_or_of_another_type() {
     assert_snapshot!(build(""), @r#"
     $ larder build web
     2> error: web/larder.toml: the recipe has no table [image]
-    2>   hint: begin the recipe with the line [image], then: name = "example.com/web"
+    2>   hint: begin the recipe with the line [image], or [package] for something to build, then: name = "example.com/web"
     [exit code 1]
     "#);
     assert_snapshot!(build("[image]\nversion = \"1\"\n"), @r#"

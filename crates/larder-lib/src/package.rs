@@ -1,0 +1,413 @@
+//! `larder build` of a package of one's own: from a recipe with `[package]` to FileSets under its names.
+//!
+//! pin the sources -> solve and obtain the build's packages -> sandbox -> `$OUT` -> trees, divided -> what programs need -> records -> test
+//! -> names. What was built from the same inputs before is taken from the store ([`cache`]), and then nothing of this happens. The names
+//! and the lock change only when everything has succeeded.
+//!
+//! # Invariants
+//! - A sandbox sees the declared packages, their requirements and the base, the pinned sources, and nothing else of the host.
+//! - Whatever decides what a package is has a part in the digest of its inputs; so an equal digest needs no build.
+//! - Where an input came from has no part in the package's record.
+
+mod cache;
+mod compare;
+mod error;
+mod facts;
+mod log;
+mod needs;
+mod order;
+mod output;
+mod parts;
+mod sandbox;
+mod source;
+mod trial;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use larder_debian::progress::Progress;
+use larder_runtime::launch::Exit;
+use larder_solver::{Base, Root};
+use larder_store::refs::{RefEntry, RefKind};
+use larder_store::{FileSetDigest, Name, Tree};
+
+pub use compare::{Difference, How, Parting};
+pub use error::{Missing, OutputProblem, PackageError, Phase, Stop};
+pub use order::needs as order;
+
+use crate::build::{self, BuildOptions};
+use crate::lock::{Change, Lock};
+use crate::recipe::package::PackageRecipe;
+use crate::recipe::{Document, HostTable, Problem, Recipe, RecipeError};
+use crate::supply::Supplied;
+use crate::{Host, Result, image};
+use sandbox::{Job, Sandbox, Workshop};
+use source::Sources;
+
+/// The rule by which inputs become packages. A change of what a build finds or of what becomes of its output is a new one.
+pub const RULE: &str = "build/1";
+
+/// How to build a package.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PackageOptions {
+    /// Use the lock as it is, and fail if there is none or it doesn't match the recipe.
+    pub locked: bool,
+    /// Build twice, whatever was built before, and compare.
+    pub check: bool,
+}
+
+/// What a build did.
+#[derive(Debug)]
+pub struct PackageReport {
+    /// The package's name.
+    pub name: Name,
+    /// Its version.
+    pub version: String,
+    /// Its identity.
+    pub digest: FileSetDigest,
+    /// The package and its splits.
+    pub parts: Vec<BuiltPart>,
+    /// Whether a name stood for something else, or nothing, before.
+    pub changed: bool,
+    /// Whether it was built before from the same inputs, so that nothing was run.
+    pub cached: bool,
+    /// Whether it was built twice and compared.
+    pub checked: bool,
+    /// Whether its test was run, and passed.
+    pub tested: bool,
+    /// What became of the build's packages since the lock was last written.
+    pub changes: Vec<(Name, Change)>,
+    /// How many packages the sandbox had; 0 where none was needed.
+    pub packages: usize,
+    /// How many packages were fetched.
+    pub fetched: usize,
+    /// How many bytes that were.
+    pub fetched_bytes: u64,
+}
+
+/// A package that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltPart {
+    /// Its name.
+    pub name: Name,
+    /// Its version.
+    pub version: String,
+    /// Its identity.
+    pub digest: FileSetDigest,
+    /// How many files and links it has.
+    pub files: usize,
+    /// How many bytes its files have.
+    pub bytes: u64,
+}
+
+/// How to open a shell in a sandbox.
+#[derive(Debug, Clone, Default)]
+pub struct ShellOptions {
+    /// The command; the sandbox's shell when empty.
+    pub command: Vec<String>,
+    /// Variables besides the fixed ones.
+    pub env: Vec<(String, String)>,
+    /// Whether it gets a terminal of its own.
+    pub terminal: bool,
+}
+
+/// What a build is made with.
+struct Kit {
+    lock: Lock,
+    supplied: Vec<Supplied>,
+}
+
+/// Builds a package.
+///
+/// # Errors
+/// [`PackageError`]; whatever keeps packages from being solved and obtained. The store keeps what was finished; names and lock are as
+/// before.
+pub fn build(
+    host: &Host,
+    recipe: &PackageRecipe,
+    options: PackageOptions,
+    progress: &dyn Progress,
+) -> Result<PackageReport> {
+    let started = Instant::now();
+    check_architecture(host, recipe)?;
+    order::check_alone(recipe)?;
+    let environment = environment(recipe);
+    let old = Lock::load(&recipe.lock_file())?;
+    let _lease = host.store.lease()?;
+    let (pin, sources) = source::pin(host, recipe)?;
+
+    let fits = |lock: &&Lock| lock.architecture == host.debian.architecture && lock.check(&environment).is_ok();
+    if let Some(lock) = old.as_ref().filter(fits).filter(|_| !options.check) {
+        let key = cache::key(recipe, pin.as_ref(), lock);
+        if let Some(parts) = cache::get(host, recipe, &key)? {
+            return report(host, recipe, parts, Outcome::cached());
+        }
+    }
+    let kit = obtain(host, &environment, old.as_ref(), options.locked, progress)?;
+    let key = cache::key(recipe, pin.as_ref(), &kit.lock);
+    let changes = changes(old.as_ref(), &kit.lock);
+    let cached = if options.check { None } else { cache::get(host, recipe, &key)? };
+    if let Some(parts) = cached {
+        save(recipe, &kit.lock, options)?;
+        return report(host, recipe, parts, Outcome { changes, ..Outcome::cached() });
+    }
+    let sources = match (sources, &recipe.source) {
+        (Some(sources), _) => sources,
+        (None, Some(spec)) => source::fetch(host, spec, progress)?,
+        (None, None) => Sources { tree: Tree::default(), time: 0 },
+    };
+    let imports: Vec<_> = kit.supplied.iter().map(|one| one.import.clone()).collect();
+    let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
+    let built = run_build(host, recipe, &sandbox, &sources, progress)?;
+    if options.check {
+        compare_again(host, recipe, (&sandbox, &sources), &built, progress)?;
+    }
+
+    let ingest = host.store.begin()?;
+    let whole = output::with_licences(&built, &sources.tree, &recipe.name)?;
+    let drafts = parts::divide(recipe, &whole)?;
+    let missing = needs::missing(&host.store, &parts::views(recipe, &drafts), &imports)?;
+    if !missing.is_empty() {
+        return Err(PackageError::Undeclared { package: recipe.name.clone(), missing }.into());
+    }
+    let parts = parts::write(host, &ingest, recipe, &drafts, sources.time)?;
+    let facts = facts::facts(host, recipe, &kit, pin.as_ref(), &parts, (sources.time, started.elapsed()));
+    facts::record(&ingest, &facts)?;
+    let _new = ingest.commit_leased()?;
+    let tested = trial::run(host, recipe, (&kit.lock, &parts[0]), progress)?;
+    cache::keep(host, recipe, &key, &parts)?;
+    save(recipe, &kit.lock, options)?;
+    let fetched: Vec<u64> = kit.supplied.iter().filter_map(|one| one.fetched).collect();
+    let outcome = Outcome {
+        cached: false,
+        checked: options.check,
+        tested,
+        changes,
+        packages: kit.supplied.len(),
+        fetched: fetched.len(),
+        fetched_bytes: fetched.iter().sum(),
+    };
+    report(host, recipe, parts, outcome)
+}
+
+/// Reads the recipe of a package.
+///
+/// # Errors
+/// A recipe that can't be used, or is one of something else.
+pub fn load(path: &std::path::Path) -> Result<PackageRecipe> {
+    match Document::load(path)? {
+        Document::Package(recipe) => Ok(*recipe),
+        Document::Image(recipe) => Err(other(&recipe.file, "an image")),
+        Document::Distribution(recipe) => Err(other(&recipe.file, "a distribution")),
+    }
+}
+
+fn other(file: &std::path::Path, found: &'static str) -> crate::Error {
+    RecipeError::new(file, None, Problem::OtherKind { found, wanted: "that of a package" }).into()
+}
+
+/// Opens a shell in the sandbox of a recipe, with its sources in place.
+///
+/// # Errors
+/// As [`build`], up to where the command is run.
+pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progress: &dyn Progress) -> Result<Exit> {
+    check_architecture(host, recipe)?;
+    let environment = environment(recipe);
+    let old = Lock::load(&recipe.lock_file())?;
+    let _lease = host.store.lease()?;
+    let (_, sources) = source::pin(host, recipe)?;
+    let kit = obtain(host, &environment, old.as_ref(), false, progress)?;
+    kit.lock.save(&recipe.lock_file())?;
+    let sources = match (sources, &recipe.source) {
+        (None, Some(spec)) => source::fetch(host, spec, progress)?,
+        (sources, _) => sources.unwrap_or(Sources { tree: Tree::default(), time: 0 }),
+    };
+    let imports: Vec<_> = kit.supplied.iter().map(|one| one.import.clone()).collect();
+    let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
+    let workshop = Workshop::new(host, &sources)?;
+    let mut env = variables(recipe);
+    env.extend(options.env.clone());
+    sandbox.shell(host, &workshop, (&ShellOptions { env, ..options.clone() }, sources.time), progress)
+}
+
+fn check_architecture(host: &Host, recipe: &PackageRecipe) -> Result<()> {
+    let here = &host.debian.architecture;
+    if recipe.architectures.is_empty() || recipe.architectures.iter().any(|one| one == here || one == "all") {
+        return Ok(());
+    }
+    let wanted = recipe.architectures.clone();
+    Err(PackageError::Architecture { package: recipe.name.clone(), wanted, host: here.clone() }.into())
+}
+
+/// The sandbox as the recipe of an image: what the solver and the lock know it as.
+fn environment(recipe: &PackageRecipe) -> Recipe {
+    as_image(recipe, recipe.build.with.clone())
+}
+
+/// A recipe of an image of packages from where a package's build takes them.
+fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
+    Recipe {
+        file: recipe.file.clone(),
+        name: recipe.name.clone(),
+        version: recipe.version.clone(),
+        from: vec![recipe.build.from.clone()],
+        base: Base::Essential,
+        packages,
+        paths: Vec::new(),
+        overrides: Vec::new(),
+        recommends: false,
+        run: Vec::new(),
+        env: BTreeMap::new(),
+        user: None,
+        workdir: None,
+        stop_signal: None,
+        labels: BTreeMap::new(),
+        host: HostTable::default(),
+        actions: BTreeMap::new(),
+        test: None,
+        files: BTreeMap::new(),
+    }
+}
+
+fn obtain(host: &Host, environment: &Recipe, old: Option<&Lock>, locked: bool, progress: &dyn Progress) -> Result<Kit> {
+    let options = BuildOptions { locked, ..BuildOptions::default() };
+    let build::Packages { lock, supplied, .. } =
+        build::packages(host, environment, &BTreeMap::new(), old, &options, progress)?;
+    Ok(Kit { lock, supplied })
+}
+
+fn changes(old: Option<&Lock>, new: &Lock) -> Vec<(Name, Change)> {
+    let empty = Lock { packages: BTreeMap::new(), ..new.clone() };
+    Lock::diff(old.unwrap_or(&empty), new).changes
+}
+
+fn save(recipe: &PackageRecipe, lock: &Lock, options: PackageOptions) -> Result<()> {
+    if !options.locked {
+        lock.save(&recipe.lock_file())?;
+    }
+    Ok(())
+}
+
+fn variables(recipe: &PackageRecipe) -> Vec<(String, String)> {
+    recipe.build.env.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()
+}
+
+fn versioned(recipe: &PackageRecipe) -> String {
+    format!("{}@{}", recipe.name, recipe.version)
+}
+
+/// Runs the build once, in a sandbox of its own, and reads what it made.
+fn run_build(
+    host: &Host,
+    recipe: &PackageRecipe,
+    sandbox: &Sandbox,
+    sources: &Sources,
+    progress: &dyn Progress,
+) -> Result<Tree> {
+    let task = progress.start(&format!("build {}", versioned(recipe)), None);
+    let log = log::path(host, &recipe.name, Phase::Build);
+    let job = Job {
+        package: versioned(recipe),
+        phase: Phase::Build,
+        script: &recipe.build.run,
+        env: variables(recipe),
+        timeout: recipe.build.timeout,
+        log: log.clone(),
+    };
+    let made = (|| {
+        let workshop = Workshop::new(host, sources)?;
+        sandbox.build(host, &workshop, &job, sources.time, progress)?;
+        let ingest = host.store.begin()?;
+        let tree = output::read(&ingest, &recipe.name, &workshop.out())?;
+        ingest.commit()?;
+        Ok(tree)
+    })();
+    progress.finish(task);
+    match made {
+        Ok(tree) if tree.entries().is_empty() => {
+            Err(PackageError::NothingMade { package: versioned(recipe), log }.into())
+        }
+        made => made,
+    }
+}
+
+/// Builds again, and compares with what was built before.
+fn compare_again(
+    host: &Host,
+    recipe: &PackageRecipe,
+    (sandbox, sources): (&Sandbox, &Sources),
+    first: &Tree,
+    progress: &dyn Progress,
+) -> Result<()> {
+    // Whoever writes down the time in seconds must be caught.
+    thread::sleep(Duration::from_millis(1100));
+    let second = run_build(host, recipe, sandbox, sources, progress)?;
+    if *first == second {
+        return Ok(());
+    }
+    let found = compare::compare(&host.store, first, &second)?;
+    Err(PackageError::NotReproducible { package: versioned(recipe), found }.into())
+}
+
+/// What a report says besides what was built.
+struct Outcome {
+    cached: bool,
+    checked: bool,
+    tested: bool,
+    changes: Vec<(Name, Change)>,
+    packages: usize,
+    fetched: usize,
+    fetched_bytes: u64,
+}
+
+impl Outcome {
+    fn cached() -> Self {
+        Self {
+            cached: true,
+            checked: false,
+            tested: false,
+            changes: Vec::new(),
+            packages: 0,
+            fetched: 0,
+            fetched_bytes: 0,
+        }
+    }
+}
+
+/// Gives the parts their names, and says what was done.
+fn report(host: &Host, recipe: &PackageRecipe, parts: Vec<BuiltPart>, outcome: Outcome) -> Result<PackageReport> {
+    let refs = host.store.refs();
+    let mut changed = false;
+    for part in &parts {
+        let before = refs.get(RefKind::Package, part.name.as_str())?.map(|found| found.current_entry().fileset);
+        if before != Some(part.digest) {
+            changed = true;
+            let action = "build".to_owned();
+            let entry = RefEntry { version: part.version.clone(), fileset: part.digest, at: host.now, action };
+            refs.set(RefKind::Package, part.name.as_str(), entry)?;
+        }
+    }
+    let digest = parts.first().map(|part| part.digest);
+    Ok(PackageReport {
+        name: recipe.name.clone(),
+        version: recipe.version.clone(),
+        // The package itself is always the first of its parts.
+        digest: digest.unwrap_or_else(|| FileSetDigest::of(b"")),
+        parts,
+        changed,
+        cached: outcome.cached,
+        checked: outcome.checked,
+        tested: outcome.tested,
+        changes: outcome.changes,
+        packages: outcome.packages,
+        fetched: outcome.fetched,
+        fetched_bytes: outcome.fetched_bytes,
+    })
+}
+
+/// Where the newest log of a package's build is.
+pub fn log_file(host: &Host, package: &Name) -> PathBuf {
+    log::path(host, package, Phase::Build)
+}

@@ -1,0 +1,398 @@
+//! Why a package could not be built.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use larder_store::{Name, Sha256Digest};
+use thiserror::Error;
+
+use super::compare::Difference;
+
+/// A package that can't be built as its recipe says.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PackageError {
+    /// The recipe doesn't list this host's architecture.
+    #[error("{package} may be built for {}, and this host is {host}", wanted.join(", "))]
+    Architecture {
+        /// The package.
+        package: Name,
+        /// The architectures that it lists.
+        wanted: Vec<String>,
+        /// The host's.
+        host: String,
+    },
+    /// The command of a build or test ended with something other than 0.
+    #[error("{phase} {package} failed: {command} {how}{}", tail(last))]
+    Failed {
+        /// `building` or `testing`.
+        phase: Phase,
+        /// The package, with its version.
+        package: String,
+        /// The last command that the shell showed, marked as code; `the command` where it showed none.
+        command: String,
+        /// How it ended.
+        how: String,
+        /// The last lines of the log.
+        last: Vec<String>,
+        /// The whole log.
+        log: PathBuf,
+    },
+    /// A build or test was killed.
+    #[error("{phase} {package} was stopped: {reason}{}", tail(last))]
+    Stopped {
+        /// `building` or `testing`.
+        phase: Phase,
+        /// The package, with its version.
+        package: String,
+        /// Why.
+        reason: Stop,
+        /// The last lines of the log.
+        last: Vec<String>,
+        /// The whole log.
+        log: PathBuf,
+    },
+    /// A build that left nothing in `$OUT`.
+    #[error("building {package} left nothing in $OUT")]
+    NothingMade {
+        /// The package, with its version.
+        package: String,
+        /// The whole log.
+        log: PathBuf,
+    },
+    /// Something in `$OUT` that no package can have.
+    #[error("{package} can't have {path}: {problem}")]
+    Output {
+        /// The package.
+        package: Name,
+        /// Where, as an absolute path in the package.
+        path: String,
+        /// What is wrong with it.
+        problem: OutputProblem,
+    },
+    /// A split that no file goes into.
+    #[error("no file that {package} makes is matched by [split.{split}] paths = {patterns}")]
+    EmptySplit {
+        /// The package.
+        package: Name,
+        /// The split.
+        split: String,
+        /// Its patterns.
+        patterns: String,
+    },
+    /// A configuration file that the package doesn't have.
+    #[error("{package} says that {path} is its configuration, and makes no such file")]
+    NoConfiguration {
+        /// The package.
+        package: Name,
+        /// The path.
+        path: String,
+    },
+    /// Programs need what no requirement provides.
+    #[error("{package} needs what it doesn't require:{}", needs(missing))]
+    Undeclared {
+        /// The package.
+        package: Name,
+        /// What is missing.
+        missing: Vec<Missing>,
+    },
+    /// Two builds of the same made different files.
+    #[error("two builds of {package} differ:{}", differences(found))]
+    NotReproducible {
+        /// The package, with its version.
+        package: String,
+        /// What differs.
+        found: Vec<Difference>,
+    },
+    /// A source that isn't the one that was pinned.
+    #[error("{url} isn't the pinned source: expected {expected}, received {received}")]
+    SourceDigest {
+        /// Where it was fetched from.
+        url: String,
+        /// What the recipe says.
+        expected: Sha256Digest,
+        /// What came.
+        received: Sha256Digest,
+    },
+    /// An archive that can't be unpacked.
+    #[error("can't unpack {source_name}: {reason}")]
+    Archive {
+        /// Its address.
+        source_name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// An archive of sources that holds something which no source needs.
+    #[error("{source_name} holds {path:?}, {problem}")]
+    ArchiveEntry {
+        /// Its address.
+        source_name: String,
+        /// The entry.
+        path: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A repository or commit that can't be fetched.
+    #[error("can't fetch commit {commit} of {url}: {reason}")]
+    Git {
+        /// The repository.
+        url: String,
+        /// The commit.
+        commit: String,
+        /// git's words.
+        reason: String,
+    },
+    /// There is no git on this host.
+    #[error("can't start git, which fetches {url}")]
+    NoGit {
+        /// The repository.
+        url: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A package of one's own that is required and isn't here.
+    #[error("{package} requires {requirement}, and {found}")]
+    Requirement {
+        /// The package.
+        package: Name,
+        /// What it requires.
+        requirement: String,
+        /// What is here instead.
+        found: String,
+    },
+    /// Packages that need each other to be built.
+    #[error("these packages need each other to be built: {}", circle(names))]
+    Cycle {
+        /// Each needs the next, and the last the first.
+        names: Vec<Name>,
+    },
+    /// Two recipes of one package.
+    #[error("{} and {} are both recipes of {name}", first.display(), second.display())]
+    Twice {
+        /// The package.
+        name: Name,
+        /// The one.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+}
+
+/// What was going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// `[build] run`.
+    Build,
+    /// `[test] run`.
+    Test,
+}
+
+/// Why something was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It took longer than it may.
+    Timeout(Duration),
+    /// It left too little of the disk.
+    Disk {
+        /// How many bytes are left.
+        left: u64,
+        /// How many must be.
+        needed: u64,
+    },
+    /// It said too much.
+    Log(u64),
+}
+
+/// What is wrong with a file of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutputProblem {
+    /// It is set-user-id or set-group-id.
+    SetId(u16),
+    /// It is no file, folder or symbolic link.
+    Special(&'static str),
+    /// It is in one of Debian's aliases of folders of `/usr`.
+    Alias,
+    /// It is where Larder or the kernel puts something.
+    Reserved,
+    /// Its path or name breaks a rule.
+    Path(String),
+}
+
+/// A library or interpreter that no requirement provides.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    /// Which of the packages that were built has the file.
+    pub part: Name,
+    /// The file that needs it, as an absolute path.
+    pub file: String,
+    /// What it needs: the name of a library or the path of a program.
+    pub needs: String,
+    /// The packages of the sandbox that have it.
+    pub providers: Vec<Name>,
+}
+
+impl PackageError {
+    /// What to do next.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Failed { last, log, .. } => {
+                let network = last.iter().any(|line| NETWORK.iter().any(|words| line.contains(words)));
+                let says = |words: &str| last.iter().any(|line| line.contains(words));
+                let (disk, read_only) = (says("No space left on device"), says("Read-only file system"));
+                let hint = |there: bool, text: &str| there.then(|| text.to_owned());
+                let hints = [
+                    hint(network, "a build has no network: name what it needs in [source] or in `with`"),
+                    hint(disk, "the disk of the store is full"),
+                    hint(read_only, "packages are read-only in a sandbox: install into $OUT, as in DESTDIR=$OUT"),
+                    Some(whole_log(log)),
+                ];
+                hints.into_iter().flatten().collect()
+            }
+            Self::Stopped { reason, log, .. } => {
+                let hint = match reason {
+                    Stop::Timeout(_) => "say `timeout = \"2h\"` in [build] for one that needs longer",
+                    Stop::Disk { .. } => "make room on the disk of the store, or build with --root on another",
+                    Stop::Log(_) => "let the command say less",
+                };
+                vec![hint.to_owned(), whole_log(log)]
+            }
+            Self::NothingMade { log, .. } => {
+                vec![
+                    "let `run` install into the folder $OUT, as in: make install DESTDIR=$OUT".to_owned(),
+                    whole_log(log),
+                ]
+            }
+            Self::Output { problem, .. } => vec![problem.hint().to_owned()],
+            Self::EmptySplit { .. } => vec!["change its `paths`, or leave it out".to_owned()],
+            Self::NoConfiguration { .. } => vec!["change `configuration`, or install the file".to_owned()],
+            Self::Undeclared { missing, .. } => undeclared(missing),
+            Self::NotReproducible { .. } => vec![
+                "take times from SOURCE_DATE_EPOCH, sort what is listed, and leave out random numbers and names"
+                    .to_owned(),
+            ],
+            Self::Architecture { .. } => vec!["add it to `arch` in [host] if it works there".to_owned()],
+            Self::SourceDigest { received, .. } => vec![format!(
+                "it was changed at its origin: if you trust what is there now, write sha256 = \"{}\"",
+                received.hex()
+            )],
+            Self::NoGit { .. } => vec!["install Debian's package git".to_owned()],
+            Self::Requirement { .. } => vec!["build that package first".to_owned()],
+            Self::Cycle { .. } => vec!["leave out one of these requirements, or make one package of two".to_owned()],
+            Self::Archive { .. } | Self::ArchiveEntry { .. } | Self::Git { .. } | Self::Twice { .. } => Vec::new(),
+        }
+    }
+}
+
+/// What programs say that find no network.
+const NETWORK: [&str; 6] = [
+    "Network is unreachable",
+    "Temporary failure in name resolution",
+    "Could not resolve host",
+    "Name or service not known",
+    "bad address",
+    "Could not connect to",
+];
+
+fn whole_log(log: &std::path::Path) -> String {
+    format!("the whole log is {}; `larder shell` opens the same sandbox", log.display())
+}
+
+/// The line that would make each part of the package complete.
+fn undeclared(missing: &[Missing]) -> Vec<String> {
+    let mut hints = Vec::new();
+    let mut parts: Vec<&Name> = missing.iter().map(|missing| &missing.part).collect();
+    parts.dedup();
+    for part in parts {
+        let mut names: Vec<String> = missing
+            .iter()
+            .filter(|missing| missing.part == *part)
+            .filter_map(|missing| missing.providers.first())
+            .map(|name| format!("\"{name}\""))
+            .collect();
+        names.sort();
+        names.dedup();
+        if !names.is_empty() {
+            hints.push(format!("add to `requires` of {part}: {}", names.join(", ")));
+        }
+    }
+    if missing.iter().any(|missing| missing.providers.is_empty()) {
+        hints.push("what no package of the sandbox has must be in `with`, or made by the build itself".to_owned());
+    }
+    hints
+}
+
+impl OutputProblem {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::SetId(_) => {
+                "install it without the bit: containers give no rights to such files, and [host] capabilities asks for what is needed"
+            }
+            Self::Special(_) => "leave it out: what runs makes it where it needs it",
+            Self::Alias => "install below /usr: prefix=/usr, or the like",
+            Self::Reserved | Self::Path(_) => "install it somewhere else",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Build => "building",
+            Self::Test => "testing",
+        })
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout(limit) => write!(f, "it took longer than {} s", limit.as_secs()),
+            Self::Disk { left, needed } => write!(
+                f,
+                "it filled the disk of the store, which has {} MiB left; {} MiB must be",
+                left >> 20,
+                needed >> 20
+            ),
+            Self::Log(limit) => write!(f, "it wrote more than {} MiB to its log", limit >> 20),
+        }
+    }
+}
+
+impl fmt::Display for OutputProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetId(mode) => write!(f, "its mode is {mode:04o}, set-user-id or set-group-id"),
+            Self::Special(kind) => write!(f, "it is {kind}"),
+            Self::Alias => f.write_str("that folder is only another name of one below /usr"),
+            Self::Reserved => f.write_str("that folder belongs to Larder or the kernel"),
+            Self::Path(rule) => f.write_str(rule),
+        }
+    }
+}
+
+fn tail(last: &[String]) -> String {
+    last.iter().map(|line| format!("\n  | {line}")).collect()
+}
+
+fn differences(found: &[Difference]) -> String {
+    found.iter().map(|difference| format!("\n  {difference}")).collect()
+}
+
+fn needs(missing: &[Missing]) -> String {
+    missing
+        .iter()
+        .map(|missing| {
+            let who = match missing.providers.as_slice() {
+                [] => "which no package of the sandbox has".to_owned(),
+                names => format!("which is in {}", names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")),
+            };
+            format!("\n  {} of {} needs {}, {who}", missing.file, missing.part, missing.needs)
+        })
+        .collect()
+}
+
+fn circle(names: &[Name]) -> String {
+    names.iter().chain(names.first()).map(Name::as_str).collect::<Vec<_>>().join(" -> ")
+}

@@ -1,0 +1,89 @@
+//! What went into a package, as its build saw it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use larder_store::Ingest;
+use larder_store::json::Value;
+
+use super::source::Pin;
+use super::{BuiltPart, Kit, RULE};
+use crate::provenance::{BuildFacts, BuildKind, Dependency, Subject};
+use crate::recipe::package::PackageRecipe;
+use crate::{Host, Result};
+
+/// Everything that is known about a build.
+pub(super) fn facts(
+    host: &Host,
+    recipe: &PackageRecipe,
+    kit: &Kit,
+    pin: Option<&Pin>,
+    parts: &[BuiltPart],
+    (time, took): (u64, Duration),
+) -> BuildFacts {
+    let subject =
+        |part: &BuiltPart| Subject { name: part.name.clone(), version: part.version.clone(), fileset: part.digest };
+    let mut dependencies = Vec::new();
+    for import in kit.supplied.iter().map(|one| &one.import) {
+        let package = Subject { name: import.name.clone(), version: import.version.clone(), fileset: import.package };
+        dependencies.push(Dependency::FileSet(package));
+        if let Some((name, version, fileset)) = &import.declarations {
+            let declarations = Subject { name: name.clone(), version: version.clone(), fileset: *fileset };
+            dependencies.push(Dependency::FileSet(declarations));
+        }
+    }
+    dependencies.extend(pin.map(Pin::dependency));
+    let text = |text: &str| Value::String(text.to_owned());
+    let env = recipe.build.env.iter().map(|(name, value)| (name.to_string(), text(value)));
+    let with = recipe.build.with.iter().map(|root| text(&root.to_string())).collect();
+    let parameters = BTreeMap::from([
+        ("architecture".to_owned(), text(&host.debian.architecture)),
+        ("env".to_owned(), Value::object(env)),
+        ("from".to_owned(), text(recipe.build.from.as_str())),
+        ("rule".to_owned(), text(RULE)),
+        ("run".to_owned(), text(&recipe.build.run)),
+        ("source_date_epoch".to_owned(), Value::Integer(i64::try_from(time).unwrap_or(i64::MAX))),
+        ("with".to_owned(), Value::Array(with)),
+    ]);
+    BuildFacts {
+        kind: BuildKind::Package,
+        subjects: parts.iter().map(subject).collect(),
+        parameters,
+        dependencies,
+        started: host.now,
+        finished: host.now + took.as_secs(),
+    }
+}
+
+/// The kind of the statement.
+const KIND: &str = "build-facts";
+
+/// Writes down what went into packages, beside each of them.
+///
+/// # Errors
+/// A store that can't be written.
+pub(super) fn record(ingest: &Ingest<'_>, facts: &BuildFacts) -> Result<()> {
+    let text = |text: &str| Value::String(text.to_owned());
+    let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    let dependency = |dependency: &Dependency| match dependency {
+        Dependency::FileSet(subject) => Value::object([
+            ("name", text(subject.name.as_str())),
+            ("version", text(&subject.version)),
+            ("fileset", text(&subject.fileset.to_string())),
+        ]),
+        Dependency::Source { uri, digests } => Value::object([
+            ("uri", text(uri)),
+            ("digests", Value::object(digests.iter().map(|(algorithm, hex)| (algorithm.clone(), text(hex))))),
+        ]),
+    };
+    let body = Value::object([
+        ("parameters", Value::object(facts.parameters.clone())),
+        ("dependencies", Value::Array(facts.dependencies.iter().map(dependency).collect())),
+        ("started", number(facts.started)),
+        ("finished", number(facts.finished)),
+    ]);
+    for subject in &facts.subjects {
+        ingest.write_statement(&subject.fileset, KIND, &body)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! The packages that one build makes: the package itself and its splits, and their records.
+
+use std::collections::BTreeSet;
+
+use larder_store::fileset::{InstallRules, PackageMetadata};
+use larder_store::{FileSet, Ingest, Metadata, Name, Tree};
+
+use super::needs::Part;
+use super::{BuiltPart, PackageError, output};
+use crate::recipe::package::{PackageRecipe, Requirement};
+use crate::{Host, Result};
+
+/// A package that was built, without a record.
+pub(super) struct Draft {
+    /// The split; `None` for the package itself, which comes first.
+    end: Option<String>,
+    name: Name,
+    tree: Tree,
+}
+
+/// Divides what was built.
+///
+/// # Errors
+/// A split without files, configuration that isn't there.
+pub(super) fn divide(recipe: &PackageRecipe, whole: &Tree) -> Result<Vec<Draft>> {
+    let splits = recipe.splits.iter().map(|(end, split)| (end.as_str(), split.paths.as_slice()));
+    let (own, mut others) = output::divide(whole, &recipe.name, splits)?;
+    for path in &recipe.configuration {
+        if own.get(path.as_bytes()).is_none() {
+            let (package, path) = (recipe.name.clone(), format!("/{path}"));
+            return Err(PackageError::NoConfiguration { package, path }.into());
+        }
+    }
+    let mut drafts = vec![Draft { end: None, name: recipe.name.clone(), tree: own }];
+    for end in recipe.splits.keys() {
+        let tree = others.remove(end).unwrap_or_default();
+        drafts.push(Draft { end: Some(end.clone()), name: Name::parse(&recipe.split_name(end))?, tree });
+    }
+    Ok(drafts)
+}
+
+/// The drafts as the search for what they need sees them: a split may use what the package itself has and requires.
+pub(super) fn views<'a>(recipe: &'a PackageRecipe, drafts: &'a [Draft]) -> Vec<Part<'a>> {
+    let names = |requires: &'a [Requirement]| requires.iter().map(|requirement| requirement.name.as_str());
+    drafts
+        .iter()
+        .map(|draft| {
+            let mut requires: BTreeSet<&str> = names(&recipe.relations.requires).collect();
+            let mut uses = Vec::new();
+            if let Some(split) = draft.end.as_ref().and_then(|end| recipe.splits.get(end)) {
+                requires.extend(names(&split.requires));
+                uses.push(&drafts[0].tree);
+            }
+            Part { name: &draft.name, tree: &draft.tree, requires, uses }
+        })
+        .collect()
+}
+
+/// Writes the records, the package's own first.
+///
+/// # Errors
+/// A store that can't be written, or a record that breaks a rule.
+pub(super) fn write(
+    host: &Host,
+    ingest: &Ingest<'_>,
+    recipe: &PackageRecipe,
+    drafts: &[Draft],
+    time: u64,
+) -> Result<Vec<BuiltPart>> {
+    let architecture = match recipe.architectures.as_slice() {
+        [one] if one == "all" => "all".to_owned(),
+        _ => host.debian.architecture.clone(),
+    };
+    let mut parts = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let metadata = match draft.end.as_ref().and_then(|end| recipe.splits.get(end)) {
+            None => own_metadata(recipe),
+            Some(split) => {
+                let mut requires = vec![format!("{} (= {})", recipe.name, recipe.version)];
+                requires.extend(written(&split.requires));
+                PackageMetadata {
+                    requires,
+                    description: split.summary.clone(),
+                    homepage: recipe.homepage.clone(),
+                    licence: recipe.license.clone(),
+                    source: Some(format!("{} {}", recipe.name, recipe.version)),
+                    ..PackageMetadata::default()
+                }
+            }
+        };
+        let record = FileSet {
+            name: draft.name.clone(),
+            version: recipe.version.clone(),
+            architecture: architecture.clone(),
+            time,
+            tree: ingest.write_tree(&draft.tree)?,
+            imports: Vec::new(),
+            metadata: Metadata::Package(metadata),
+        };
+        let digest = ingest.write_fileset(&record)?;
+        parts.push(built(&draft.name, &recipe.version, digest, &draft.tree));
+    }
+    Ok(parts)
+}
+
+/// What a report says of a package.
+pub(super) fn built(name: &Name, version: &str, digest: larder_store::FileSetDigest, tree: &Tree) -> BuiltPart {
+    let files = tree.entries().iter().filter(|entry| entry.entry != larder_store::Entry::Directory).count();
+    BuiltPart { name: name.clone(), version: version.to_owned(), digest, files, bytes: tree.content_bytes() }
+}
+
+fn own_metadata(recipe: &PackageRecipe) -> PackageMetadata {
+    let relations = &recipe.relations;
+    // As in requirements: a short name is of the package's own domain.
+    let own = |name: &Name| if name.domain() == recipe.name.domain() { name.path() } else { name.as_str() }.to_owned();
+    let replaces_files_of: BTreeSet<String> = relations.replaces.iter().map(|other| own(&other.name)).collect();
+    PackageMetadata {
+        requires: written(&relations.requires),
+        recommends: written(&relations.recommends),
+        provides: written(&relations.provides),
+        conflicts: written(&relations.conflicts),
+        replaces: written(&relations.replaces),
+        description: recipe.summary.clone(),
+        homepage: recipe.homepage.clone(),
+        licence: recipe.license.clone(),
+        stands_in_for: written(&relations.stands_in_for),
+        asks: recipe.asks.clone(),
+        actions: recipe.actions.clone(),
+        configuration: recipe.configuration.clone(),
+        documentation: recipe.documentation.clone(),
+        install: InstallRules {
+            replaces_files_of: replaces_files_of.into_iter().collect(),
+            links: recipe.links.clone(),
+            ..InstallRules::default()
+        },
+        ..PackageMetadata::default()
+    }
+}
+
+fn written(requirements: &[Requirement]) -> Vec<String> {
+    requirements.iter().flat_map(Requirement::parts).collect()
+}

@@ -1,0 +1,426 @@
+//! The sandbox: a container of an image that has no name, with nothing in it but the declared packages, a copy of the sources and `$OUT`.
+//!
+//! ```text
+//! /            the view of the build's packages, read-only but for /etc, /var and the container's own layer
+//! /build       the sources; the working directory and HOME
+//! /out         $OUT
+//! ```
+//! It has no network, one host name, one user, one locale and one time. It is used once: with its end all of its processes are gone, and
+//! so are its folders, which were in the store's `tmp`. As an ordinary user it has one number only, whatever range the user has: so what
+//! it leaves belongs to the user and can be read.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, lchown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use larder_debian::progress::Progress;
+use larder_runtime::RuntimeError;
+use larder_runtime::launch::{self, BindMount, Exit, Limits, SpecOptions, Streams, UserMap};
+use larder_store::fileset::install::{GroupRule, UserRule};
+use larder_store::fileset::{FilesMetadata, ImageMetadata, InstallRules};
+use larder_store::plan::Loaded;
+use larder_store::{FileSet, Metadata, Name, Tree};
+use oci_spec::runtime::{PosixRlimitBuilder, PosixRlimitType, Spec};
+
+use super::error::{PackageError, Phase, Stop};
+use super::log::Log;
+use super::source::{self, Sources};
+use crate::container::{self, PackagePaths, Place, Process};
+use crate::image::{self, PackageImport};
+use crate::images::Found;
+use crate::program::{Folder, how};
+use crate::{Error, Host, Result, compose, run};
+
+/// The image of a sandbox, in records and messages.
+const SANDBOX: &str = "host.internal/sandbox";
+/// What gives the sandbox its user.
+const USER_PACKAGE: &str = "host.internal/sandbox-user";
+/// The host name inside.
+const HOSTNAME: &str = "larder-build";
+/// The user inside, and its number: one that Debian reserves and nobody gives out, so that no user of the host can reach into a build that
+/// root runs.
+const USER: &str = "build";
+const UID: u32 = 65_000;
+/// Where things are inside.
+const BUILD: &str = "/build";
+const OUT: &str = "/out";
+/// How many processes a build may have at a time.
+const PROCESSES: u32 = 4096;
+/// What the shell shows before each command.
+pub(super) const PROMPT: &str = "larder$ ";
+
+/// An image without a name, ready to be started.
+pub(super) struct Sandbox {
+    image: Found,
+    /// Whether it was said that there are no cgroups.
+    told: Cell<bool>,
+}
+
+/// What is run in a sandbox.
+pub(super) struct Job<'a> {
+    /// For messages: the package with its version.
+    pub(super) package: String,
+    /// Building or testing.
+    pub(super) phase: Phase,
+    /// For the shell.
+    pub(super) script: &'a str,
+    /// Variables besides the fixed ones.
+    pub(super) env: Vec<(String, String)>,
+    /// After which time it is killed.
+    pub(super) timeout: Duration,
+    /// Where what it says is kept.
+    pub(super) log: PathBuf,
+}
+
+/// The folders of one use of a sandbox.
+pub(super) struct Workshop {
+    folder: Folder,
+}
+
+impl Workshop {
+    /// Lays the sources out for a build.
+    pub(super) fn new(host: &Host, sources: &Sources) -> Result<Self> {
+        let workshop = Self { folder: Folder::new(host.store.root().join("tmp"))? };
+        for folder in [workshop.build(), workshop.out()] {
+            fs::create_dir(&folder).map_err(Error::io("create", &folder))?;
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).map_err(Error::io("create", &folder))?;
+        }
+        source::lay_out(host, sources, &workshop.build())?;
+        if own_map() == UserMap::Host {
+            give(&workshop.build())?;
+            give(&workshop.out())?;
+        }
+        Ok(workshop)
+    }
+
+    fn build(&self) -> PathBuf {
+        self.folder.0.join("build")
+    }
+
+    /// What became of `$OUT`.
+    pub(super) fn out(&self) -> PathBuf {
+        self.folder.0.join("out")
+    }
+
+    fn mounts(&self) -> Vec<BindMount> {
+        let mount = |source, target: &str| BindMount { source, target: target.into(), read_only: false };
+        vec![mount(self.build(), BUILD), mount(self.out(), OUT)]
+    }
+}
+
+/// Gives a folder with all in it to the sandbox's user.
+fn give(path: &Path) -> Result<()> {
+    lchown(path, Some(UID), Some(UID)).map_err(Error::io("give away", path))?;
+    if path.symlink_metadata().map_err(Error::io("look at", path))?.is_dir() {
+        for entry in fs::read_dir(path).map_err(Error::io("read", path))? {
+            give(&entry.map_err(Error::io("read", path))?.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Root's numbers are the host's; everybody else is the one user of the sandbox.
+fn own_map() -> UserMap {
+    match launch::user_map() {
+        UserMap::Host => UserMap::Host,
+        UserMap::Single | UserMap::Range { .. } => UserMap::Single,
+    }
+}
+
+impl Sandbox {
+    /// Puts packages together to an image without a name.
+    ///
+    /// # Errors
+    /// Packages that can't be put together; a store that can't be written.
+    pub(super) fn new(
+        host: &Host,
+        packages: &[PackageImport],
+        metadata: ImageMetadata,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let ingest = host.store.begin()?;
+        let tree = ingest.write_tree(&Tree::default())?;
+        let user = FileSet {
+            name: Name::parse(USER_PACKAGE)?,
+            version: "1".to_owned(),
+            architecture: "all".to_owned(),
+            time: 0,
+            tree,
+            imports: Vec::new(),
+            metadata: Metadata::Files(FilesMetadata { install: user_rules() }),
+        };
+        let user_digest = ingest.write_fileset(&user)?;
+        let mut imports = packages.to_vec();
+        let declarations = None;
+        imports.push(PackageImport { name: user.name, version: user.version, package: user_digest, declarations });
+        let name = Name::parse(SANDBOX)?;
+        let record = image::record(&name, "1", &host.debian.architecture, tree, &imports, metadata)?;
+        let digest = ingest.write_fileset(&record)?;
+        ingest.commit()?;
+        let image = Found { digest, record };
+        if compose::ready(&host.store, &image.record)?.is_none() {
+            let tree = host.store.tree(&image.record.tree)?;
+            let loaded = Arc::new(Loaded { digest, record: image.record.clone(), tree });
+            compose::compose(host, &loaded, progress)?;
+        }
+        Ok(Self { image, told: Cell::new(false) })
+    }
+
+    /// Runs a build in it.
+    ///
+    /// # Errors
+    /// [`PackageError::Failed`] and [`PackageError::Stopped`]; a container that can't be started.
+    pub(super) fn build(
+        &self,
+        host: &Host,
+        workshop: &Workshop,
+        job: &Job<'_>,
+        time: u64,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let mut env = job.env.clone();
+        env.extend(fixed_environment(time));
+        let options = SpecOptions {
+            args: command(job.script),
+            env: written(env),
+            cwd: BUILD.into(),
+            hostname: Some(HOSTNAME.to_owned()),
+            mounts: workshop.mounts(),
+            ..SpecOptions::default()
+        };
+        let who = Who { user: format!("{UID}:{UID}"), map: Some(own_map()) };
+        self.run(host, job, &options, &who, progress)
+    }
+
+    /// Runs a test in it: as the container's root, in its usual place.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub(super) fn test(&self, host: &Host, job: &Job<'_>, progress: &dyn Progress) -> Result<()> {
+        let mut env = job.env.clone();
+        env.extend([("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PS4", PROMPT)].map(owned));
+        let options = SpecOptions {
+            args: command(job.script),
+            env: written(env),
+            hostname: Some(HOSTNAME.to_owned()),
+            ..SpecOptions::default()
+        };
+        self.run(host, job, &options, &Who { user: "0:0".to_owned(), map: None }, progress)
+    }
+
+    /// Opens a shell in it, with this process's terminal or streams.
+    ///
+    /// # Errors
+    /// A container that can't be started.
+    pub(super) fn shell(
+        &self,
+        host: &Host,
+        workshop: &Workshop,
+        (options, time): (&super::ShellOptions, u64),
+        progress: &dyn Progress,
+    ) -> Result<Exit> {
+        let mut env = options.env.clone();
+        env.extend(fixed_environment(time));
+        let mut args = vec!["/bin/sh".to_owned()];
+        match options.command.as_slice() {
+            [] => {}
+            command => args.clone_from(&command.to_vec()),
+        }
+        let spec = launch::specification(SpecOptions {
+            args,
+            env: written(env),
+            cwd: BUILD.into(),
+            terminal: options.terminal,
+            hostname: Some(HOSTNAME.to_owned()),
+            mounts: workshop.mounts(),
+            ..SpecOptions::default()
+        })?;
+        let process = Process {
+            spec: with_process_limit(spec)?,
+            user: Some(format!("{UID}:{UID}")),
+            stop_signal: None,
+            packages: PackagePaths::ReadOnly,
+            runtime: None,
+            view: host.view,
+            streams: None,
+            go_on: None,
+            map: Some(own_map()),
+        };
+        Ok(self.launch(host, process, progress)?.exit)
+    }
+
+    fn run(&self, host: &Host, job: &Job<'_>, options: &SpecOptions, who: &Who, progress: &dyn Progress) -> Result<()> {
+        let log = Log::create(&host.store.root().join("tmp"))?;
+        let watch = Watch::new(host, &log, job.timeout)?;
+        let mut limits = machine_limits();
+        let ended = loop {
+            let spec = launch::specification(SpecOptions { limits, ..options.clone() })?;
+            let process = Process {
+                spec: with_process_limit(spec)?,
+                user: Some(who.user.clone()),
+                stop_signal: None,
+                packages: PackagePaths::ReadOnly,
+                runtime: None,
+                view: host.view,
+                streams: Some(Streams { input: nothing()?, output: log.stream()?, error: log.stream()? }),
+                go_on: Some(&|| watch.may_go_on()),
+                map: who.map.clone(),
+            };
+            match self.launch(host, process, progress) {
+                Err(Error::Runtime(RuntimeError::Limit { .. })) if limits != Limits::default() => {
+                    if job.phase == Phase::Build && !self.told.replace(true) {
+                        progress
+                            .note("no cgroup can be made here: the build's memory isn't limited, its processes are");
+                    }
+                    limits = Limits::default();
+                }
+                ended => break ended,
+            }
+        };
+        let stopped = watch.stopped.take();
+        let (kept, said) = log.keep(&job.log)?;
+        let ended = ended?;
+        let (phase, package) = (job.phase, job.package.clone());
+        let last = said.last_lines();
+        let full = watch.is_full();
+        match (stopped, ended.exit) {
+            (Some(reason), _) => Err(PackageError::Stopped { phase, package, reason, last, log: kept }.into()),
+            (None, Exit::Code(0)) => Ok(()),
+            // It was faster than the watch.
+            (None, _) if full.is_some_and(|_| said.names_a_full_disk()) => {
+                let reason = full.unwrap_or(Stop::Disk { left: 0, needed: 0 });
+                Err(PackageError::Stopped { phase, package, reason, last, log: kept }.into())
+            }
+            (None, exit) => {
+                let memory = if ended.memory_kills > 0 { "; the kernel killed processes for their memory" } else { "" };
+                let how = format!("{}{memory}", how(exit).trim_start_matches("it "));
+                let command = said.last_command().unwrap_or_else(|| "the command".to_owned());
+                Err(PackageError::Failed { phase, package, command, how, last, log: kept }.into())
+            }
+        }
+    }
+
+    fn launch(&self, host: &Host, process: Process<'_>, progress: &dyn Progress) -> Result<launch::Ended> {
+        let lease = host.store.lease()?;
+        let ready = run::ready(host, &self.image, progress)?;
+        let listing = || compose::compose(host, &run::load(host, self.image.digest)?, progress)?.listing();
+        let place =
+            Place { key: ready.composed, image: self.image.digest, read_only: &ready.read_only, listing: &listing };
+        container::launch(host, &place, process, lease, progress)
+    }
+}
+
+/// As whom something runs.
+struct Who {
+    user: String,
+    map: Option<UserMap>,
+}
+
+fn user_rules() -> InstallRules {
+    let user = UserRule {
+        name: USER.to_owned(),
+        uid: Some(UID),
+        group: USER.to_owned(),
+        home: BUILD.to_owned(),
+        shell: "/bin/sh".to_owned(),
+        comment: String::new(),
+        supplementary: Vec::new(),
+    };
+    let group = GroupRule { name: USER.to_owned(), gid: Some(UID) };
+    InstallRules { users: vec![user], groups: vec![group], ..InstallRules::default() }
+}
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+/// What every build finds in its environment, whatever its recipe says.
+fn fixed_environment(time: u64) -> Vec<(String, String)> {
+    let mut fixed: Vec<_> =
+        [("HOME", BUILD), ("LC_ALL", "C.UTF-8"), ("OUT", OUT), ("PS4", PROMPT), ("TZ", "UTC")].map(owned).into();
+    fixed.push(("SOURCE_DATE_EPOCH".to_owned(), time.to_string()));
+    fixed
+}
+
+/// Variables as a process has them; of two with one name the later holds.
+fn written(variables: Vec<(String, String)>) -> Vec<String> {
+    let last: std::collections::BTreeMap<_, _> = variables.into_iter().collect();
+    last.iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+fn command(script: &str) -> Vec<String> {
+    ["/bin/sh", "-exc", script].map(str::to_owned).into()
+}
+
+fn nothing() -> Result<std::os::fd::OwnedFd> {
+    let path = Path::new("/dev/null");
+    Ok(File::open(path).map_err(Error::io("open", path))?.into())
+}
+
+/// A bound on processes that needs no cgroup; a build gives it on to all that it starts.
+fn with_process_limit(mut spec: Spec) -> Result<Spec> {
+    let limit = |kind, value: u64| {
+        let made = PosixRlimitBuilder::default().typ(kind).soft(value).hard(value).build();
+        made.map_err(|error| RuntimeError::Specification(error.to_string()))
+    };
+    let limits = vec![limit(PosixRlimitType::RlimitNproc, PROCESSES.into())?, limit(PosixRlimitType::RlimitCore, 0)?];
+    if let Some(process) = spec.process_mut() {
+        process.set_rlimits(Some(limits));
+    }
+    Ok(spec)
+}
+
+/// What a build may have of the machine: all but an eighth of its memory.
+fn machine_limits() -> Limits {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total =
+        text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    Limits { memory: total.map(|kilobytes| kilobytes * 1024 / 8 * 7), pids: Some(PROCESSES), ..Limits::default() }
+}
+
+/// Looks whether a build takes too long, fills the disk or says too much.
+struct Watch<'a> {
+    store: &'a Path,
+    log: &'a Log,
+    limit: Duration,
+    begin: Instant,
+    /// How many bytes of the disk must stay free.
+    reserve: u64,
+    stopped: Cell<Option<Stop>>,
+}
+
+impl<'a> Watch<'a> {
+    /// Of a disk a twentieth stays free, at most 1 GiB; of one that is fuller already, half of what is free.
+    fn new(host: &'a Host, log: &'a Log, limit: Duration) -> Result<Self> {
+        let store = host.store.root();
+        let (total, free) = disk(store).map_err(Error::io("look at the disk of", store))?;
+        let reserve = (total / 20).min(1 << 30).min(free / 2);
+        Ok(Self { store, log, limit, begin: Instant::now(), reserve, stopped: Cell::new(None) })
+    }
+
+    fn may_go_on(&self) -> bool {
+        let stop = if self.begin.elapsed() > self.limit {
+            Some(Stop::Timeout(self.limit))
+        } else if self.log.is_too_long() {
+            Some(Stop::Log(super::log::LONGEST))
+        } else {
+            self.is_full()
+        };
+        self.stopped.set(stop);
+        stop.is_none()
+    }
+
+    fn is_full(&self) -> Option<Stop> {
+        let (_, left) = disk(self.store).ok()?;
+        (left < self.reserve).then_some(Stop::Disk { left, needed: self.reserve })
+    }
+}
+
+/// All bytes of a file system, and those that are free for its users.
+fn disk(path: &Path) -> std::io::Result<(u64, u64)> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok((found.f_blocks.saturating_mul(found.f_frsize), found.f_bavail.saturating_mul(found.f_frsize)))
+}

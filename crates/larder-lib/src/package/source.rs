@@ -1,0 +1,182 @@
+//! The sources of a package: read or fetched before the build, pinned, and kept in the store as a tree.
+//!
+//! What is beside the recipe is pinned by its tree's digest; what is fetched by the digest that the recipe states, and remembered under it
+//! as a FileSet `host.internal/source`, so that it is fetched once. The sandbox gets a copy.
+
+mod archive;
+mod git;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, FileTimes, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use larder_debian::progress::Progress;
+use larder_store::fileset::FilesMetadata;
+use larder_store::refs::{RefEntry, RefKind};
+use larder_store::{Attributes, Entry, FileSet, Ingest, Metadata, Name, Tree, TreeBuilder, TreePath};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+
+use crate::provenance::Dependency;
+use crate::recipe::package::{PackageRecipe, SourceSpec};
+use crate::recipe::{FileSource, files};
+use crate::{Error, Host, Result, image};
+
+/// The name of fetched sources in the store.
+const SOURCE: &str = "host.internal/source";
+/// Counts changes of how sources are unpacked.
+const RULE: &str = "source-1";
+
+/// Where sources beside a recipe stand in the tree while they are read: a tree has no path for its root.
+const READ_AS: &str = "source";
+
+/// Sources in the store.
+pub(super) struct Sources {
+    /// The files, as they stand in the sandbox's folder.
+    pub(super) tree: Tree,
+    /// Their one time, which is `SOURCE_DATE_EPOCH`.
+    pub(super) time: u64,
+}
+
+/// What the sources are, whatever has to be done to have them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pin {
+    /// Where they come from.
+    uri: String,
+    /// By algorithm: `blake3` of a tree, `sha256` of a file, `gitCommit`.
+    digests: BTreeMap<String, String>,
+}
+
+impl Pin {
+    /// For the digest of a build's inputs.
+    pub(super) fn line(&self) -> String {
+        let digests: Vec<_> = self.digests.iter().map(|(algorithm, hex)| format!("{algorithm}:{hex}")).collect();
+        format!("{RULE} {}", digests.join(" "))
+    }
+
+    pub(super) fn dependency(&self) -> Dependency {
+        Dependency::Source { uri: self.uri.clone(), digests: self.digests.clone() }
+    }
+}
+
+/// Reads sources beside the recipe into the store; of those that are fetched it only says what they must be.
+///
+/// # Errors
+/// A file that isn't there, or can't be read or kept.
+pub(super) fn pin(host: &Host, recipe: &PackageRecipe) -> Result<(Option<Pin>, Option<Sources>)> {
+    let one = |uri: &str, algorithm: &str, hex: String| Pin {
+        uri: uri.to_owned(),
+        digests: BTreeMap::from([(algorithm.to_owned(), hex)]),
+    };
+    Ok(match &recipe.source {
+        None => (None, Some(Sources { tree: Tree::default(), time: image::own_time(&Tree::default().digest()) })),
+        Some(SourceSpec::Path(source)) => {
+            let ingest = host.store.begin()?;
+            let tree = beside(&ingest, recipe, source)?;
+            let digest = ingest.write_tree(&tree)?;
+            ingest.commit()?;
+            let time = image::own_time(&digest);
+            (Some(one(&source.path, "blake3", digest.hex())), Some(Sources { tree, time }))
+        }
+        Some(SourceSpec::Url { url, sha256 }) => (Some(one(url, "sha256", sha256.hex())), None),
+        Some(SourceSpec::Git { url, commit }) => (Some(one(url, "gitCommit", commit.clone())), None),
+    })
+}
+
+/// Fetches pinned sources, unless the store has them.
+///
+/// # Errors
+/// What can't be fetched, isn't what was pinned, or can't be unpacked.
+pub(super) fn fetch(host: &Host, spec: &SourceSpec, progress: &dyn Progress) -> Result<Sources> {
+    let key = match spec {
+        SourceSpec::Path(_) => return Ok(Sources { tree: Tree::default(), time: 0 }),
+        // How a file is unpacked follows from its name.
+        SourceSpec::Url { url, sha256 } => format!("{RULE}/{}{}", sha256.hex(), archive::suffix(url).replace('.', "-")),
+        SourceSpec::Git { commit, .. } => format!("{RULE}/git-{commit}"),
+    };
+    let found = host.store.refs().get(RefKind::Conversion, &key)?.map(|found| found.current_entry().fileset);
+    if let Some(digest) = found.filter(|digest| host.store.has_fileset(digest)) {
+        let record = host.store.fileset(&digest)?;
+        return Ok(Sources { tree: host.store.tree(&record.tree)?, time: record.time });
+    }
+    let ingest = host.store.begin()?;
+    let sources = match spec {
+        SourceSpec::Url { url, sha256 } => archive::fetch(host, &ingest, (url, sha256), progress)?,
+        SourceSpec::Git { url, commit } => git::fetch(host, &ingest, (url, commit), progress)?,
+        SourceSpec::Path(_) => return Ok(Sources { tree: Tree::default(), time: 0 }),
+    };
+    let record = FileSet {
+        name: Name::parse(SOURCE)?,
+        version: "1".to_owned(),
+        architecture: "all".to_owned(),
+        time: sources.time,
+        tree: ingest.write_tree(&sources.tree)?,
+        imports: Vec::new(),
+        metadata: Metadata::Files(FilesMetadata::default()),
+    };
+    let fileset = ingest.write_fileset(&record)?;
+    let _lease = ingest.commit_leased()?;
+    let entry = RefEntry { version: "1".to_owned(), fileset, at: host.now, action: "fetch".to_owned() };
+    host.store.refs().set(RefKind::Conversion, &key, entry)?;
+    Ok(sources)
+}
+
+fn beside(ingest: &Ingest<'_>, recipe: &PackageRecipe, source: &FileSource) -> Result<Tree> {
+    let target = TreePath::try_from(READ_AS).map_err(larder_store::tree::TreeError::from)?;
+    let listed = BTreeMap::from([(target, source.clone())]);
+    let read = files::read(&recipe.file, &listed, &mut |content| Ok(ingest.write_object(content, u64::MAX)?))?;
+    let mut tree = TreeBuilder::new();
+    for entry in read.entries() {
+        let path = entry.path.as_bytes();
+        let path = match (path.strip_prefix(READ_AS.as_bytes()), &entry.entry) {
+            (Some(b""), Entry::Directory) => continue,
+            // A single file keeps its name.
+            (Some(b""), _) => source.path.rsplit('/').next().unwrap_or(&source.path).as_bytes(),
+            (Some(rest), _) => &rest[1..],
+            (None, _) => path,
+        };
+        let path = TreePath::new(path).map_err(larder_store::tree::TreeError::from)?;
+        tree.insert(path, entry.entry.clone(), Attributes::default())?;
+    }
+    Ok(tree.finish()?)
+}
+
+/// Copies sources into a folder. All of it shows one time, so that no tool takes anything for newer than anything else.
+///
+/// # Errors
+/// A content that isn't there, or a disk that can't be written.
+pub(super) fn lay_out(host: &Host, sources: &Sources, folder: &Path) -> Result<()> {
+    for entry in sources.tree.entries() {
+        let path = within(folder, &entry.path);
+        let failed = || Error::io("write", &path);
+        match &entry.entry {
+            Entry::Directory => fs::create_dir(&path).map_err(failed())?,
+            Entry::Symlink { target } => {
+                let target: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(target);
+                std::os::unix::fs::symlink(target, &path).map_err(failed())?;
+            }
+            Entry::File { digest, .. } => {
+                fs::copy(host.store.object_path(digest), &path).map_err(failed())?;
+                fs::set_permissions(&path, Permissions::from_mode(entry.mode().into())).map_err(failed())?;
+                let time = SystemTime::UNIX_EPOCH + Duration::from_secs(sources.time);
+                let file = File::open(&path).map_err(failed())?;
+                file.set_times(FileTimes::new().set_modified(time)).map_err(failed())?;
+            }
+        }
+    }
+    // Folders and links last: what is made in a folder changes its time.
+    let seconds = i64::try_from(sources.time).unwrap_or(0);
+    let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
+    let times = Timestamps { last_access: time, last_modification: time };
+    for entry in sources.tree.entries().iter().rev().filter(|entry| !matches!(entry.entry, Entry::File { .. })) {
+        let path = within(folder, &entry.path);
+        utimensat(CWD, &path, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| Error::io("write", &path)(e.into()))?;
+    }
+    Ok(())
+}
+
+fn within(folder: &Path, path: &TreePath) -> std::path::PathBuf {
+    let path: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(path.as_bytes());
+    folder.join(path)
+}

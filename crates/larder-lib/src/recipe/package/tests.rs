@@ -1,0 +1,135 @@
+//! What a package's recipe means, and what the errors say about wrong ones.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::{Document, RecipeError};
+use super::{PackageRecipe, SourceSpec};
+
+const HELLO: &str = r#"
+[package]
+name     = "example.com/hello"
+version  = "2.12.1"
+summary  = "A friendly greeting"
+license  = "GPL-3.0-or-later"
+homepage = "https://example.com/hello"
+requires = ["debian.org/libc6 >=2.36", "debian.org/zlib1g >=1, <2"]
+stands-in-for = ["debian.org/hello"]
+configuration = ["/etc/hello.conf"]
+
+[source]
+path = "src"
+
+[build]
+from = "debian.org/bookworm"
+with = ["make", "gcc", "debian.org/libc6-dev"]
+run  = "make && make install DESTDIR=$OUT"
+timeout = "30m"
+env = { CFLAGS = "-O2" }
+
+[host]
+kernel       = ">=5.10"
+features     = ["overlayfs"]
+capabilities = ["CAP_NET_BIND_SERVICE"]
+memory       = "64m"
+arch         = ["arm64", "amd64"]
+
+[split.dev]
+paths   = ["/usr/include"]
+summary = "Headers"
+
+[install]
+links = { "/usr/bin/hi" = "hello" }
+
+[actions]
+start = ["hello", "--forever"]
+
+[test]
+run  = "hello | grep -q Hello"
+with = ["grep"]
+"#;
+
+fn parse(text: &str) -> Result<PackageRecipe, RecipeError> {
+    PackageRecipe::parse(Path::new("hello/larder.toml"), text)
+}
+
+/// The example with one text in the place of another.
+fn with(from: &str, to: &str) -> Result<PackageRecipe, RecipeError> {
+    assert!(HELLO.contains(from), "{from}");
+    parse(&HELLO.replacen(from, to, 1))
+}
+
+fn told(result: Result<PackageRecipe, RecipeError>) -> String {
+    let error = result.expect_err("must be refused");
+    format!("{error} | {}", error.help().unwrap_or_default())
+}
+
+#[test]
+fn the_example_means_what_it_says() {
+    let recipe = parse(HELLO).expect("a recipe");
+    assert_eq!((recipe.name.as_str(), recipe.version.as_str()), ("example.com/hello", "2.12.1"));
+    let parts: Vec<_> = recipe.relations.requires.iter().flat_map(super::Requirement::parts).collect();
+    assert_eq!(parts, ["debian.org/libc6 (>= 2.36)", "debian.org/zlib1g (>= 1)", "debian.org/zlib1g (<< 2)"]);
+    assert_eq!(recipe.relations.stands_in_for[0].parts(), ["debian.org/hello"]);
+    assert!(matches!(&recipe.source, Some(SourceSpec::Path(source)) if source.path == "src"));
+    let tools: Vec<_> = recipe.build.with.iter().map(ToString::to_string).collect();
+    assert_eq!(tools, ["gcc", "libc6-dev", "make"]);
+    assert_eq!(recipe.build.timeout, Duration::from_secs(1800));
+    assert_eq!(recipe.asks.kernel.map(|kernel| kernel.to_string()).as_deref(), Some("5.10"));
+    assert_eq!(
+        (recipe.asks.capabilities.as_slice(), recipe.asks.memory),
+        (&["NET_BIND_SERVICE".to_owned()][..], 64 << 20)
+    );
+    assert_eq!(recipe.architectures, ["amd64", "arm64"]);
+    assert_eq!(recipe.splits["dev"].summary, "Headers");
+    assert_eq!((recipe.links[0].path.to_string(), recipe.links[0].target.as_str()), ("usr/bin/hi".to_owned(), "hello"));
+    assert_eq!(recipe.actions["start"], ["hello", "--forever"]);
+    assert_eq!(recipe.test.expect("a test").run, "hello | grep -q Hello");
+    assert!(matches!(Document::parse(Path::new("larder.toml"), HELLO), Ok(Document::Package(_))));
+}
+
+#[test]
+fn wrong_words_are_pointed_at() {
+    for (from, to, says) in [
+        ("summary  =", "sumary =", "[package] has no key `sumary` | did you mean `summary`?"),
+        ("[source]", "[sources]", "a recipe has no table [sources] | did you mean [source]?"),
+        (
+            "[package]",
+            "run = \"make\"\n[package]",
+            "`run` belongs in [build] | move the line with `run` below the line [build]",
+        ),
+        ("[package]", "[image]\n[package]", "this one has both [package] and [image]"),
+        ("paths ", "path ", "[split.dev] has no key `path` | did you mean `paths`?"),
+        ("version  = \"2.12.1\"\n", "", "[package] has no `version` | add a line such as: version = \"1.0\""),
+        ("\"2.12.1\"", "\"2 beta\"", "\"2 beta\" isn't a version"),
+        ("example.com/hello\"", "debian.org/hello\"", "can't be a name of your own"),
+        (
+            "debian.org/libc6 >=2.36",
+            "libc6 >=2.36",
+            "whose package it is isn't said | write it as in \"debian.org/libc6\"",
+        ),
+        ("debian.org/libc6 >=2.36", "debian.org/libc6 >>", "a constraint has no version"),
+        ("path = \"src\"", "path = \"../src\"", "`..` leads outside"),
+        ("path = \"src\"", "url = \"https://x/y\"", "[source] says `url`; it must say one of `path`"),
+        ("path = \"src\"", "git = \"ext::sh\"\ncommit = \"abc\"", "it begins with none of the schemes"),
+        ("path = \"src\"", "git = \"https://x/y\"\ncommit = \"main\"", "\"main\" isn't a commit"),
+        ("path = \"src\"", "url = \"https://x/y\"\nsha256 = \"12\"", "\"12\" isn't a SHA-256"),
+        ("\"30m\"", "\"30 minutes\"", "isn't a time"),
+        ("\"64m\"", "\"0m\"", "isn't an amount of memory"),
+        ("\">=5.10\"", "\"5.10\"", "it says the oldest that will do"),
+        ("CAP_NET", "cap-net", "isn't a capability"),
+        ("\"make && make install DESTDIR=$OUT\"", "\"\"", "`run`: it is empty"),
+        ("start = [\"hello\", \"--forever\"]", "start = []", "the list names no program"),
+        ("start = [", "begin = [", "[actions] has no key `begin`"),
+        ("\"/usr/include\"", "\"usr/include\"", "it doesn't begin with a slash"),
+    ] {
+        let told = told(with(from, to));
+        assert!(told.starts_with("hello/larder.toml:") && told.contains(says), "{told}\ndoesn't say\n{says}");
+    }
+}
+
+#[test]
+fn the_recipe_of_a_package_is_none_of_an_image() {
+    let error = super::super::Recipe::parse(Path::new("larder.toml"), HELLO).expect_err("no image");
+    assert_eq!(error.to_string(), "larder.toml: this is the recipe of a package, and that of an image is needed here");
+}

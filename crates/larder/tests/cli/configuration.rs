@@ -1,0 +1,65 @@
+//! The configuration of a server as a package of its own: the examples `nginx-conf` and `web-conf`, on a small archive.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use super::run::{furnish, tools};
+use super::site::{Site, deb};
+
+/// An nginx that can only test its configuration, and what its sandbox needs.
+fn machine() -> Option<Site> {
+    let nginx = deb("nginx-light", "1.22").depends("nginx-common");
+    let nginx = nginx.program("usr/sbin/nginx", "#!/bin/sh\ncat /etc/nginx/nginx.conf > /dev/null\n");
+    let common = deb("nginx-common", "1.22").file("etc/nginx/nginx.conf", "# Debian's\n");
+    let copy = deb("cp", "1").essential().symlink("usr/bin/cp", "busybox").symlink("usr/bin/mkdir", "busybox");
+    furnish(Site::with(tools()?.package(nginx).package(common).package(copy)))
+}
+
+#[test]
+fn it_is_updated_and_rolled_back_without_touching_the_server() {
+    let Some(site) = machine() else { return };
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for name in ["nginx-conf", "web-conf"] {
+        site.env.copy(examples.join(name));
+    }
+    assert_snapshot!(site.session(&["build web-conf", "build web-conf"]), @"");
+    let lock = || std::fs::read_to_string(site.env.path("web-conf/larder.lock")).expect("a lock");
+    let server = |lock: &str| lock.split("\n\n").filter(|part| part.contains("debian.org/")).collect::<String>();
+    let first = lock();
+
+    // Another configuration: the server's packages stay, and so does the image's own page.
+    let file = "nginx-conf/files/nginx.conf";
+    let text = std::fs::read_to_string(site.env.path(file)).expect("the configuration");
+    site.env.write(file, text.replace("keepalive_timeout 30", "keepalive_timeout 5"));
+    assert_snapshot!(site.session(&["build --locked web-conf", "build web-conf", "files example.com/web-conf /etc/nginx"]), @"");
+    assert_eq!(server(&first), server(&lock()), "nothing of the server may change");
+    assert_ne!(first, lock());
+    let shown = || site.stdout("run -q example.com/web-conf -- cat /etc/nginx/nginx.conf");
+    assert!(shown().contains("keepalive_timeout 5"));
+    assert_snapshot!(site.session(&["rollback example.com/web-conf"]), @"");
+    assert!(shown().contains("keepalive_timeout 30"));
+
+    // A version of its own, taken by the image alone.
+    let recipe = std::fs::read_to_string(site.env.path("nginx-conf/larder.toml")).expect("a recipe");
+    site.env.write("nginx-conf/larder.toml", recipe.replace("\"1.0\"", "\"1.1\""));
+    site.ok("build nginx-conf");
+    assert_snapshot!(site.session(&[
+        "update example.com/web-conf nginx-conf",
+        "rollback example.com/web-conf",
+        "which nginx-conf",
+    ]), @"");
+}
+
+#[test]
+fn what_is_beside_must_be_a_package() {
+    let Some(site) = machine() else { return };
+    let mut said = String::new();
+    for path in ["../box", "../absent", "../one"] {
+        site.recipe("web", &[], &format!("packages = [{{ path = {path:?} }}]\n"));
+        let text = std::fs::read_to_string(site.env.path("web/larder.toml")).expect("recipe");
+        site.env.write("web/larder.toml", text.replace("packages = []\n", ""));
+        said += &site.session(&["build web"]);
+    }
+    assert_snapshot!(said, @"");
+}
