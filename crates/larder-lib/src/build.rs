@@ -335,7 +335,7 @@ pub(crate) fn packages(
         Some((lock, Ok(()))) if options.update == Update::None => match rebuilt(lock, built) {
             None => return from_lock(host, recipe, lock, progress),
             Some((package, locked, found)) if options.locked => {
-                return Err(Error::LockDigest { package: package.clone(), locked, found });
+                return Err(Error::LockBuilt { package: package.clone(), locked, found });
             }
             Some(_) => {}
         },

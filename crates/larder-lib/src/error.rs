@@ -350,6 +350,16 @@ pub enum Error {
         /// What was made.
         found: FileSetDigest,
     },
+    /// `--locked`, and a package whose recipe is beside the image's has become something other than the lock says.
+    #[error("{package} is built to {found}, and the lock has {locked}")]
+    LockBuilt {
+        /// The package.
+        package: Name,
+        /// What the lock has.
+        locked: FileSetDigest,
+        /// What was built.
+        found: FileSetDigest,
+    },
     /// A lock that was written with a rule of conversion that this program doesn't have.
     #[error("{package} was converted by the rule {rule}, which this larder doesn't have")]
     UnknownRule {
@@ -679,6 +689,7 @@ impl Error {
             Self::LockArchitecture { .. } => {
                 Some("build without --locked to write the lock for this machine".to_owned())
             }
+            Self::LockBuilt { .. } => Some("build without --locked to take what its recipe has become".to_owned()),
             Self::LockMismatch { .. } => Some("build without --locked to write the lock anew".to_owned()),
             Self::LockDigest { .. } => Some(
                 "the lock was changed by hand, or by another version of larder: build without the lock to compare"

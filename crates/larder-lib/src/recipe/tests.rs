@@ -68,7 +68,7 @@ fn packages_come_from_debian_from_the_store_and_from_recipes_beside() {
 fn the_example_means_what_it_says() {
     let recipe = parse(WEB).expect("recipe");
     assert_eq!((recipe.name.as_str(), recipe.version.as_str()), ("example.com/web", "1.0"));
-    assert_eq!(recipe.from.iter().map(Name::as_str).collect::<Vec<_>>(), ["debian.org/bookworm"]);
+    assert_eq!(recipe.from.iter().map(ToString::to_string).collect::<Vec<_>>(), ["debian.org/bookworm"]);
     assert_eq!(recipe.base, Base::Essential);
     let packages: Vec<_> = recipe.packages.iter().map(ToString::to_string).collect();
     assert_eq!(packages, ["ca-certificates", "nginx-light"]);
@@ -165,7 +165,10 @@ fn wrong_recipes_are_refused() {
             with("[override]\n\"a.b/x\" = \"a.b/y\"\n\"a.b/y\" = \"a.b/z\""),
             "something else is to stand in for it in turn",
         ),
-        (with("packages = [1]"), "`packages[]` must be a string, not a number"),
+        (
+            with("packages = [1]"),
+            "`packages[]` must be a string or a table such as { path = \"../hello\" }, not a number",
+        ),
         (with("base = \"full\""), "`base`: \"full\" isn't a base | write \"essential\""),
         (with("recommends = \"yes\""), "`recommends` must be true or false, not a string"),
         (with("run = []"), "`run`: the list names no program"),

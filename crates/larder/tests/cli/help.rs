@@ -92,6 +92,7 @@ fn help_of_the_main_commands() {
     Examples:
       larder build                  the recipe of this folder
       larder build examples/web     writes examples/web/larder.lock beside the recipe
+      larder build examples/stack   a distribution: it is tested before it gets its name
       larder build --locked         use the lock as it is; fail if it doesn't match the recipe
       larder build --check hello-c  build a package twice, and say which files differ and how
       larder build -j 4 lib app     several recipes, each after the packages that it needs

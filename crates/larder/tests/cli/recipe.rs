@@ -113,7 +113,7 @@ fn a_distribution_that_is_not_there() {
     assert_snapshot!(build(&image("").replace("debian.org/bookworm", "example.com/bookworm")), @r"
     $ larder build web
     2> error: example.com/bookworm is no distribution that this host knows
-    2>   hint: Debian's suites are known, such as debian.org/bookworm or debian.org/trixie
+    2>   hint: `larder build` its recipe first; Debian's suites are known, such as debian.org/bookworm
     [exit code 1]
     ");
     assert_snapshot!(build(&image("").replace("debian.org/bookworm", "bookworm")), @r#"
@@ -166,7 +166,7 @@ fn keys_that_are_missing_or_of_another_type() {
     "#);
     assert_snapshot!(build(&image("packages = \"greeter\"\n")), @r#"
     $ larder build web
-    2> error: web/larder.toml:5:12: `packages` must be a list of strings, not a string
+    2> error: web/larder.toml:5:12: `packages` must be a list of packages, not a string
     2>   |
     2> 5 | packages = "greeter"
     2>   |            ^^^^^^^^^

@@ -31,7 +31,7 @@ fn arguments_that_make_no_sense() {
     2>
     2>   tip: a similar argument exists: '--locked'
     2>
-    2> Usage: larder build --locked [DIR]
+    2> Usage: larder build --locked [DIR]...
     2>
     2> For more information, try '--help'.
     [exit code 2]
