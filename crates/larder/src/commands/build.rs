@@ -18,7 +18,7 @@ use crate::progress::Reporter;
 use crate::ui::{self, BOLD, FAINT, GREEN, RED, RESET, YELLOW};
 
 mod many;
-mod package;
+pub(super) mod package;
 
 /// Arguments of `larder build`.
 #[derive(clap::Args)]

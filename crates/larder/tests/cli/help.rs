@@ -221,6 +221,7 @@ fn help_of_the_main_commands() {
     Examples:
       larder update examples/web openssl      openssl and what constraints force, nothing else
       larder update examples/web              everything
+      larder update examples/hello-c gcc      a package of the sandbox, and build with it
       larder update example.com/web openssl   the image alone: a new record, no recipe needed
     ");
 }
