@@ -29,6 +29,7 @@ fn main() -> Result<(), Failure> {
         debian: Config::new(Mirrors::Apt("/etc/apt".into()), store.root().join("cache/debian"), architecture()),
         distribution: "debian.org/bookworm".parse()?,
         view: None,
+        allow: std::collections::BTreeMap::new(),
         program: program.into(),
         now: 0,
         store,

@@ -13,7 +13,7 @@ use crate::compose::{self, Composition};
 use crate::image::{self, PackageImport};
 use crate::verify::{self, Finding, Input, Owner, RootEntry, Severity};
 use crate::view::{self, Packages};
-use crate::{Error, Host, Result};
+use crate::{Error, Host, Result, actions, asks};
 
 /// What an image is to be made of.
 pub struct Draft<'a> {
@@ -31,6 +31,30 @@ pub struct Draft<'a> {
     pub metadata: ImageMetadata,
     /// What to call this in the image's history: `build`, `update`.
     pub action: &'a str,
+    /// What becomes of asks that the name's record so far doesn't have.
+    pub new_asks: NewAsks,
+}
+
+/// What becomes of it when an image begins to ask for more of the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NewAsks {
+    /// It doesn't get its name.
+    #[default]
+    Refuse,
+    /// The operator has accepted it.
+    Accept,
+}
+
+/// An image in the store that has no name yet.
+pub struct Prepared {
+    /// Its identity.
+    pub digest: FileSetDigest,
+    /// Its record and tree.
+    pub image: Arc<Loaded>,
+    /// What stands where in it.
+    pub composition: Composition,
+    /// What verification found that doesn't fail a build.
+    pub findings: Vec<Finding>,
 }
 
 /// An image in the store, under its name.
@@ -64,23 +88,61 @@ pub struct OverrideLine {
 ///
 /// # Errors
 /// Files that clash, composers that can't do their work, verification that fails.
-pub fn assemble(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Result<Assembled> {
-    let Draft { name, version, architecture, tree, imports, metadata, action } = draft;
-    let record = image::record(name, version, architecture, tree, imports, metadata)?;
+pub fn assemble(host: &Host, draft: &Draft<'_>, progress: &dyn Progress) -> Result<Assembled> {
+    let prepared = prepare(host, draft, progress)?;
+    name(host, draft, prepared)
+}
+
+/// Makes the image and verifies it.
+///
+/// # Errors
+/// As [`assemble`]; the image asks for more of the host than the record that its name stands for, and nobody has accepted that.
+pub fn prepare(host: &Host, draft: &Draft<'_>, progress: &dyn Progress) -> Result<Prepared> {
+    let Draft { name, version, architecture, tree, imports, metadata, .. } = draft;
+    let record = image::record(name, version, architecture, *tree, imports, metadata.clone())?;
     let ingest = host.store.begin()?;
     let digest = ingest.write_fileset(&record)?;
     ingest.commit()?;
-
     let image = Arc::new(Loaded { digest, tree: host.store.tree(&record.tree)?, record });
     let composition = compose::compose(host, &image, progress)?;
+    if draft.new_asks == NewAsks::Refuse {
+        refuse_new_asks(host, &composition.plan)?;
+    }
     let findings = verified(host, &composition)?;
+    Ok(Prepared { digest, image, composition, findings })
+}
 
+fn refuse_new_asks(host: &Host, plan: &InstallPlan) -> Result<()> {
+    let image = &plan.sources[plan.image];
+    let new = asks::of_records(&image.record, imports(plan));
+    let name = &image.record.name;
+    let before = host.store.refs().get(RefKind::Image, name.as_str())?.map(|found| found.current_entry().fileset);
+    let Some(before) = before.filter(|before| *before != image.digest && !asks::added(&[], &new).is_empty()) else {
+        return Ok(());
+    };
+    // Of a damaged record nothing is known: then everything is new.
+    let old = host.store.fileset(&before).ok().and_then(|old| asks::of_image(&host.store, &old).ok());
+    let added = asks::added(&old.unwrap_or_default(), &new);
+    if added.is_empty() { Ok(()) } else { Err(Error::NewAsks { name: name.clone(), asks: added }) }
+}
+
+/// The records of everything that an image imports.
+fn imports(plan: &InstallPlan) -> impl Iterator<Item = &FileSet> {
+    plan.sources.iter().enumerate().filter(|(at, _)| *at != plan.image).map(|(_, source)| &source.record)
+}
+
+/// Gives a prepared image its name.
+///
+/// # Errors
+/// A store that can't be read or written.
+pub fn name(host: &Host, draft: &Draft<'_>, prepared: Prepared) -> Result<Assembled> {
+    let Prepared { digest, image, composition, findings } = prepared;
+    let (name, version, action) = (draft.name, draft.version.to_owned(), draft.action.to_owned());
     let refs = host.store.refs();
     let before = refs.get(RefKind::Image, name.as_str())?.map(|found| found.current_entry().fileset);
     let changed = before != Some(digest);
     if changed {
-        let entry = RefEntry { version: version.to_owned(), fileset: digest, at: host.now, action: action.to_owned() };
-        refs.set(RefKind::Image, name.as_str(), entry)?;
+        refs.set(RefKind::Image, name.as_str(), RefEntry { version, fileset: digest, at: host.now, action })?;
     }
     let overridden = overridden(&composition.plan);
     Ok(Assembled { digest, changed, overridden, findings, record: image.record.clone(), composition })
@@ -90,6 +152,7 @@ pub fn assemble(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Resul
 fn verified(host: &Host, composition: &Composition) -> Result<Vec<Finding>> {
     let plan = &composition.plan;
     let metadata = plan.sources[plan.image].record.image().cloned().unwrap_or_default();
+    let start = started(plan);
     let shown = view::shown(plan, &composition.files, Packages::Hidden)?;
     let image = plan.sources[plan.image].to_string();
     let entries: Vec<_> = shown
@@ -114,7 +177,7 @@ fn verified(host: &Host, composition: &Composition) -> Result<Vec<Finding>> {
         entries: &entries,
         ships: &|path| shipped.contains(path),
         env: &metadata.env,
-        run: metadata.run.first().map(String::as_str),
+        run: start.as_deref(),
         base: image::base(&metadata),
         open: &|digest| {
             composition.basis.read.note(digest);
@@ -124,6 +187,14 @@ fn verified(host: &Host, composition: &Composition) -> Result<Vec<Finding>> {
     let (fatal, findings): (Vec<_>, Vec<_>) =
         report.findings.into_iter().partition(|finding| finding.severity == Severity::Failure);
     if fatal.is_empty() { Ok(findings) } else { Err(Error::Verification { findings: fatal }) }
+}
+
+/// The program that `run` starts, the image's own or an inherited one.
+fn started(plan: &InstallPlan) -> Option<String> {
+    let image = &plan.sources[plan.image].record;
+    let all = actions::of_records(image, imports(plan));
+    let start = all.into_iter().find(|one| one.action == actions::START && one.in_effect);
+    start.and_then(|start| start.command.into_iter().next())
 }
 
 /// What is news to the user: that a package's own declarations stand over its payload is not.

@@ -14,6 +14,7 @@ use larder_store::fileset::ScriptTier;
 use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSet, FileSetDigest, Ingest, Name, Reference, Selector, Tree, TreeDigest};
 
+pub use crate::assemble::NewAsks;
 pub use crate::assemble::OverrideLine;
 use crate::assemble::{self, Assembled, Draft};
 use crate::compose::{self, Composition};
@@ -25,7 +26,7 @@ use crate::obtain::{self, Obtained};
 use crate::recipe::Recipe;
 use crate::solve::{self, Wanted};
 use crate::verify::Finding;
-use crate::{Error, Host, Result};
+use crate::{Error, Host, Result, image_test};
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,20 @@ pub struct BuildOptions {
     pub locked: bool,
     /// Which locked packages may move to newer versions.
     pub update: Update,
+    /// What becomes of asks that the image's record so far doesn't have.
+    pub new_asks: NewAsks,
+    /// Whether the recipe's test is run.
+    pub test: Test,
+}
+
+/// Whether a recipe's `[test]` is run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Test {
+    /// Before the image gets its name, unless it has passed already.
+    #[default]
+    Run,
+    /// Not now.
+    Skip,
 }
 
 /// What a build did.
@@ -97,6 +112,13 @@ impl BuiltPackage {
 /// image's name and the lock are as before.
 pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Progress) -> Result<BuildReport> {
     let recipe = Recipe::load(path)?;
+    if !recipe.host.fits(&host.debian.architecture) {
+        return Err(Error::RecipeArchitecture {
+            recipe: recipe.file,
+            architectures: recipe.host.architectures,
+            host: host.debian.architecture.clone(),
+        });
+    }
     let lock_file = recipe.lock_file();
     let text = Lock::read(&lock_file)?;
     let _lease = host.store.lease()?;
@@ -106,6 +128,8 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     let (tree, tree_digest) = own_tree(&recipe, &ingest, earlier.as_ref())?;
     if let (Some(earlier), Some(lock), Update::None) = (&earlier, &text, &options.update)
         && let Some(record) = earlier.again(host, Asked { recipe: &recipe, lock }, &tree, tree_digest)
+        // What is tested is an image in full. It asks for what the earlier one did: that is a part of what stays the same.
+        && (options.test == Test::Skip || image_test::has_passed(host, &recipe, &record.digest()))
     {
         return rebuild(host, earlier, record, ingest);
     }
@@ -122,8 +146,13 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
         imports: &imports,
         metadata: image::metadata(&recipe),
         action: if options.update == Update::None { "build" } else { "update" },
+        new_asks: options.new_asks,
     };
-    let assembled = assemble::assemble(host, draft, progress)?;
+    let prepared = assemble::prepare(host, &draft, progress)?;
+    if options.test == Test::Run {
+        image_test::run(host, &recipe, &prepared, &imports, progress)?;
+    }
+    let assembled = assemble::name(host, &draft, prepared)?;
     let locked = lock.to_text();
     if !options.locked {
         lock.save(&lock_file)?;

@@ -3,12 +3,15 @@
 //! Everything has a default, so most machines have no such file. The library is told the text; which file it came from
 //! and what the environment says is the caller's business.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use larder_runtime::view::ViewKindName;
 use larder_store::Name;
 use serde::Deserialize;
 use thiserror::Error;
+
+use crate::asks::consent::{Grant, GrantError};
 
 /// The distribution in which short names are looked up when nothing else is said.
 pub const DEFAULT_DISTRIBUTION: &str = "debian.org/bookworm";
@@ -22,6 +25,8 @@ pub struct Settings {
     pub distribution: Name,
     /// The only way in which views may be made; the first that works when absent.
     pub view: Option<ViewKindName>,
+    /// What images may have beyond the defaults, by name.
+    pub allow: BTreeMap<Name, BTreeSet<Grant>>,
     /// How to reach the Debian archive.
     pub debian: DebianSettings,
 }
@@ -45,6 +50,7 @@ impl Default for Settings {
             root: None,
             distribution: Name::parse(DEFAULT_DISTRIBUTION).unwrap_or_else(|_| unreachable!("the constant is a name")),
             view: None,
+            allow: BTreeMap::new(),
             debian: DebianSettings::default(),
         }
     }
@@ -66,6 +72,7 @@ struct Wire {
     root: Option<PathBuf>,
     distribution: Option<String>,
     view: Option<String>,
+    allow: BTreeMap<String, Vec<String>>,
     debian: WireDebian,
 }
 
@@ -98,6 +105,11 @@ impl Settings {
             let view = ViewKindName::parse(&name);
             settings.view = Some(view.ok_or_else(|| wrong(format!("view = {name:?} is none of {}", names())))?);
         }
+        for (text, grants) in wire.allow {
+            let name = Name::parse(&text).map_err(|e| wrong(format!("[allow] {e}")))?;
+            let grants = grants.iter().map(|grant| grant.parse()).collect::<Result<_, GrantError>>();
+            settings.allow.insert(name, grants.map_err(|e| wrong(format!("[allow] {text:?}: {e}")))?);
+        }
         Ok(Self {
             root: wire.root,
             debian: DebianSettings {
@@ -125,13 +137,23 @@ mod tests {
         let text =
             "root = '/x'\ndistribution = 'debian.org/trixie'\nview = 'checkout'\n[debian]\nmirror = 'file:///m'\n";
         let settings = Settings::parse(Path::new("c"), text).expect("settings");
+        let allowed =
+            Settings::parse(Path::new("c"), "[allow]\n'example.com/vpn' = ['cap:NET_ADMIN']\n").expect("settings");
+        assert_eq!(allowed.allow.len(), 1);
         assert_eq!(settings.root.as_deref(), Some(Path::new("/x")));
         assert_eq!(settings.distribution.as_str(), "debian.org/trixie");
         assert_eq!(settings.view, Some(ViewKindName::Checkout));
         assert_eq!(settings.debian.mirror.as_deref(), Some("file:///m"));
-        for wrong in
-            ["rot = '/x'", "root = 'x'", "distribution = 'bookworm'", "view = 'overlay'", "[debian]\nmiror = 'x'", "="]
-        {
+        for wrong in [
+            "[allow]\nvpn = []",
+            "[allow]\n'example.com/vpn' = ['NET_ADMIN']",
+            "rot = '/x'",
+            "root = 'x'",
+            "distribution = 'bookworm'",
+            "view = 'overlay'",
+            "[debian]\nmiror = 'x'",
+            "=",
+        ] {
             let error = Settings::parse(Path::new("c.toml"), wrong).expect_err(wrong).to_string();
             assert!(error.starts_with("the configuration c.toml can't be used: "), "{error}");
         }

@@ -15,6 +15,8 @@ use larder_store::tree::TreeError;
 use larder_store::{FileSetDigest, Name, Reference, StoreError, TreePath};
 use thiserror::Error;
 
+use crate::asks::check::Lack;
+use crate::asks::{Asking, consent};
 use crate::lock::{LockError, Mismatch};
 use crate::recipe::RecipeError;
 use crate::verify::{Finding, VerifyError};
@@ -233,11 +235,101 @@ pub enum Error {
         /// What this host is.
         host: String,
     },
+    /// A recipe for machines of other kinds.
+    #[error("{} is for {}, and this host is {host}", recipe.display(), architectures.join(" or "))]
+    RecipeArchitecture {
+        /// The recipe.
+        recipe: PathBuf,
+        /// What it is for.
+        architectures: Vec<String>,
+        /// What this host is.
+        host: String,
+    },
     /// An image without a command was to be run without one.
     #[error("{image} doesn't say what to run")]
     NothingToRun {
         /// The image.
         image: String,
+    },
+    /// The host doesn't have what an image asks for.
+    #[error("{image} can't run on this host:{}", lines(lacks))]
+    HostLacks {
+        /// The image.
+        image: String,
+        /// Everything that is missing.
+        lacks: Vec<Lack>,
+    },
+    /// An image asks for more than containers get, and the operator hasn't allowed it.
+    #[error("{image} asks for more than a container gets unless you allow it:{}", lines(asks))]
+    NotAllowed {
+        /// The image.
+        image: String,
+        /// Its name.
+        name: Name,
+        /// Everything that isn't allowed.
+        asks: Vec<Asking>,
+    },
+    /// A new record of an image asks for more than the one before.
+    #[error("{name} would begin to ask for more of the host:{}", lines(asks))]
+    NewAsks {
+        /// The image.
+        name: Name,
+        /// What is new.
+        asks: Vec<Asking>,
+    },
+    /// A device that was there when it was looked for.
+    #[error("the container can't be given a device: {source}")]
+    Device {
+        /// Why not.
+        source: larder_runtime::launch::DeviceError,
+    },
+    /// Nothing in the image has such an action.
+    #[error("{image} has no action {action}")]
+    NoAction {
+        /// The image.
+        image: String,
+        /// What was asked for.
+        action: String,
+        /// The actions that there are.
+        known: Vec<String>,
+    },
+    /// Two packages have the action, and the image doesn't say which it means.
+    #[error("{image} doesn't say which {action} it means: {} have one", by.join(" and "))]
+    AmbiguousAction {
+        /// The image.
+        image: String,
+        /// What was asked for.
+        action: String,
+        /// The packages.
+        by: Vec<String>,
+    },
+    /// The recipe's test.
+    #[error("the test of {image} failed: {command}: {how}{}", said_lines(said))]
+    TestFailed {
+        /// The image.
+        image: String,
+        /// The test's command.
+        command: String,
+        /// How it ended.
+        how: String,
+        /// The end of what it said.
+        said: String,
+    },
+    /// Packages of the test that would change the image.
+    #[error("the packages of [test] don't go with {package} {version} of the image")]
+    TestPackages {
+        /// A package that would be another.
+        package: Name,
+        /// Its version in the image.
+        version: String,
+    },
+    /// A folder that can't be watched.
+    #[error("can't watch {}", path.display())]
+    Watch {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
     },
     /// A target of `run` or `update` that is neither a folder nor a name.
     #[error("{target:?} is neither a folder with a larder.toml in it nor a name such as debian.org/redis-server")]
@@ -353,8 +445,29 @@ impl Error {
                     .to_owned(),
             ),
             Self::UnknownRule { .. } => Some("use the larder that wrote the lock, or a newer one".to_owned()),
+            Self::RecipeArchitecture { host, .. } => {
+                Some(format!("build it on such a machine, or add \"{host}\" to `arch` of its [host]"))
+            }
             Self::NothingToRun { .. } => {
                 Some("say it after two dashes: larder run IMAGE -- COMMAND, or set `run` in the recipe".to_owned())
+            }
+            Self::HostLacks { .. } => Some("`larder inspect IMAGE` shows what asks for what".to_owned()),
+            Self::NotAllowed { name, asks, .. } => Some(consent::how_to_allow(name.as_str(), asks)),
+            Self::NewAsks { .. } => Some(
+                "look at who asks for it; `larder build` and `larder update` accept it with --accept-asks".to_owned(),
+            ),
+            Self::NoAction { known, .. } if known.is_empty() => {
+                Some("actions stand in [actions] of a recipe, the image's or a package's".to_owned())
+            }
+            Self::NoAction { known, .. } => Some(format!("it has {}", known.join(", "))),
+            Self::AmbiguousAction { action, .. } => {
+                Some(format!("say it in the image's recipe: [actions] {action} = [\"PROGRAM\", \"ARGUMENT\"]"))
+            }
+            Self::TestFailed { .. } => {
+                Some("the image's name stands for what it did before; --no-test builds without the test".to_owned())
+            }
+            Self::TestPackages { .. } => {
+                Some("leave out of [test] what changes it, or update the image first".to_owned())
             }
             Self::Recipe(error) => error.help(),
             Self::Runtime(error) => error.remedy().map(str::to_owned),
@@ -376,6 +489,14 @@ fn mismatch_lines(mismatch: &Mismatch) -> String {
     added
         .chain(mismatch.removed.iter().map(|line| format!("\n  the lock has, and the recipe hasn't: {line}")))
         .collect()
+}
+
+fn lines<T: std::fmt::Display>(items: &[T]) -> String {
+    items.iter().map(|item| format!("\n  {item}")).collect()
+}
+
+fn said_lines(said: &str) -> String {
+    said.lines().map(|line| format!("\n  | {line}")).collect()
 }
 
 fn finding_lines(findings: &[Finding]) -> String {

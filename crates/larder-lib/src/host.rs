@@ -1,10 +1,13 @@
 //! A host: its store, and how it reaches archives. What every operation works on.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use larder_debian::distribution::Config as DebianConfig;
 use larder_runtime::view::ViewKindName;
 use larder_store::{Name, Store};
+
+use crate::asks::consent::Grant;
 
 /// Everything that an operation needs to know about where it runs.
 pub struct Host {
@@ -16,6 +19,8 @@ pub struct Host {
     pub distribution: Name,
     /// The only way in which views may be made; the first that works when absent.
     pub view: Option<ViewKindName>,
+    /// What the operator allows images beyond the defaults, by name.
+    pub allow: BTreeMap<Name, BTreeSet<Grant>>,
     /// The program to start supervisors with: this one.
     pub program: PathBuf,
     /// The present, in seconds since 1970. It goes into references and never into records.

@@ -48,6 +48,8 @@ pub fn metadata(recipe: &Recipe) -> ImageMetadata {
         stop_signal: recipe.stop_signal.as_ref().map(ToString::to_string),
         labels: recipe.labels.clone(),
         composers: current_composers(),
+        asks: recipe.host.asks.clone(),
+        actions: recipe.actions.clone(),
         ..ImageMetadata::default()
     }
 }

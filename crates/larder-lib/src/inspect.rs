@@ -3,9 +3,10 @@
 use larder_store::fileset::ImageMetadata;
 use larder_store::{Entry, FileSet, FileSetDigest, Reference, Store, Tree, TreePath};
 
-use crate::Result;
+use crate::actions::{self, Declared};
+use crate::asks::{self, Asking};
 use crate::contents::{self, ImagePackage};
-use crate::images;
+use crate::{Result, images};
 
 /// Everything that an image's records say.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ pub struct Inspection {
     pub own_files: usize,
     /// Their contents, in bytes.
     pub own_bytes: u64,
+    /// What it and its packages ask of the host.
+    pub asks: Vec<Asking>,
+    /// What can be done with it, and whose that is.
+    pub actions: Vec<Declared>,
     /// Files with set-id bits or capabilities: inert in a container unless it is allowed them. Sorted by path.
     pub privileged: Vec<Privileged>,
 }
@@ -64,8 +69,12 @@ pub fn inspect(store: &Store, reference: &Reference) -> Result<Inspection> {
         lines.push(PackageLine { bytes: tree.content_bytes(), package });
     }
     privileged.sort();
+    let records =
+        || lines.iter().flat_map(|line| [Some(&line.package.record), line.package.declarations.as_ref()]).flatten();
     Ok(Inspection {
         digest,
+        asks: asks::of_records(&record, records()),
+        actions: actions::of_records(&record, records()),
         metadata: record.image().cloned().unwrap_or_default(),
         package_bytes: lines.iter().map(|line| line.bytes).sum(),
         packages: lines,

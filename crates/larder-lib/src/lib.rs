@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod actions;
+pub mod asks;
 pub mod assemble;
 pub mod build;
 pub mod bytecode;
@@ -26,6 +28,7 @@ pub mod fuzzing;
 pub mod history;
 mod host;
 pub mod image;
+mod image_test;
 pub mod images;
 pub mod inspect;
 mod kept;
@@ -38,10 +41,12 @@ mod program;
 pub mod provenance;
 pub mod recipe;
 pub mod run;
+pub mod size;
 pub mod solve;
 pub mod update;
 pub mod verify;
 pub mod view;
+pub mod watch;
 pub mod which;
 pub mod why;
 

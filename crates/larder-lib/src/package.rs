@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 use larder_debian::progress::Progress;
 use larder_runtime::launch::Exit;
 use larder_solver::{Base, Root, Update};
+use larder_store::fileset::Actions;
 use larder_store::{Name, Tree};
 
 pub use compare::{Difference, How, Parting};
@@ -44,7 +45,7 @@ use crate::build::{self, BuildOptions};
 use crate::lock::{Change, Lock};
 use crate::obtain::Obtained;
 use crate::recipe::package::PackageRecipe;
-use crate::recipe::{Document, Problem, Recipe, RecipeError};
+use crate::recipe::{Document, HostTable, Problem, Recipe, RecipeError};
 use crate::{Host, Result, image};
 use facts::Inputs;
 use report::{Outcome, report};
@@ -107,7 +108,8 @@ pub fn build(
             return report(host, recipe, parts, Outcome::cached());
         }
     }
-    let solving = BuildOptions { locked: options.locked, update: options.update.clone() };
+    let (locked, update) = (options.locked, options.update.clone());
+    let solving = BuildOptions { locked, update, ..BuildOptions::default() };
     let kit = obtain(host, &environment, old.as_ref(), &solving, progress)?;
     let key = cache::key(recipe, pin.as_ref(), &kit.lock);
     let changes = changes(old.as_ref(), &kit.lock);
@@ -220,6 +222,9 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         stop_signal: None,
         labels: BTreeMap::new(),
         files: BTreeMap::new(),
+        host: HostTable::default(),
+        actions: Actions::new(),
+        test: None,
     }
 }
 

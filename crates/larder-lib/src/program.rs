@@ -9,7 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use larder_debian::progress::Progress;
-use larder_runtime::launch::{self, BindMount, Exit, SpecOptions, Streams};
+use larder_runtime::launch::{self, BindMount, Exit, SpecOptions};
 use larder_runtime::view::ViewTree;
 use larder_store::FileSetDigest;
 use larder_store::plan::InstallPlan;
@@ -90,6 +90,7 @@ pub(crate) fn run<T>(
     }
 }
 
+/// How a program ended, for messages.
 pub(crate) fn how(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("it ended with code {code}"),
@@ -102,11 +103,17 @@ pub(crate) fn how(exit: Exit) -> String {
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
+    /// Makes it.
     pub(crate) fn new(parent: PathBuf) -> Result<Self> {
         let path = parent.join(format!("container-{}", container::new_id()?));
         fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(Error::io("create", &path))?;
         Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -118,7 +125,7 @@ impl Drop for Folder {
 }
 
 /// The program's streams: its input from a file, its output to another, which is given too.
-fn streams(folder: &Path, text: &[u8]) -> Result<(Streams, File)> {
+pub(crate) fn streams(folder: &Path, text: &[u8]) -> Result<(launch::Streams, File)> {
     let path = folder.join("streams");
     let failed = || Error::io("prepare", &path);
     let file =
@@ -127,12 +134,12 @@ fn streams(folder: &Path, text: &[u8]) -> Result<(Streams, File)> {
     feed.write_all(text).and_then(|()| feed.seek(SeekFrom::Start(0))).map_err(failed())?;
     let said = file("said")?;
     let again = || said.try_clone().map_err(failed());
-    let streams = Streams { input: feed.into(), output: again()?.into(), error: again()?.into() };
+    let streams = launch::Streams { input: feed.into(), output: again()?.into(), error: again()?.into() };
     Ok((streams, said))
 }
 
 /// The end of what a program said.
-fn last_words(mut said: File) -> String {
+pub(crate) fn last_words(mut said: File) -> String {
     let mut text = Vec::new();
     let length = said.metadata().map_or(0, |metadata| metadata.len());
     let read =

@@ -6,9 +6,12 @@
 //!
 //! Absent on purpose: variables, includes, conditions and shell. A recipe says what, not how.
 
+mod actions;
 mod document;
 mod error;
 pub(crate) mod files;
+mod host;
+mod ignore;
 pub mod package;
 mod parse;
 mod source;
@@ -22,11 +25,16 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use larder_store::fileset::Actions;
 use larder_store::{Name, TreePath};
 
+pub use actions::TestTable;
 pub use document::Document;
 pub use error::{Place, Problem, RecipeError};
 pub use files::{ContentError, FileProblem, Keep};
+pub use host::{HostTable, HostValueError};
+pub(crate) use ignore::Ignored;
+pub use ignore::{IGNORE_NAME, IgnoreError};
 pub use larder_solver::{Base, Root};
 pub use package::PackageRecipe;
 pub use values::{EnvironmentName, StopSignal, UserSpec, ValueError, WorkDir, base_word};
@@ -67,6 +75,12 @@ pub struct Recipe {
     pub stop_signal: Option<StopSignal>,
     /// Free-form words about the image, for people and tools.
     pub labels: BTreeMap<String, String>,
+    /// What it asks of the host.
+    pub host: HostTable,
+    /// What can be done with it when it runs, besides [`Recipe::run`], which is its `start`.
+    pub actions: Actions,
+    /// What must pass before it gets its name.
+    pub test: Option<TestTable>,
     /// The image's own files: path in the container -> path within the folder (`.` is the folder itself).
     pub files: BTreeMap<TreePath, FileSource>,
 }

@@ -4,7 +4,7 @@
 //! its composition, writes down what the container needs, and launches. Plan, trees and composers are only looked at when
 //! the view isn't cached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,14 +14,15 @@ use larder_solver::{Base, Root, Update};
 use larder_store::plan::Loaded;
 use larder_store::{Content, FileSetDigest, Name, Reference, Selector, Tree};
 
-use crate::assemble::{self, Draft};
+use crate::asks::{self, check, consent};
+use crate::assemble::{self, Draft, NewAsks};
 use crate::build::{self, BuildOptions};
 use crate::compose::{self, Ready};
 use crate::container::Process;
 use crate::images::{self, Found};
 use crate::recipe::FILE_NAME;
 use crate::solve::{self, Wanted};
-use crate::{Error, Host, Result, container, image, obtain};
+use crate::{Error, Host, Result, actions, container, image, obtain};
 
 pub use crate::container::{PackagePaths, collect};
 pub use larder_runtime::launch::{BindMount as Mount, Exit, Limits, Net as Network, OtherRuntime, RuntimeKind};
@@ -67,6 +68,10 @@ impl Target {
 pub struct RunOptions {
     /// The command; the image's own when empty.
     pub command: Vec<String>,
+    /// The action whose command is run where none is given; `start` when absent.
+    pub action: Option<String>,
+    /// What the operator allows beyond the defaults, for this start.
+    pub allow: BTreeSet<consent::Grant>,
     /// Variables, over the image's.
     pub env: BTreeMap<String, String>,
     /// The user, instead of the image's.
@@ -148,8 +153,9 @@ fn package_image(host: &Host, name: &Name, progress: &dyn Progress) -> Result<Fo
         imports: &imports,
         metadata,
         action: "run",
+        new_asks: NewAsks::Refuse,
     };
-    let assembled = assemble::assemble(host, draft, progress)?;
+    let assembled = assemble::assemble(host, &draft, progress)?;
     Ok(Found { digest: assembled.digest, record: assembled.record })
 }
 
@@ -173,14 +179,16 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
     if architecture != here && architecture != "all" {
         return Err(Error::OtherArchitecture { image: name(), architecture: architecture.clone(), host: here.clone() });
     }
-    let args = if options.command.is_empty() { metadata.run } else { options.command.clone() };
-    if args.is_empty() {
-        return Err(Error::NothingToRun { image: name() });
-    }
+    let args = arguments(host, image, options)?;
     let mut env = metadata.env;
     env.extend(options.env.clone());
     let mut mounts = options.mounts.clone();
     mounts.extend(resolver(host, image, options)?);
+    let lease = host.store.lease()?;
+    let ready = ready(host, image, progress)?;
+    let given = given(host, image, &ready, options, progress)?;
+    let devices = given.devices.iter().map(|path| launch::device(path.as_ref())).collect::<Result<_, _>>();
+    let devices = devices.map_err(|source| Error::Device { source })?;
     let spec = launch::specification(SpecOptions {
         args,
         env: env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
@@ -190,12 +198,12 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         net: options.net,
         mounts,
         limits: options.limits,
+        capabilities: given.capabilities,
+        devices,
     })?;
     if options.packages == PackagePaths::Writable {
         progress.note("the container can write to the paths of its packages, in a layer of its own");
     }
-    let lease = host.store.lease()?;
-    let ready = ready(host, image, progress)?;
     let listing = || compose::compose(host, &load(host, image.digest)?, progress)?.listing();
     let place =
         container::Place { key: ready.composed, image: image.digest, read_only: &ready.read_only, listing: &listing };
@@ -212,6 +220,58 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         map: None,
     };
     container::launch(host, &place, process, lease, progress)
+}
+
+/// What is run: what the caller says, or the command of an action.
+fn arguments(host: &Host, image: &Found, options: &RunOptions) -> Result<Vec<String>> {
+    if !options.command.is_empty() {
+        return Ok(options.command.clone());
+    }
+    let run = image.record.image().map(|metadata| metadata.run.clone()).unwrap_or_default();
+    match options.action.as_deref() {
+        None | Some(actions::START) if !run.is_empty() => Ok(run),
+        Some(action) => actions::command(&host.store, &image.record, action),
+        None => actions::command(&host.store, &image.record, actions::START).map_err(|error| match error {
+            Error::NoAction { image, .. } => Error::NothingToRun { image },
+            other => other,
+        }),
+    }
+}
+
+/// What the container gets of what is asked, once the host has it and the operator allows it.
+fn given(
+    host: &Host,
+    image: &Found,
+    ready: &Ready,
+    options: &RunOptions,
+    progress: &dyn Progress,
+) -> Result<consent::Given> {
+    let name = || format!("{}@{}", image.record.name, image.record.version);
+    let all = asks::of_start(&host.store, &image.record, &ready.composed)?;
+    let allowed = consent::Allowed { flags: &options.allow, configured: host.allow.get(&image.record.name) };
+    if all.is_empty() && options.allow.is_empty() {
+        return Ok(consent::Given::default());
+    }
+    let map = launch::user_map();
+    let mut lacks = check::lacking(&all, options.limits.memory, &map)?;
+    let asked = |asking: &asks::Asking| all.iter().any(|other| other.ask == asking.ask);
+    let unasked: Vec<_> = allowed.as_asks().into_iter().filter(|asking| !asked(asking)).collect();
+    lacks.extend(check::lacking(&unasked, None, &map)?);
+    if !lacks.is_empty() {
+        return Err(Error::HostLacks { image: name(), lacks });
+    }
+    let missing = allowed.missing(&all);
+    if !missing.is_empty() {
+        return Err(Error::NotAllowed { image: name(), name: image.record.name.clone(), asks: missing });
+    }
+    for asking in check::refused_inside(&all) {
+        progress.note(&format!("{asking}: the host has it, and the system call filter of containers refuses it"));
+    }
+    let given = consent::Given::of(&all, allowed);
+    if map != launch::UserMap::Host && given.beyond.iter().any(|grant| matches!(grant, consent::Grant::Capability(_))) {
+        progress.note("an ordinary user's container has its capabilities over its own namespaces only");
+    }
+    Ok(given)
 }
 
 /// With the host's network a container asks the host's name servers, unless the image or the caller says otherwise.

@@ -9,7 +9,7 @@ use larder_debian::progress::Progress;
 use larder_solver::{Root, Update};
 use larder_store::{FileSet, Name, Reference};
 
-use crate::assemble::{self, Draft};
+use crate::assemble::{self, Draft, NewAsks};
 use crate::build::BuildReport;
 use crate::diff;
 use crate::lock::Change;
@@ -21,7 +21,13 @@ use crate::{Error, Host, Result, contents, image, images};
 ///
 /// # Errors
 /// No such image, a package that isn't in it, and whatever a build can fail with. The image is then as it was.
-pub fn update(host: &Host, reference: &Reference, packages: &[String], progress: &dyn Progress) -> Result<BuildReport> {
+pub fn update(
+    host: &Host,
+    reference: &Reference,
+    packages: &[String],
+    new_asks: NewAsks,
+    progress: &dyn Progress,
+) -> Result<BuildReport> {
     let _lease = host.store.lease()?;
     let old = images::find(&host.store, reference)?.record;
     let metadata = old.image().cloned().unwrap_or_default();
@@ -49,8 +55,9 @@ pub fn update(host: &Host, reference: &Reference, packages: &[String], progress:
         imports: &imports,
         metadata,
         action: "update",
+        new_asks,
     };
-    let assembled = assemble::assemble(host, draft, progress)?;
+    let assembled = assemble::assemble(host, &draft, progress)?;
     let changes = changes(host, &old, &assembled.record)?;
     Ok(crate::build::report(host, assembled, &obtained, changes)?.1)
 }

@@ -28,6 +28,7 @@
 
 mod cgroup;
 mod channel;
+mod devices;
 mod directory;
 mod foreground;
 mod foreign;
@@ -56,10 +57,14 @@ use oci_spec::runtime::Spec;
 
 use crate::view::{ViewKindName, ViewRequest};
 
+pub(crate) use foreground::try_user_namespace;
+
+pub use devices::{DeviceError, device};
 pub use directory::{Collected, collect};
 pub use foreground::run;
 pub use foreign::{OtherRuntime, RuntimeKind};
 pub use idmap::{IdRange, MapTools, UserMap};
+pub use privileges::{CAPABILITIES, can_give};
 pub use probe::{Capabilities, probe, user_map};
 pub use spec::{BindMount, DEFAULT_CAPABILITIES, Limits, Net, SpecOptions, specification};
 
@@ -96,7 +101,8 @@ pub struct Launch<'a> {
     /// The OCI runtime specification, such as [`specification`] makes.
     ///
     /// Understood: `process` (arguments, environment, working directory, user, capabilities, resource limits, no_new_privs, terminal,
-    /// OOM score), `hostname`, `root.readonly`, `mounts`, and of `linux` the namespaces, masked and read-only paths, sysctls, and of
+    /// OOM score), `hostname`, `root.readonly`, `mounts`, and of `linux` the namespaces, devices (bound from the host's `/dev`), masked and
+    /// read-only paths, sysctls, and of
     /// `resources` memory (`limit`, `swap`), CPU (`quota`, `period`), processes and I/O weight. A limit that can't be set is an error.
     /// The launcher's own system call filter is used unless `linux.seccomp` is given with a default action of "allow" and
     /// no rules, which means none. Anything else that would loosen or restrict the container is refused.

@@ -4,8 +4,10 @@
 //! ([`view`]), and runs a process in it ([`launch`]). It is the only crate with `unsafe`, all of it in `sys`.
 
 pub mod error;
+pub mod features;
 pub mod launch;
 pub mod map;
+pub mod signals;
 mod sys;
 pub mod view;
 

@@ -51,7 +51,9 @@ pub(crate) enum Command {
     /// Open a shell in the sandbox in which a package is built
     Shell(c::shell::Args),
     /// Run a command in a container of an image, a recipe or a package
-    Run(c::run::Args),
+    Run(Box<c::run::Args>),
+    /// Build a recipe anew whenever it or one of its files changes
+    Watch(c::watch::Args),
     /// List the images of this host
     Images(c::images::Args),
     /// List the packages of this host
@@ -122,6 +124,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::Build(args) => c::build::run(context, &args),
         Command::Shell(args) => c::shell::run(context, &args),
         Command::Run(args) => c::run::run(context, &args),
+        Command::Watch(args) => c::watch::run(context, &args),
         Command::Images(args) => c::images::run(context, &args),
         Command::Packages(args) => c::packages::run(context, &args),
         Command::Inspect(args) => c::inspect::run(context, &args),
@@ -139,6 +142,11 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::Completions(args) => c::completions::run(&args),
         Command::Man(args) => c::man::run(&args),
     }
+}
+
+/// Whether a command line can be understood, for one that is to be given to another process.
+pub(crate) fn check(arguments: impl IntoIterator<Item = String>) -> Result<(), clap::Error> {
+    Cli::try_parse_from(arguments).map(drop)
 }
 
 /// The whole definition, for completions and man pages.

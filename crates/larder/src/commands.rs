@@ -17,5 +17,6 @@ pub(crate) mod rollback;
 pub(crate) mod run;
 pub(crate) mod shell;
 pub(crate) mod update;
+pub(crate) mod watch;
 pub(crate) mod which;
 pub(crate) mod why;

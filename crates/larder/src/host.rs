@@ -32,6 +32,7 @@ impl Context {
             debian: self.debian(&settings, store.root().join("cache/debian")),
             distribution: settings.distribution,
             view: settings.view,
+            allow: settings.allow,
             program: std::env::current_exe()
                 .map_err(|error| Failure::plain(format!("can't find larder's own program: {error}")))?,
             now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),

@@ -2,8 +2,10 @@
 //! archive on the loopback address. No test needs the internet.
 
 mod cli {
+    mod actions;
     mod archive;
     mod ask;
+    mod asks;
     mod build;
     mod counts;
     mod crash;
@@ -26,4 +28,5 @@ mod cli {
     mod terminal;
     mod update;
     mod usage;
+    mod watch;
 }

@@ -86,6 +86,18 @@ pub enum Problem {
         /// The one that is nearest to what was written.
         nearest: Option<&'static str>,
     },
+    /// A key that its table, which isn't `[image]`, doesn't have.
+    #[error("[{table}] has no key `{key}`")]
+    UnknownKeyOf {
+        /// The table.
+        table: &'static str,
+        /// What was written.
+        key: String,
+        /// The known key that is nearest to it.
+        nearest: Option<&'static str>,
+        /// All that are known.
+        keys: &'static [&'static str],
+    },
     /// A key that stands outside of its table.
     #[error("`{key}` belongs in [{table}]")]
     Misplaced {
@@ -144,6 +156,18 @@ pub enum Problem {
     /// Packages are to be looked up, and nothing says where.
     #[error("[image] has no `from`, so there is no distribution to take packages from")]
     MissingFrom,
+    /// `run` and `[actions] start` are both there.
+    #[error("`start` of [actions] is what `run` of [image] says already")]
+    TwoStarts,
+    /// `[test]` without a command.
+    #[error("[test] has no `run`")]
+    TestWithoutCommand,
+    /// The `.larderignore`.
+    #[error("{}: {problem}", super::IGNORE_NAME)]
+    Ignore {
+        /// What is wrong with it.
+        problem: super::IgnoreError,
+    },
     /// A value of the wrong type.
     #[error("`{key}` must be {expected}, not {found}")]
     WrongType {
@@ -204,8 +228,8 @@ impl Problem {
             Self::UnknownTable { nearest: None, tables, .. } => {
                 format!("the tables are {}", list(tables.iter().map(|t| format!("[{t}]"))))
             }
-            Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
-            Self::UnknownKey { nearest: None, keys, .. } => {
+            Self::UnknownKey { nearest: Some(nearest), .. } | Self::UnknownKeyOf { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { nearest: None, keys, .. } | Self::UnknownKeyOf { nearest: None, keys, .. } => {
                 format!("its keys are {}", list(keys.iter().map(|&key| format!("`{key}`"))))
             }
             Self::Misplaced { table, key } => format!("move the line with `{key}` below the line [{table}]"),
@@ -222,6 +246,9 @@ impl Problem {
                 "add a line such as: from = \"debian.org/bookworm\" (an image of your own files alone says base = \"none\")"
                     .to_owned()
             }
+            Self::TwoStarts => "leave one of the two out".to_owned(),
+            Self::TestWithoutCommand => "add a line such as: run = [\"nginx\", \"-t\"]".to_owned(),
+            Self::Ignore { .. } => "its patterns are those of .gitignore: docs/recipe.md".to_owned(),
             Self::NotToml { .. } | Self::WrongType { .. } => return None,
             Self::BadTarget { .. } => "write it as an absolute path, such as \"/etc/nginx/nginx.conf\"".to_owned(),
             Self::BadSource { .. } => {

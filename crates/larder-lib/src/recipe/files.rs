@@ -21,7 +21,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, open
 use rustix::io::Errno;
 use thiserror::Error;
 
-use super::{FILE_NAME, FileSource, LOCK_NAME, Problem, Recipe, RecipeError};
+use super::{FILE_NAME, FileSource, IGNORE_NAME, Ignored, LOCK_NAME, Problem, Recipe, RecipeError};
 
 /// Why whoever keeps the contents could not.
 pub type ContentError = Box<dyn std::error::Error + Send + Sync>;
@@ -114,7 +114,7 @@ impl Recipe {
     /// Reads the files of `[files]` and gives their tree. Contents go to `keep` as streams, one at a time.
     ///
     /// Files become 0644 or, where their owner may execute them, 0755, and belong to root. Where the recipe's folder
-    /// itself is a source, the recipe and its lock stay out.
+    /// itself is a source, the recipe, its lock and its `.larderignore` stay out; so does, of every folder, what that says.
     ///
     /// # Errors
     /// [`Problem::File`] with the file's path, at the line of the recipe that names it; [`Problem::Unreadable`] for the folder.
@@ -134,7 +134,8 @@ pub(crate) fn read(
     }
     let fail = |place, problem| RecipeError::new(recipe, place, problem);
     let folder = File::open(super::folder_of(recipe)).map_err(|source| fail(None, Problem::Unreadable { source }))?;
-    let mut reader = Reader { folder: folder.as_fd(), keep, found: BTreeMap::new() };
+    let ignored = Ignored::read(folder.as_fd()).map_err(|problem| fail(None, Problem::Ignore { problem }))?;
+    let mut reader = Reader { folder: folder.as_fd(), ignored, keep, found: BTreeMap::new() };
     for (target, source) in files {
         reader
             .read(target, source)
@@ -156,6 +157,7 @@ type Failure = (String, FileProblem);
 
 struct Reader<'a, 'k> {
     folder: BorrowedFd<'a>,
+    ignored: Ignored,
     keep: &'a mut Keep<'k>,
     found: BTreeMap<TreePath, (Entry, String)>,
 }
@@ -212,7 +214,7 @@ impl Reader<'_, '_> {
             let bytes = name.as_bytes();
             if copied.whole
                 && place.inside.is_empty()
-                && [FILE_NAME, LOCK_NAME].iter().any(|own| own.as_bytes() == bytes)
+                && [FILE_NAME, LOCK_NAME, IGNORE_NAME].iter().any(|own| own.as_bytes() == bytes)
             {
                 continue;
             }
@@ -223,6 +225,9 @@ impl Reader<'_, '_> {
                 .map_err(|error| (source.clone(), FileProblem::Tree { source: error.into() }))?;
             let stat = statat(place.directory, &name, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
             let kind = FileType::from_raw_mode(stat.st_mode);
+            if self.ignored.covers(&copied.bytes(&inside), kind == FileType::Directory) {
+                continue;
+            }
             if let Some(kind) = special(kind) {
                 return Err((source, FileProblem::Special { kind }));
             }
@@ -280,6 +285,11 @@ impl Copied<'_> {
             inside if self.name == "." => inside.into_owned(),
             inside => format!("{}/{inside}", self.name),
         }
+    }
+
+    /// The same as bytes.
+    fn bytes(&self, inside: &[u8]) -> Vec<u8> {
+        if self.name == "." { inside.to_vec() } else { [self.name.as_bytes(), b"/", inside].concat() }
     }
 
     /// A link is kept word for word, so its words must stay inside what is copied, and so must where they lead.

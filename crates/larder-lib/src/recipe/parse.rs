@@ -9,10 +9,11 @@ use toml::de::DeTable;
 
 use super::source::{Pairs, Source, nearest};
 use super::values::{self, ValueError};
-use super::{Base, FileSource, Place, Problem, Recipe, RecipeError, Root};
+use super::{Base, FileSource, HostTable, Place, Problem, Recipe, RecipeError, Root};
+use crate::actions::START;
 
 /// The tables of a recipe.
-pub(super) const TABLES: &[&str] = &["image", "files"];
+pub(super) const TABLES: &[&str] = &["image", "files", "host", "actions", "test"];
 /// The keys of `[image]`.
 pub(super) const KEYS: &[&str] = &[
     "name",
@@ -62,6 +63,26 @@ impl Source<'_> {
         if let Some(files) = document.get("files") {
             recipe.files = self.files(self.table("files", files)?)?;
         }
+        if let Some(host) = document.get("host") {
+            recipe.host = self.host(self.table("host", host)?)?;
+        }
+        if let Some(actions) = document.get("actions") {
+            let actions = self.table("actions", actions)?;
+            recipe.actions = self.actions(actions)?;
+            if let (Some(start), Some(key)) = (recipe.actions.remove(START), actions.get(START)) {
+                if !recipe.run.is_empty() {
+                    return Err(self.error(key.span(), Problem::TwoStarts));
+                }
+                recipe.run = start;
+            }
+        }
+        if let Some((key, test)) = document.get_key_value("test") {
+            let test = self.test(self.table("test", test)?, recipe.from.as_ref())?;
+            if test.run.is_empty() {
+                return Err(self.error(key.span(), Problem::TestWithoutCommand));
+            }
+            recipe.test = Some(test);
+        }
         Ok(recipe)
     }
 
@@ -87,12 +108,15 @@ impl Source<'_> {
             packages: self.packages(image, from.as_ref())?,
             from,
             recommends: image.get("recommends").map_or(Ok(false), |value| self.boolean("recommends", value))?,
-            run: self.command(image, "run")?,
+            run: self.run(image)?,
             env: self.pairs(image, "env")?.map_or(Ok(BTreeMap::new()), |pairs| self.environment(pairs))?,
             user: self.parsed(image, "user", str::parse)?,
             workdir: self.parsed(image, "workdir", str::parse)?,
             stop_signal: self.parsed(image, "stop-signal", str::parse)?,
             labels: self.labels(image)?,
+            host: HostTable::default(),
+            actions: BTreeMap::new(),
+            test: None,
             files: BTreeMap::new(),
         };
         if recipe.from.is_none() && (recipe.base == Base::Essential || !recipe.packages.is_empty()) {
@@ -114,21 +138,8 @@ impl Source<'_> {
         Ok(roots.into_values().collect())
     }
 
-    /// A program and its arguments; empty when the key isn't there.
-    pub(super) fn command(&self, table: &DeTable<'_>, key: &'static str) -> Result<Vec<String>, RecipeError> {
-        let Some(value) = table.get(key) else { return Ok(Vec::new()) };
-        let words = self
-            .strings(key, value)?
-            .map(|item| {
-                let (text, range) = item?;
-                self.without_nul(key, text, range)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        match words.first() {
-            None => Err(self.bad(key, value.span(), ValueError::EmptyCommand)),
-            Some(program) if program.is_empty() => Err(self.bad(key, value.span(), ValueError::EmptyCommand)),
-            Some(_) => Ok(words),
-        }
+    fn run(&self, image: &DeTable<'_>) -> Result<Vec<String>, RecipeError> {
+        image.get("run").map_or(Ok(Vec::new()), |value| self.command("run", value))
     }
 
     pub(super) fn environment(

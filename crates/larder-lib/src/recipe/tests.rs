@@ -334,3 +334,99 @@ proptest! {
         prop_assert_eq!(one.packages, two.packages);
     }
 }
+
+/// A recipe whose `[host]` has this line.
+fn asking(line: &str) -> Result<Recipe, RecipeError> {
+    parse(&format!("{WEB}\n[host]\n{line}\n"))
+}
+
+#[test]
+fn what_is_asked_of_the_host_is_read() {
+    let recipe = asking(
+        r#"
+        kernel = ">= 5.10"
+        features = ["tun", "overlayfs", "tun"]
+        capabilities = ["CAP_NET_ADMIN", "net_bind_service"]
+        memory = "1.5g"
+        devices = ["/dev/net/tun"]
+        arch = ["arm64", "amd64"]
+        "#,
+    )
+    .expect("recipe");
+    let asks = &recipe.host.asks;
+    assert_eq!(asks.kernel.expect("a kernel").to_string(), "5.10");
+    assert_eq!(asks.features, ["overlayfs", "tun"]);
+    assert_eq!(asks.capabilities, ["NET_ADMIN", "NET_BIND_SERVICE"]);
+    assert_eq!((asks.memory, asks.devices.as_slice()), (3 << 29, &["/dev/net/tun".to_owned()][..]));
+    assert!(recipe.host.fits("amd64") && recipe.host.fits("arm64") && !recipe.host.fits("riscv64"));
+    assert!(parse(WEB).expect("recipe").host.asks.is_empty());
+}
+
+#[test]
+fn a_wrong_ask_is_told_with_the_nearest_right_one() {
+    for (line, problem, help) in [
+        ("kernel = \"5.10\"", "`kernel`: \"5.10\" isn't the oldest kernel that will do", "such as \">=5.10\""),
+        ("kernel = \">=5\"", "isn't the oldest kernel", "two or three numbers"),
+        (
+            "features = [\"overlay-fs\"]",
+            "this larder doesn't know how to probe \"overlay-fs\"",
+            "did you mean \"overlayfs\"?",
+        ),
+        ("features = [\"magic\"]", "doesn't know how to probe \"magic\"", "the known ones are cgroup2, erofs, fuse"),
+        ("capabilities = [\"NET_ADMN\"]", "\"NET_ADMN\" isn't a capability", "did you mean \"NET_ADMIN\"?"),
+        ("capabilities = [\"EVERYTHING\"]", "\"EVERYTHING\" isn't a capability", "such as \"NET_ADMIN\""),
+        ("memory = \"lots\"", "\"lots\" isn't an amount of memory", "write \"512m\""),
+        ("memory = \"64 megs\"", "isn't an amount of memory", "write \"64m\""),
+        ("memory = 512", "`memory` must be a string, not a number", ""),
+        ("devices = [\"/dev/../etc/shadow\"]", "isn't a device", "\"/dev/net/tun\""),
+        ("devices = [\"fuse\"]", "isn't a device", "\"/dev/net/tun\""),
+        ("arch = [\"amd46\"]", "\"amd46\" isn't an architecture", "did you mean \"amd64\"?"),
+        ("capability = []", "[host] has no key `capability`", "did you mean `capabilities`?"),
+        ("disk = \"1g\"", "[host] has no key `disk`", "its keys are `kernel`, `features`"),
+    ] {
+        let told = told(asking(line));
+        assert!(
+            told.starts_with("web/larder.toml:") && told.contains(problem) && told.contains(help),
+            "{line}: {told}"
+        );
+    }
+}
+
+#[test]
+fn what_is_ignored_is_no_part_of_a_copied_folder() {
+    let folder =
+        Folder::new("\"/app\" = \".\"\n\"/srv\" = \"site\"\n\"/one\" = \"site/named.o\"\n\"/out\" = \"build\"");
+    for name in ["main.o", "main.py", "site/a.o", "site/keep.o", "site/named.o", "site/sub/b", "build/result"] {
+        folder.write(name, "x");
+    }
+    folder.write(".git/config", "x");
+    folder.write(".larderignore", "# what git would leave out\n*.o\n!keep.o\n/build/\n.git\nsite/socket\n");
+    std::os::unix::net::UnixListener::bind(folder.path("site/socket")).expect("socket");
+    assert_eq!(
+        folder.listing(),
+        [
+            "app/",
+            "app/main.py 1 644",
+            "app/site/",
+            "app/site/keep.o 1 644",
+            "app/site/sub/",
+            "app/site/sub/b 1 644",
+            // What the recipe names itself is meant.
+            "one 1 644",
+            "out/",
+            "out/result 1 644",
+            "srv/",
+            "srv/keep.o 1 644",
+            "srv/sub/",
+            "srv/sub/b 1 644",
+        ]
+    );
+    let before = folder.read().expect("files").digest();
+    folder.write(".larderignore", "*.o\n!keep.o\nbuild/\n.git/\n**/socket\n");
+    assert_eq!(folder.read().expect("files").digest(), before, "only what it does counts");
+    folder.write(".larderignore", "*.o\n[z-a]\n");
+    assert!(folder.refused().starts_with("larder.toml: .larderignore: line 2: "), "{}", folder.refused());
+    fs::remove_file(folder.path(".larderignore")).expect("removed");
+    symlink("/etc/passwd", folder.path(".larderignore")).expect("link");
+    assert!(folder.refused().contains(".larderignore: it can't be read"), "{}", folder.refused());
+}

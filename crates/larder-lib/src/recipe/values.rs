@@ -8,6 +8,8 @@ use larder_store::Name;
 use larder_store::name::check_version;
 use thiserror::Error;
 
+use super::HostValueError;
+
 /// Domains in which nothing of one's own is named, and whose they are.
 const RESERVED_DOMAINS: [(&str, &str); 2] =
     [("debian.org", "the namespace of Debian's packages"), ("host.internal", "where this host keeps what it composes")];
@@ -88,6 +90,9 @@ pub enum ValueError {
         /// What was written.
         text: String,
     },
+    /// A value of `[host]`.
+    #[error("{0}")]
+    Host(#[from] HostValueError),
     /// A command without a program.
     #[error("the list names no program")]
     EmptyCommand,
@@ -131,6 +136,7 @@ impl ValueError {
             Self::WorkDir { .. } => "write a path such as \"/srv/app\"".to_owned(),
             Self::Signal { nearest: Some(nearest), .. } => format!("did you mean \"{nearest}\"?"),
             Self::Signal { nearest: None, .. } => "write a name such as \"SIGTERM\" or \"SIGQUIT\"".to_owned(),
+            Self::Host(error) => error.help(),
             Self::EmptyCommand => "write the program and its arguments, such as run = [\"nginx\", \"-g\", \"daemon off;\"]".to_owned(),
             Self::Rule { example, .. } => format!("write it as in {example}"),
             Self::EnvironmentName { .. } | Self::Empty | Self::Nul => return None,

@@ -51,6 +51,7 @@ impl Machine {
             debian,
             distribution: Name::parse("debian.org/bookworm").expect("a name"),
             view: None,
+            allow: BTreeMap::new(),
             program: PathBuf::from("/nonexistent"),
             now,
         };

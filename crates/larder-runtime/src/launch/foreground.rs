@@ -214,6 +214,11 @@ impl Drop for Supervisor {
     }
 }
 
+/// Makes a user namespace as an ordinary user's container has, and leaves it at once.
+pub(crate) fn try_user_namespace() -> Result<(), RuntimeError> {
+    try_namespaces(false)
+}
+
 /// Makes the namespaces of a container, and ends at once: whether the kernel allows it, and if not why.
 pub(super) fn try_namespaces(root: bool) -> Result<(), RuntimeError> {
     let map = if root { UserMap::Host } else { UserMap::Single };

@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use oci_spec::runtime::{Capability, LinuxCapabilities};
 use rustix::io::Errno;
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, configure_capability_in_ambient_set,
-    remove_capability_from_bounding_set, set_capabilities,
+    CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set, clear_ambient_capability_set,
+    configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
 };
 
 use crate::error::RuntimeError;
 
-/// The names of the capabilities; the number of each is its place.
-const NAMES: [&str; 41] = [
+/// The names of the capabilities, `CAP_` left off; the number of each is its place.
+pub const CAPABILITIES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",
@@ -128,6 +128,16 @@ pub(super) fn carry_over() -> Result<(), RuntimeError> {
     Ok(())
 }
 
+/// Whether containers of a caller with these ids can have a capability, by its name without `CAP_`: root hands on what it has itself, and
+/// the owner of a user namespace has all that the kernel knows, over that namespace.
+pub fn can_give(name: &str, map: &super::UserMap) -> bool {
+    let Some(number) = CAPABILITIES.iter().position(|known| *known == name) else { return false };
+    let capability = CapabilitySet::from_bits_retain(1 << number);
+    let Ok(bounding) = capability_is_in_bounding_set(capability) else { return false };
+    let own = || capabilities(None).is_ok_and(|sets| sets.permitted.contains(capability));
+    *map != super::UserMap::Host || (bounding && own())
+}
+
 /// Leaves this process, the init, nothing but the right to signal the workload.
 pub(super) fn keep_kill_only() -> Result<(), RuntimeError> {
     let kill = CapabilitySet::KILL;
@@ -136,7 +146,7 @@ pub(super) fn keep_kill_only() -> Result<(), RuntimeError> {
 }
 
 fn bits(list: &HashSet<Capability>) -> CapabilitySet {
-    let number = |capability: &Capability| NAMES.iter().position(|name| *name == capability.to_string());
+    let number = |capability: &Capability| CAPABILITIES.iter().position(|name| *name == capability.to_string());
     list.iter()
         .filter_map(number)
         .fold(CapabilitySet::empty(), |set, number| set | CapabilitySet::from_bits_retain(1 << number))
@@ -156,6 +166,10 @@ mod tests {
             (Capability::CheckpointRestore, CapabilitySet::CHECKPOINT_RESTORE),
         ] {
             assert_eq!(bits(&HashSet::from([name])), flag, "{name}");
+        }
+        for name in CAPABILITIES {
+            let parsed: Capability = name.parse().expect(name);
+            assert_eq!(parsed.to_string(), name);
         }
         for capability in super::super::DEFAULT_CAPABILITIES {
             assert_eq!(bits(&HashSet::from([*capability])).iter().count(), 1, "{capability}");

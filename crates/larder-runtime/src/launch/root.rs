@@ -10,8 +10,8 @@ use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{chdir, fchdir, pivot_root};
 
 use super::job::{Job, MapKind};
-use super::mounts;
 use super::resolve::RootDir;
+use super::{devices, mounts};
 use crate::error::RuntimeError;
 use crate::sys::mount::attach;
 
@@ -28,6 +28,7 @@ pub(super) fn assemble(job: &Job, root_mount: &OwnedFd) -> Result<RootDir, Runti
     let root = RootDir(root);
     let specified = job.spec.mounts().as_deref().unwrap_or_default();
     mounts::mount_all(&root, specified, job.map)?;
+    devices::bind(&root, &job.spec)?;
     mounts::make_read_only(&root, &job.read_only_paths, specified)?;
     Ok(root)
 }

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{
-    Capability, LinuxBlockIo, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxCpu, LinuxMemory, LinuxNamespaceBuilder,
-    LinuxNamespaceType, LinuxPids, LinuxResources, Mount, MountBuilder, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
-    UserBuilder,
+    Capability, LinuxBlockIo, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxCpu, LinuxDevice, LinuxMemory,
+    LinuxNamespaceBuilder, LinuxNamespaceType, LinuxPids, LinuxResources, Mount, MountBuilder, ProcessBuilder,
+    RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
 
 use crate::error::RuntimeError;
@@ -84,6 +84,11 @@ pub struct SpecOptions {
     pub mounts: Vec<BindMount>,
     /// What it may use of the machine.
     pub limits: Limits,
+    /// Capabilities that its workload has as whichever user it runs, besides [`DEFAULT_CAPABILITIES`] that root has: what was asked for, and
+    /// allowed where it must be. Names without `CAP_`.
+    pub capabilities: Vec<String>,
+    /// Devices of the host that it has, besides those that every container has.
+    pub devices: Vec<LinuxDevice>,
 }
 
 /// What a container may use of the machine. What is absent is not limited.
@@ -143,13 +148,15 @@ pub fn specification(options: SpecOptions) -> Result<Spec, RuntimeError> {
     if options.args.is_empty() {
         return Err(RuntimeError::Specification("there is no program to run".to_owned()));
     }
-    let capabilities: HashSet<Capability> = DEFAULT_CAPABILITIES.iter().copied().collect();
+    let asked: HashSet<Capability> =
+        options.capabilities.iter().map(|name| name.parse().map_err(refuse)).collect::<Result<_, _>>()?;
+    let capabilities: HashSet<Capability> = DEFAULT_CAPABILITIES.iter().copied().chain(asked.iter().copied()).collect();
     let capabilities = LinuxCapabilitiesBuilder::default()
         .bounding(capabilities.clone())
         .effective(capabilities.clone())
         .permitted(capabilities)
-        .inheritable(HashSet::new())
-        .ambient(HashSet::new())
+        .inheritable(asked.clone())
+        .ambient(asked)
         .build()
         .map_err(refuse)?;
     let cwd = if options.cwd.as_os_str().is_empty() { PathBuf::from("/") } else { options.cwd };
@@ -187,6 +194,7 @@ pub fn specification(options: SpecOptions) -> Result<Spec, RuntimeError> {
         .build()
         .map_err(refuse)?;
     linux.set_resources(options.limits.resources());
+    linux.set_devices(Some(options.devices).filter(|devices| !devices.is_empty()));
     let mut mounts = default_mounts()?;
     for mount in &options.mounts {
         mounts.push(bind(mount)?);
@@ -283,10 +291,8 @@ pub(super) fn check(spec: &Spec) -> Result<(), RuntimeError> {
         check_target(mount.destination())?;
     }
     super::cgroup::check(spec)?;
+    super::devices::check(spec)?;
     let Some(linux) = spec.linux() else { return Ok(()) };
-    if linux.devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
-        return refuse("devices");
-    }
     if linux.uid_mappings().as_ref().is_some_and(|maps| !maps.is_empty()) {
         return refuse("id maps (the launch has its own)");
     }

@@ -18,7 +18,6 @@ pub(crate) fn install(program: &[sock_filter]) -> io::Result<()> {
 /// Makes a system call by its number: the result, or the error number.
 ///
 /// The arguments must be numbers, or pointers that the kernel refuses.
-#[cfg(test)]
 pub(crate) fn call(number: i64, arguments: [u64; 3]) -> Result<i64, i32> {
     // SAFETY: no argument is a valid pointer, so that the kernel writes nowhere.
     let result = unsafe { libc::syscall(number, arguments[0], arguments[1], arguments[2]) };

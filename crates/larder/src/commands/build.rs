@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use larder_lib::Name;
-use larder_lib::build::{self, BuildOptions, BuildReport};
+use larder_lib::build::{self, BuildOptions, BuildReport, NewAsks, Test};
 use larder_lib::contents::tier_word;
 use larder_lib::lock::Change;
 use larder_lib::recipe::Document;
@@ -42,6 +42,12 @@ pub(crate) struct Args {
     /// How many recipes are built at a time
     #[arg(long, short, value_name = "N", default_value = "1")]
     jobs: NonZeroUsize,
+    /// Accept that the image begins to ask for more of the host
+    #[arg(long)]
+    accept_asks: bool,
+    /// Leave out the recipe's [test]
+    #[arg(long)]
+    no_test: bool,
     /// List every package with what became of its scripts
     #[arg(long, short)]
     verbose: bool,
@@ -58,14 +64,29 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
         return Err(Failure::usage("--check compares two builds of a package, and this is the recipe of an image")
             .hint("an image's digest depends on its packages and files alone: leave --check out"));
     }
-    let report =
-        build::build(&host, recipe, &BuildOptions { locked: args.locked, ..BuildOptions::default() }, &progress)?;
+    let options = BuildOptions {
+        locked: args.locked,
+        new_asks: new_asks(args.accept_asks),
+        test: test(args.no_test),
+        ..BuildOptions::default()
+    };
+    let report = build::build(&host, recipe, &options, &progress)?;
     if context.json {
         json::print("larder/build/v1", report_json(&report))?;
     } else {
         print(&report, args.verbose, context.quiet)?;
     }
     DONE
+}
+
+/// What `--accept-asks` means.
+pub(crate) fn new_asks(accept: bool) -> NewAsks {
+    if accept { NewAsks::Accept } else { NewAsks::Refuse }
+}
+
+/// What `--no-test` means.
+pub(crate) fn test(skip: bool) -> Test {
+    if skip { Test::Skip } else { Test::Run }
 }
 
 /// Prints what a build did: the image's name and digest last, where eyes and scripts look for them.

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use larder_lib::actions::START;
+use larder_lib::asks::consent::Grant;
 use larder_lib::contents::tier_word;
 use larder_lib::inspect::{self, Inspection};
 use larder_lib::{Name, Reference};
@@ -59,6 +61,16 @@ fn print(image: &Inspection) -> Result<(), Failure> {
     for (name, value) in &metadata.labels {
         field("label", format!("{name}={value}"))?;
     }
+    for asking in &image.asks {
+        let consent = Grant::needed(&asking.ask).map(|grant| format!("; needs --allow {grant}")).unwrap_or_default();
+        field("asks for", format!("{} ({}{consent})", asking.ask, asking.by.join(", ")))?;
+    }
+    let own = format!("{}@{}", image.record.name, image.record.version);
+    // `run` has its own line.
+    for action in image.actions.iter().filter(|one| !(one.by == own && one.action == START)) {
+        let open = if action.in_effect { "" } else { "; not used" };
+        field("action", format!("{} = {} ({}{open})", action.action, words(&action.command), action.by))?;
+    }
     field("own files", format!("{} ({})", image.own_files, ui::bytes(image.own_bytes)))?;
     for special in &image.privileged {
         field("privileged", format!("/{} of {}: {}", special.path, special.package, special.what))?;
@@ -106,6 +118,15 @@ fn document(image: &Inspection) -> Value {
         "stop_signal": metadata.stop_signal,
         "labels": metadata.labels,
         "composers": metadata.composers,
+        "asks": image.asks.iter().map(|asking| json!({
+            "kind": asking.ask.kind(),
+            "value": asking.ask.value(),
+            "by": asking.by,
+            "allow": Grant::needed(&asking.ask).map(|grant| grant.to_string()),
+        })).collect::<Vec<_>>(),
+        "actions": image.actions.iter().map(|one| json!({
+            "action": one.action, "command": one.command, "by": one.by, "used": one.in_effect,
+        })).collect::<Vec<_>>(),
         "own_files": image.own_files,
         "own_bytes": image.own_bytes,
         "package_bytes": image.package_bytes,

@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
+use larder_lib::actions::ACTIONS;
+use larder_lib::asks::consent::{Grant, GrantError};
 use larder_lib::run::{
     self, Mount, Network, OtherRuntime, PackagePaths, RunOptions, RuntimeKind, Target, ViewKindName,
 };
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use crate::cli::Context;
 use crate::failure::Failure;
@@ -28,13 +31,21 @@ Examples:
   larder run debian.org/redis-server -- redis-server --version
   echo hello | larder run example.com/web -- tr a-z A-Z
   larder run -it --mount ./data:/data:ro example.com/web -- bash
-  larder run --memory 512m --cpus 1.5 --pids-limit 100 example.com/web")]
+  larder run --memory 512m --cpus 1.5 --pids-limit 100 example.com/web
+  larder run --action validate example.com/web
+  larder run --allow cap:NET_ADMIN --allow device:/dev/net/tun example.com/vpn")]
 pub(crate) struct Args {
     /// A folder with a recipe, an image, or a package of the configured distribution
     target: String,
     /// The command, after two dashes; the image's own when absent
     #[arg(last = true)]
     command: Vec<String>,
+    /// Run an action of the image, its own or inherited from a package, instead of `start`
+    #[arg(long, value_name = "ACTION", value_parser = PossibleValuesParser::new(ACTIONS), conflicts_with = "command")]
+    action: Option<String>,
+    /// Allow what goes beyond the defaults: `cap:NAME` or `device:PATH`; docs/security.md
+    #[arg(long, value_name = "WHAT")]
+    allow: Vec<String>,
     /// The network: `none`, or the host's with everything that listens on it
     #[arg(long, value_enum, default_value_t = Net::None)]
     net: Net,
@@ -64,6 +75,9 @@ pub(crate) struct Args {
     /// Give the command a terminal of its own
     #[arg(long, short)]
     tty: bool,
+    /// End when this process, which started it, does
+    #[arg(long, hide = true, value_name = "PID")]
+    end_with: Option<i32>,
     /// Keep stdin open (it always is; accepted because everybody types -it)
     #[arg(long, short)]
     interactive: bool,
@@ -78,6 +92,9 @@ enum Net {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
+    if let Some(parent) = args.end_with {
+        end_with(parent)?;
+    }
     let host = context.host().map_err(not_started)?;
     let options = options(context, args)?;
     let progress = Reporter::new(context.quiet);
@@ -93,6 +110,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
             Err(Failure::from(error).with_code(code))
         }
     }
+}
+
+/// Has the kernel end this process as a `TERM` would when the one that started it is gone.
+fn end_with(parent: i32) -> Result<(), Failure> {
+    let gone = || not_started(Failure::plain("the process that started this container has ended"));
+    set_parent_process_death_signal(Some(Signal::TERM)).map_err(|_| gone())?;
+    let is_there = getppid().is_some_and(|found| found.as_raw_nonzero().get() == parent);
+    if is_there { Ok(()) } else { Err(gone()) }
 }
 
 fn not_started(failure: Failure) -> Failure {
@@ -132,6 +157,8 @@ fn options(context: &Context, args: &Args) -> Result<RunOptions, Failure> {
     }
     Ok(RunOptions {
         command: args.command.clone(),
+        action: args.action.clone(),
+        allow: args.allow.iter().map(|text| allow(text)).collect::<Result<_, _>>()?,
         env,
         user: args.user.clone(),
         workdir: args.workdir.clone(),
@@ -145,6 +172,13 @@ fn options(context: &Context, args: &Args) -> Result<RunOptions, Failure> {
         packages: if args.writable { PackagePaths::Writable } else { PackagePaths::ReadOnly },
         runtime: args.runtime.as_deref().map(runtime).transpose()?,
         view: args.view.as_deref().and_then(ViewKindName::parse),
+    })
+}
+
+fn allow(text: &str) -> Result<Grant, Failure> {
+    text.parse().map_err(|error: GrantError| {
+        Failure::usage(format!("--allow {text}: {}", error.reason))
+            .hint("such as --allow cap:NET_ADMIN --allow device:/dev/fuse")
     })
 }
 

@@ -9,7 +9,7 @@ use larder_lib::run::Target;
 use larder_lib::update;
 
 use crate::cli::Context;
-use crate::commands::build::{print, report_json};
+use crate::commands::build::{new_asks, print, report_json, test};
 use crate::failure::{DONE, Failure};
 use crate::json;
 use crate::progress::Reporter;
@@ -27,6 +27,12 @@ pub(crate) struct Args {
     target: String,
     /// The packages to move to newer versions; all when none is named
     packages: Vec<String>,
+    /// Accept that the image begins to ask for more of the host
+    #[arg(long)]
+    accept_asks: bool,
+    /// Leave out the recipe's [test]
+    #[arg(long)]
+    no_test: bool,
     /// List every package with what became of its scripts
     #[arg(long, short)]
     verbose: bool,
@@ -42,10 +48,17 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
                 let report = package::build(&host, &recipe, &options, &progress)?;
                 return super::build::package::tell(context, &report, args.verbose);
             }
-            let options = BuildOptions { update: update::freed(&args.packages), ..BuildOptions::default() };
+            let options = BuildOptions {
+                update: update::freed(&args.packages),
+                new_asks: new_asks(args.accept_asks),
+                test: test(args.no_test),
+                ..BuildOptions::default()
+            };
             build::build(&host, &path, &options, &progress)?
         }
-        Target::Image(reference) => update::update(&host, &reference, &args.packages, &progress)?,
+        Target::Image(reference) => {
+            update::update(&host, &reference, &args.packages, new_asks(args.accept_asks), &progress)?
+        }
     };
     if context.json {
         json::print("larder/build/v1", report_json(&report))?;

@@ -16,6 +16,7 @@ fn the_whole_help() {
       build        Make an image or a package from a recipe
       shell        Open a shell in the sandbox in which a package is built
       run          Run a command in a container of an image, a recipe or a package
+      watch        Build a recipe anew whenever it or one of its files changes
       images       List the images of this host
       packages     List the packages of this host
       inspect      Show what an image is and what is in it
@@ -70,11 +71,13 @@ fn help_of_the_main_commands() {
       [DIR]...  The folder with the recipe, or the recipe itself [default: .]
 
     Options:
-          --locked    Use the lock as it is, and fail if it doesn't match the recipe
-          --check     Build packages twice, whatever was built before, and compare what was made
-      -j, --jobs <N>  How many recipes are built at a time [default: 1]
-      -v, --verbose   List every package with what became of its scripts
-      -h, --help      Print help
+          --locked       Use the lock as it is, and fail if it doesn't match the recipe
+          --check        Build packages twice, whatever was built before, and compare what was made
+      -j, --jobs <N>     How many recipes are built at a time [default: 1]
+          --accept-asks  Accept that the image begins to ask for more of the host
+          --no-test      Leave out the recipe's [test]
+      -v, --verbose      List every package with what became of its scripts
+      -h, --help         Print help
 
     Global options:
           --root <DIR>     The store's folder [default: /var/lib/larder for root, $XDG_DATA_HOME/larder
@@ -126,6 +129,14 @@ fn help_of_the_main_commands() {
               The command, after two dashes; the image's own when absent
 
     Options:
+          --action <ACTION>
+              Run an action of the image, its own or inherited from a package, instead of `start`
+
+              [possible values: metrics, monitor, start, validate]
+
+          --allow <WHAT>
+              Allow what goes beyond the defaults: `cap:NAME` or `device:PATH`; docs/security.md
+
           --net <NET>
               The network: `none`, or the host's with everything that listens on it
 
@@ -198,6 +209,8 @@ fn help_of_the_main_commands() {
       echo hello | larder run example.com/web -- tr a-z A-Z
       larder run -it --mount ./data:/data:ro example.com/web -- bash
       larder run --memory 512m --cpus 1.5 --pids-limit 100 example.com/web
+      larder run --action validate example.com/web
+      larder run --allow cap:NET_ADMIN --allow device:/dev/net/tun example.com/vpn
     $ larder update --help
     Move packages of a recipe or an image to newer versions, and nothing else
 
@@ -208,8 +221,10 @@ fn help_of_the_main_commands() {
       [PACKAGES]...  The packages to move to newer versions; all when none is named
 
     Options:
-      -v, --verbose  List every package with what became of its scripts
-      -h, --help     Print help
+          --accept-asks  Accept that the image begins to ask for more of the host
+          --no-test      Leave out the recipe's [test]
+      -v, --verbose      List every package with what became of its scripts
+      -h, --help         Print help
 
     Global options:
           --root <DIR>     The store's folder [default: /var/lib/larder for root, $XDG_DATA_HOME/larder

@@ -135,7 +135,8 @@ const COPYRIGHT: &str = "Format: https://www.debian.org/doc/packaging-manuals/co
 
 const IMAGE: &str = "run = [\"sh\"]\nuser = \"httpd\"\nworkdir = \"/srv\"\nstop-signal = \"SIGINT\"\nrecommends = true\n\
                      env = { A = \"b\" }\nlabels = { team = \"shop\" }\n\
-                     [files]\n\"/etc/httpd/httpd.conf\" = \"conf\"\n";
+                     [files]\n\"/etc/httpd/httpd.conf\" = \"conf\"\n\
+                     [host]\ncapabilities = [\"NET_ADMIN\"]\n[actions]\nvalidate = [\"sh\", \"-n\"]\n";
 
 #[test]
 fn every_document_is_what_the_page_says() {

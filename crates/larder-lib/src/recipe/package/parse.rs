@@ -301,8 +301,8 @@ impl Section<'_, '_, '_> {
     fn actions(&self) -> Result<Actions, RecipeError> {
         let mut actions = Actions::new();
         for &name in ACTIONS {
-            if self.table.get(name).is_some() {
-                actions.insert(name.to_owned(), self.source.command(self.table, name)?);
+            if let Some(value) = self.table.get(name) {
+                actions.insert(name.to_owned(), self.source.command(name, value)?);
             }
         }
         Ok(actions)

@@ -1,6 +1,5 @@
 //! The specification as another runtime gets it: with everything in it that our own launcher adds while it runs.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxNamespaceType, LinuxResources, Mount, RootBuilder, Spec};
@@ -38,7 +37,8 @@ pub(super) fn specification(job: &Job, kind: RuntimeKind, identity: &Identity) -
         let capabilities = process.capabilities().clone().filter(|_| identity.uid != 0);
         if let Some(mut capabilities) = capabilities {
             // Runtimes give what is listed to any user; ours gives it to root.
-            capabilities.set_effective(Some(HashSet::new())).set_permitted(Some(HashSet::new()));
+            let kept = capabilities.ambient().clone().unwrap_or_default();
+            capabilities.set_effective(Some(kept.clone())).set_permitted(Some(kept));
             process.set_capabilities(Some(capabilities));
         }
     }
@@ -60,7 +60,8 @@ pub(super) fn specification(job: &Job, kind: RuntimeKind, identity: &Identity) -
             let mut deny = LinuxDeviceCgroup::default();
             deny.set_allow(false).set_access(Some("rwm".to_owned()));
             let mut resources = linux.resources().clone().unwrap_or_else(LinuxResources::default);
-            resources.set_devices(Some(vec![deny]));
+            let given = linux.devices().as_ref().into_iter().flatten().map(LinuxDeviceCgroup::from);
+            resources.set_devices(Some(std::iter::once(deny).chain(given).collect()));
             linux.set_resources(Some(resources));
         }
     } else if linux.resources().is_some() {

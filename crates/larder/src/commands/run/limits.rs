@@ -2,6 +2,7 @@
 //! 1024s. Whatever can't be understood is refused with the nearest form that can.
 
 use larder_lib::run::Limits;
+use larder_lib::size;
 
 use crate::failure::Failure;
 
@@ -39,10 +40,10 @@ impl LimitArgs {
 
 fn memory(text: &str) -> Result<u64, Failure> {
     let wrong = |why: &str, hint: String| Err(Failure::usage(format!("--memory {text}: {why}")).hint(hint));
-    let Some(bytes) = size(text) else {
+    let Some(bytes) = size::parse(text) else {
         return wrong(
             "this is no size",
-            format!("write {}", nearest_size(text).as_deref().unwrap_or("64m, for example")),
+            format!("write {}", size::nearest(text).as_deref().unwrap_or("64m, for example")),
         );
     };
     if bytes < LEAST_MEMORY {
@@ -54,45 +55,6 @@ fn memory(text: &str) -> Result<u64, Failure> {
         return wrong("no program can start in so little", hint);
     }
     Ok(bytes)
-}
-
-/// A size in bytes: docker's `64m`, `1g`, `1.5 GiB`, `67108864`.
-fn size(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit = unit.trim_start().to_ascii_lowercase();
-    let exponent = match unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(&unit) {
-        "" if unit == "ib" => return None,
-        "" => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        "t" => 4,
-        "p" => 5,
-        _ => return None,
-    };
-    let factor = 1_u64 << (10 * exponent);
-    match number.split_once('.') {
-        None => number.parse::<u64>().ok()?.checked_mul(factor),
-        Some((whole, part)) if !(whole.is_empty() || part.is_empty() || part.contains('.')) => {
-            let bytes = number.parse::<f64>().ok()? * factor as f64;
-            (bytes < i64::MAX as f64).then_some(bytes as u64)
-        }
-        Some(_) => None,
-    }
-    .filter(|&bytes| i64::try_from(bytes).is_ok())
-}
-
-/// What was probably meant: the first number, and the first unit after it or else anywhere.
-fn nearest_size(text: &str) -> Option<String> {
-    let text = text.replace(',', ".").to_ascii_lowercase();
-    let start = text.find(|c: char| c.is_ascii_digit())?;
-    let number: String = text[start..].chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-    let unit = |part: &str| part.chars().find(|c| "kmgtp".contains(*c));
-    let unit = unit(&text[start + number.len()..]).or_else(|| unit(&text[..start])).unwrap_or('m');
-    let guess = format!("{}{unit}", number.trim_end_matches('.'));
-    size(&guess).is_some().then_some(guess)
 }
 
 fn cpus(text: &str) -> Result<u64, Failure> {
@@ -161,63 +123,6 @@ fn io_weight(text: &str) -> Result<u16, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_dockers() {
-        let right = [
-            ("67108864", 67_108_864),
-            ("67108864b", 67_108_864),
-            ("64m", 64 << 20),
-            ("64M", 64 << 20),
-            ("64mb", 64 << 20),
-            ("64MiB", 64 << 20),
-            ("64 m", 64 << 20),
-            ("1g", 1 << 30),
-            ("1.5g", 3 << 29),
-            ("0.5t", 1 << 39),
-            ("1p", 1 << 50),
-            ("65536k", 64 << 20),
-        ];
-        for (text, bytes) in right {
-            assert_eq!(size(text), Some(bytes), "{text}");
-        }
-        for text in [
-            "",
-            "m",
-            "64x",
-            "-64m",
-            "64mm",
-            "1,5g",
-            "1.g",
-            ".5g",
-            "1.2.3g",
-            "64ib",
-            "0x10",
-            "1e9",
-            "99999999p",
-            "9e",
-            "nan",
-            "inf",
-        ] {
-            assert_eq!(size(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_size_is_a_size() {
-        for (text, nearest) in [
-            ("64x", Some("64m")),
-            ("-64m", Some("64m")),
-            ("1,5g", Some("1.5g")),
-            ("m64", Some("64m")),
-            ("2 gigs", Some("2g")),
-            ("512megabytes", Some("512m")),
-            ("lots", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest_size(text).as_deref(), nearest, "{text}");
-        }
-    }
 
     #[test]
     fn cpus_are_thousandths() {
