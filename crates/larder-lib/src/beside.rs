@@ -36,6 +36,6 @@ pub(crate) fn build(
 /// Builds the package whose recipe is in a folder.
 fn build_package_recipe(host: &Host, folder: &Path, progress: &dyn Progress) -> Result<(Name, FileSetDigest)> {
     let recipe = package::load(folder)?;
-    let report = package::build(host, &recipe, PackageOptions::default(), progress)?;
+    let report = package::build(host, &recipe, &PackageOptions::default(), progress)?;
     Ok((report.name, report.digest))
 }

@@ -26,6 +26,7 @@ pub fn gc(store: &Store, dry_run: bool, keep_newer: Duration) -> Result<GcReport
     let report = store.gc(GcOptions { dry_run, keep_newer, ..GcOptions::default() })?;
     if !dry_run {
         larder_runtime::view::sweep_twins(&store.views_dir())?;
+        crate::package::sweep_logs(store)?;
     }
     Ok(report)
 }

@@ -18,9 +18,11 @@ mod needs;
 mod order;
 mod output;
 mod parts;
+mod report;
 mod sandbox;
 mod source;
 mod trial;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,13 +31,15 @@ use std::time::{Duration, Instant};
 
 use larder_debian::progress::Progress;
 use larder_runtime::launch::Exit;
-use larder_solver::{Base, Root};
-use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{FileSetDigest, Name, Tree};
+use larder_solver::{Base, Root, Update};
+use larder_store::fileset::Actions;
+use larder_store::{Name, Tree};
 
 pub use compare::{Difference, How, Parting};
 pub use error::{Missing, OutputProblem, PackageError, Phase, Stop};
+pub use log::sweep as sweep_logs;
 pub use order::needs as order;
+pub use report::{BuiltPart, PackageReport};
 
 use crate::build::{self, BuildOptions};
 use crate::lock::{Change, Lock};
@@ -43,6 +47,8 @@ use crate::recipe::package::PackageRecipe;
 use crate::recipe::{Document, HostTable, Problem, Recipe, RecipeError};
 use crate::supply::Supplied;
 use crate::{Host, Result, image};
+use facts::Inputs;
+use report::{Outcome, report};
 use sandbox::{Job, Sandbox, Workshop};
 use source::Sources;
 
@@ -50,56 +56,14 @@ use source::Sources;
 pub const RULE: &str = "build/1";
 
 /// How to build a package.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PackageOptions {
     /// Use the lock as it is, and fail if there is none or it doesn't match the recipe.
     pub locked: bool,
     /// Build twice, whatever was built before, and compare.
     pub check: bool,
-}
-
-/// What a build did.
-#[derive(Debug)]
-pub struct PackageReport {
-    /// The package's name.
-    pub name: Name,
-    /// Its version.
-    pub version: String,
-    /// Its identity.
-    pub digest: FileSetDigest,
-    /// The package and its splits.
-    pub parts: Vec<BuiltPart>,
-    /// Whether a name stood for something else, or nothing, before.
-    pub changed: bool,
-    /// Whether it was built before from the same inputs, so that nothing was run.
-    pub cached: bool,
-    /// Whether it was built twice and compared.
-    pub checked: bool,
-    /// Whether its test was run, and passed.
-    pub tested: bool,
-    /// What became of the build's packages since the lock was last written.
-    pub changes: Vec<(Name, Change)>,
-    /// How many packages the sandbox had; 0 where none was needed.
-    pub packages: usize,
-    /// How many packages were fetched.
-    pub fetched: usize,
-    /// How many bytes that were.
-    pub fetched_bytes: u64,
-}
-
-/// A package that was built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuiltPart {
-    /// Its name.
-    pub name: Name,
-    /// Its version.
-    pub version: String,
-    /// Its identity.
-    pub digest: FileSetDigest,
-    /// How many files and links it has.
-    pub files: usize,
-    /// How many bytes its files have.
-    pub bytes: u64,
+    /// Which locked packages of the sandbox may move to newer versions.
+    pub update: Update,
 }
 
 /// How to open a shell in a sandbox.
@@ -127,7 +91,7 @@ struct Kit {
 pub fn build(
     host: &Host,
     recipe: &PackageRecipe,
-    options: PackageOptions,
+    options: &PackageOptions,
     progress: &dyn Progress,
 ) -> Result<PackageReport> {
     let started = Instant::now();
@@ -135,17 +99,18 @@ pub fn build(
     order::check_alone(recipe)?;
     let environment = environment(recipe);
     let old = Lock::load(&recipe.lock_file())?;
+    let pin = source::pin(recipe)?;
     let _lease = host.store.lease()?;
-    let (pin, sources) = source::pin(host, recipe)?;
-
     let fits = |lock: &&Lock| lock.architecture == host.debian.architecture && lock.check(&environment).is_ok();
-    if let Some(lock) = old.as_ref().filter(fits).filter(|_| !options.check) {
+    if let Some(lock) = old.as_ref().filter(fits).filter(|_| !options.check && options.update == Update::None) {
         let key = cache::key(recipe, pin.as_ref(), lock);
         if let Some(parts) = cache::get(host, recipe, &key)? {
             return report(host, recipe, parts, Outcome::cached());
         }
     }
-    let kit = obtain(host, &environment, old.as_ref(), options.locked, progress)?;
+    let (locked, update) = (options.locked, options.update.clone());
+    let solving = BuildOptions { locked, update, ..BuildOptions::default() };
+    let kit = obtain(host, &environment, old.as_ref(), &solving, progress)?;
     let key = cache::key(recipe, pin.as_ref(), &kit.lock);
     let changes = changes(old.as_ref(), &kit.lock);
     let cached = if options.check { None } else { cache::get(host, recipe, &key)? };
@@ -153,11 +118,7 @@ pub fn build(
         save(recipe, &kit.lock, options)?;
         return report(host, recipe, parts, Outcome { changes, ..Outcome::cached() });
     }
-    let sources = match (sources, &recipe.source) {
-        (Some(sources), _) => sources,
-        (None, Some(spec)) => source::fetch(host, spec, progress)?,
-        (None, None) => Sources { tree: Tree::default(), time: 0 },
-    };
+    let sources = source::obtain(host, recipe, pin.as_ref(), progress)?;
     let imports: Vec<_> = kit.supplied.iter().map(|one| one.import.clone()).collect();
     let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
     let built = run_build(host, recipe, &sandbox, &sources, progress)?;
@@ -168,12 +129,16 @@ pub fn build(
     let ingest = host.store.begin()?;
     let whole = output::with_licences(&built, &sources.tree, &recipe.name)?;
     let drafts = parts::divide(recipe, &whole)?;
-    let missing = needs::missing(&host.store, &parts::views(recipe, &drafts), &imports)?;
+    let imported = parts::imports(recipe, &imports)?;
+    let held = imported.iter().map(|import| Ok(host.store.tree(&host.store.fileset(&import.fileset)?.tree)?));
+    let held = held.collect::<Result<Vec<_>>>()?;
+    let missing = needs::missing(&host.store, &parts::views(recipe, &drafts, &held), &imports)?;
     if !missing.is_empty() {
         return Err(PackageError::Undeclared { package: recipe.name.clone(), missing }.into());
     }
-    let parts = parts::write(host, &ingest, recipe, &drafts, sources.time)?;
-    let facts = facts::facts(host, recipe, &kit, pin.as_ref(), &parts, (sources.time, started.elapsed()));
+    let parts = parts::write(host, &ingest, recipe, (&drafts, imported), sources.time)?;
+    let inputs = Inputs { key: &key, pin: pin.as_ref(), sandbox: &sandbox, time: sources.time };
+    let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
     facts::record(&ingest, &facts)?;
     let _new = ingest.commit_leased()?;
     let tested = trial::run(host, recipe, (&kit.lock, &parts[0]), progress)?;
@@ -217,13 +182,9 @@ pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progre
     let environment = environment(recipe);
     let old = Lock::load(&recipe.lock_file())?;
     let _lease = host.store.lease()?;
-    let (_, sources) = source::pin(host, recipe)?;
-    let kit = obtain(host, &environment, old.as_ref(), false, progress)?;
+    let kit = obtain(host, &environment, old.as_ref(), &BuildOptions::default(), progress)?;
     kit.lock.save(&recipe.lock_file())?;
-    let sources = match (sources, &recipe.source) {
-        (None, Some(spec)) => source::fetch(host, spec, progress)?,
-        (sources, _) => sources.unwrap_or(Sources { tree: Tree::default(), time: 0 }),
-    };
+    let sources = source::obtain(host, recipe, None, progress)?;
     let imports: Vec<_> = kit.supplied.iter().map(|one| one.import.clone()).collect();
     let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
     let workshop = Workshop::new(host, &sources)?;
@@ -265,16 +226,21 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         stop_signal: None,
         labels: BTreeMap::new(),
         host: HostTable::default(),
-        actions: BTreeMap::new(),
+        actions: Actions::new(),
         test: None,
         files: BTreeMap::new(),
     }
 }
 
-fn obtain(host: &Host, environment: &Recipe, old: Option<&Lock>, locked: bool, progress: &dyn Progress) -> Result<Kit> {
-    let options = BuildOptions { locked, ..BuildOptions::default() };
+fn obtain(
+    host: &Host,
+    environment: &Recipe,
+    old: Option<&Lock>,
+    options: &BuildOptions,
+    progress: &dyn Progress,
+) -> Result<Kit> {
     let build::Packages { lock, supplied, .. } =
-        build::packages(host, environment, &BTreeMap::new(), old, &options, progress)?;
+        build::packages(host, environment, &BTreeMap::new(), old, options, progress)?;
     Ok(Kit { lock, supplied })
 }
 
@@ -283,7 +249,7 @@ fn changes(old: Option<&Lock>, new: &Lock) -> Vec<(Name, Change)> {
     Lock::diff(old.unwrap_or(&empty), new).changes
 }
 
-fn save(recipe: &PackageRecipe, lock: &Lock, options: PackageOptions) -> Result<()> {
+fn save(recipe: &PackageRecipe, lock: &Lock, options: &PackageOptions) -> Result<()> {
     if !options.locked {
         lock.save(&recipe.lock_file())?;
     }
@@ -349,62 +315,6 @@ fn compare_again(
     }
     let found = compare::compare(&host.store, first, &second)?;
     Err(PackageError::NotReproducible { package: versioned(recipe), found }.into())
-}
-
-/// What a report says besides what was built.
-struct Outcome {
-    cached: bool,
-    checked: bool,
-    tested: bool,
-    changes: Vec<(Name, Change)>,
-    packages: usize,
-    fetched: usize,
-    fetched_bytes: u64,
-}
-
-impl Outcome {
-    fn cached() -> Self {
-        Self {
-            cached: true,
-            checked: false,
-            tested: false,
-            changes: Vec::new(),
-            packages: 0,
-            fetched: 0,
-            fetched_bytes: 0,
-        }
-    }
-}
-
-/// Gives the parts their names, and says what was done.
-fn report(host: &Host, recipe: &PackageRecipe, parts: Vec<BuiltPart>, outcome: Outcome) -> Result<PackageReport> {
-    let refs = host.store.refs();
-    let mut changed = false;
-    for part in &parts {
-        let before = refs.get(RefKind::Package, part.name.as_str())?.map(|found| found.current_entry().fileset);
-        if before != Some(part.digest) {
-            changed = true;
-            let action = "build".to_owned();
-            let entry = RefEntry { version: part.version.clone(), fileset: part.digest, at: host.now, action };
-            refs.set(RefKind::Package, part.name.as_str(), entry)?;
-        }
-    }
-    let digest = parts.first().map(|part| part.digest);
-    Ok(PackageReport {
-        name: recipe.name.clone(),
-        version: recipe.version.clone(),
-        // The package itself is always the first of its parts.
-        digest: digest.unwrap_or_else(|| FileSetDigest::of(b"")),
-        parts,
-        changed,
-        cached: outcome.cached,
-        checked: outcome.checked,
-        tested: outcome.tested,
-        changes: outcome.changes,
-        packages: outcome.packages,
-        fetched: outcome.fetched,
-        fetched_bytes: outcome.fetched_bytes,
-    })
 }
 
 /// Where the newest log of a package's build is.

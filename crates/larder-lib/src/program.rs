@@ -9,7 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use larder_debian::progress::Progress;
-use larder_runtime::launch::{self, BindMount, Exit, SpecOptions, Streams};
+use larder_runtime::launch::{self, BindMount, Exit, SpecOptions};
 use larder_runtime::view::ViewTree;
 use larder_store::FileSetDigest;
 use larder_store::plan::InstallPlan;
@@ -125,7 +125,7 @@ impl Drop for Folder {
 }
 
 /// The program's streams: its input from a file, its output to another, which is given too.
-pub(crate) fn streams(folder: &Path, text: &[u8]) -> Result<(Streams, File)> {
+pub(crate) fn streams(folder: &Path, text: &[u8]) -> Result<(launch::Streams, File)> {
     let path = folder.join("streams");
     let failed = || Error::io("prepare", &path);
     let file =
@@ -134,7 +134,7 @@ pub(crate) fn streams(folder: &Path, text: &[u8]) -> Result<(Streams, File)> {
     feed.write_all(text).and_then(|()| feed.seek(SeekFrom::Start(0))).map_err(failed())?;
     let said = file("said")?;
     let again = || said.try_clone().map_err(failed());
-    let streams = Streams { input: feed.into(), output: again()?.into(), error: again()?.into() };
+    let streams = launch::Streams { input: feed.into(), output: again()?.into(), error: again()?.into() };
     Ok((streams, said))
 }
 

@@ -5,6 +5,7 @@
 //! keeps its SHA-256.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -110,6 +111,16 @@ impl ObjectDigest {
     /// Hashes a whole content held in memory.
     pub fn of(content: &[u8]) -> Self {
         Self(*blake3::hash(content).as_bytes())
+    }
+
+    /// Hashes a content to its end, and gives its length too.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    pub fn of_reader(content: &mut dyn Read) -> io::Result<(Self, u64)> {
+        let mut hasher = blake3::Hasher::new();
+        let size = io::copy(content, &mut hasher)?;
+        Ok((Self(*hasher.finalize().as_bytes()), size))
     }
 }
 

@@ -44,7 +44,9 @@ fn meaning(recipe: &PackageRecipe) -> String {
         asks,
         architectures,
         splits,
+        imports,
         links,
+        users,
         actions,
         test,
     } = recipe;
@@ -52,7 +54,8 @@ fn meaning(recipe: &PackageRecipe) -> String {
         "{:?}",
         (
             (name, version, summary, license, homepage, relations, documentation),
-            (configuration, build, asks, architectures, splits, links, actions, test)
+            (configuration, build, asks, architectures, splits, links, actions, test),
+            (imports, users)
         )
     )
 }

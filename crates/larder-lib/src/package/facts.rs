@@ -6,33 +6,42 @@ use std::time::Duration;
 use larder_store::Ingest;
 use larder_store::json::Value;
 
+use super::sandbox::Sandbox;
 use super::source::Pin;
-use super::{BuiltPart, Kit, RULE};
+use super::{BuiltPart, RULE};
 use crate::provenance::{BuildFacts, BuildKind, Dependency, Subject};
 use crate::recipe::package::PackageRecipe;
 use crate::{Host, Result};
 
-/// Everything that is known about a build.
+/// What a build was made from.
+pub(super) struct Inputs<'a> {
+    /// The digest of all of it, as a key of refs.
+    pub(super) key: &'a str,
+    /// Its sources.
+    pub(super) pin: Option<&'a Pin>,
+    /// Where it was built.
+    pub(super) sandbox: &'a Sandbox,
+    /// `SOURCE_DATE_EPOCH`.
+    pub(super) time: u64,
+}
+
+/// Everything that is known about a build. It is complete: every FileSet that the sandbox's image imports is listed, and so is the source.
 pub(super) fn facts(
     host: &Host,
     recipe: &PackageRecipe,
-    kit: &Kit,
-    pin: Option<&Pin>,
+    inputs: &Inputs<'_>,
     parts: &[BuiltPart],
-    (time, took): (u64, Duration),
+    took: Duration,
 ) -> BuildFacts {
     let subject =
         |part: &BuiltPart| Subject { name: part.name.clone(), version: part.version.clone(), fileset: part.digest };
-    let mut dependencies = Vec::new();
-    for import in kit.supplied.iter().map(|one| &one.import) {
-        let package = Subject { name: import.name.clone(), version: import.version.clone(), fileset: import.package };
-        dependencies.push(Dependency::FileSet(package));
-        if let Some((name, version, fileset)) = &import.declarations {
-            let declarations = Subject { name: name.clone(), version: version.clone(), fileset: *fileset };
-            dependencies.push(Dependency::FileSet(declarations));
-        }
-    }
-    dependencies.extend(pin.map(Pin::dependency));
+    let mounted = inputs.sandbox.mounted().iter().map(|import| Subject {
+        name: import.name.clone(),
+        version: import.version.clone(),
+        fileset: import.fileset,
+    });
+    let mut dependencies: Vec<Dependency> = mounted.map(Dependency::FileSet).collect();
+    dependencies.extend(inputs.pin.map(Pin::dependency));
     let text = |text: &str| Value::String(text.to_owned());
     let env = recipe.build.env.iter().map(|(name, value)| (name.to_string(), text(value)));
     let with = recipe.build.with.iter().map(|root| text(&root.to_string())).collect();
@@ -40,9 +49,10 @@ pub(super) fn facts(
         ("architecture".to_owned(), text(&host.debian.architecture)),
         ("env".to_owned(), Value::object(env)),
         ("from".to_owned(), text(recipe.build.from.as_str())),
+        ("inputs".to_owned(), text(&format!("blake3:{}", inputs.key.rsplit('/').next().unwrap_or_default()))),
         ("rule".to_owned(), text(RULE)),
         ("run".to_owned(), text(&recipe.build.run)),
-        ("source_date_epoch".to_owned(), Value::Integer(i64::try_from(time).unwrap_or(i64::MAX))),
+        ("source_date_epoch".to_owned(), Value::Integer(i64::try_from(inputs.time).unwrap_or(i64::MAX))),
         ("with".to_owned(), Value::Array(with)),
     ]);
     BuildFacts {

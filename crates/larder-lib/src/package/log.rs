@@ -1,6 +1,6 @@
 //! What a build says: written to a file while it runs, kept for as long as nobody deletes it.
 //!
-//! The newest log of a package is `cache/logs/<name>.log` in the store, that of its test `cache/logs/<name>.test.log`, with `@` for the
+//! Those of packages without a name go with a garbage collection. The newest log of a package is `cache/logs/<name>.log` in the store, that of its test `cache/logs/<name>.test.log`, with `@` for the
 //! slashes of the name.
 
 use std::fs::{self, File};
@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use larder_store::Name;
+use larder_store::{Name, RefKind, Store};
 
 use super::error::Phase;
 use super::sandbox::PROMPT;
@@ -31,14 +31,39 @@ pub(super) struct Log {
 /// The end of a finished log.
 pub(super) struct Said(String);
 
+/// Where logs are, in the store.
+const FOLDER: &str = "cache/logs";
+
 /// Where a package's log is kept.
 pub(super) fn path(host: &Host, package: &Name, phase: Phase) -> PathBuf {
-    let name = package.as_str().replace('/', "@");
     let end = match phase {
-        Phase::Build => "log",
-        Phase::Test => "test.log",
+        Phase::Build => BUILD_END,
+        Phase::Test => TEST_END,
     };
-    host.store.root().join("cache/logs").join(format!("{name}.{end}"))
+    host.store.root().join(FOLDER).join(format!("{}{end}", package.as_str().replace('/', "@")))
+}
+
+const BUILD_END: &str = ".log";
+const TEST_END: &str = ".test.log";
+
+/// Removes the logs of packages that have no name in the store.
+///
+/// # Errors
+/// Names that can't be listed, a log that can't be removed.
+pub fn sweep(store: &Store) -> Result<()> {
+    let folder = store.root().join(FOLDER);
+    let names = store.refs().names(RefKind::Package)?;
+    for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let file = entry.file_name();
+        let Some(name) = file.to_str().and_then(|file| file.strip_suffix(TEST_END).or(file.strip_suffix(BUILD_END)))
+        else {
+            continue;
+        };
+        if names.binary_search(&name.replace('@', "/")).is_err() {
+            fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 impl Log {

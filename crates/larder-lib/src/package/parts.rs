@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use larder_store::fileset::install::GroupRule;
 use larder_store::fileset::{InstallRules, PackageMetadata};
-use larder_store::{FileSet, Ingest, Metadata, Name, Tree};
+use larder_store::{FileSet, Import, Ingest, Metadata, Name, Tree, TreePath};
 
 use super::needs::Part;
 use super::{BuiltPart, PackageError, output};
+use crate::image::PackageImport;
 use crate::recipe::package::{PackageRecipe, Requirement};
 use crate::{Host, Result};
 
@@ -39,14 +41,32 @@ pub(super) fn divide(recipe: &PackageRecipe, whole: &Tree) -> Result<Vec<Draft>>
     Ok(drafts)
 }
 
-/// The drafts as the search for what they need sees them: a split may use what the package itself has and requires.
-pub(super) fn views<'a>(recipe: &'a PackageRecipe, drafts: &'a [Draft]) -> Vec<Part<'a>> {
+/// The packages of the sandbox that the package is to hold.
+///
+/// # Errors
+/// [`PackageError::NotInSandbox`].
+pub(super) fn imports(recipe: &PackageRecipe, sandbox: &[PackageImport]) -> Result<Vec<Import>> {
+    let import = |(path, name): (&TreePath, &Name)| {
+        let found = sandbox.iter().find(|import| import.name == *name);
+        let found =
+            found.ok_or_else(|| PackageError::NotInSandbox { package: recipe.name.clone(), name: name.clone() })?;
+        let (version, fileset) = (found.version.clone(), found.package);
+        Ok(Import { path: path.clone(), name: name.clone(), version, fileset })
+    };
+    let mut imports = recipe.imports.iter().map(import).collect::<Result<Vec<_>>>()?;
+    imports.sort();
+    Ok(imports)
+}
+
+/// The drafts as the search for what they need sees them: a split may use what the package itself has
+/// and requires, and all may use what it imports.
+pub(super) fn views<'a>(recipe: &'a PackageRecipe, drafts: &'a [Draft], imported: &'a [Tree]) -> Vec<Part<'a>> {
     let names = |requires: &'a [Requirement]| requires.iter().map(|requirement| requirement.name.as_str());
     drafts
         .iter()
         .map(|draft| {
             let mut requires: BTreeSet<&str> = names(&recipe.relations.requires).collect();
-            let mut uses = Vec::new();
+            let mut uses: Vec<&Tree> = imported.iter().collect();
             if let Some(split) = draft.end.as_ref().and_then(|end| recipe.splits.get(end)) {
                 requires.extend(names(&split.requires));
                 uses.push(&drafts[0].tree);
@@ -64,7 +84,7 @@ pub(super) fn write(
     host: &Host,
     ingest: &Ingest<'_>,
     recipe: &PackageRecipe,
-    drafts: &[Draft],
+    (drafts, imports): (&[Draft], Vec<Import>),
     time: u64,
 ) -> Result<Vec<BuiltPart>> {
     let architecture = match recipe.architectures.as_slice() {
@@ -94,7 +114,7 @@ pub(super) fn write(
             architecture: architecture.clone(),
             time,
             tree: ingest.write_tree(&draft.tree)?,
-            imports: Vec::new(),
+            imports: if draft.end.is_none() { imports.clone() } else { Vec::new() },
             metadata: Metadata::Package(metadata),
         };
         let digest = ingest.write_fileset(&record)?;
@@ -114,6 +134,7 @@ fn own_metadata(recipe: &PackageRecipe) -> PackageMetadata {
     // As in requirements: a short name is of the package's own domain.
     let own = |name: &Name| if name.domain() == recipe.name.domain() { name.path() } else { name.as_str() }.to_owned();
     let replaces_files_of: BTreeSet<String> = relations.replaces.iter().map(|other| own(&other.name)).collect();
+    let groups: BTreeSet<&str> = recipe.users.iter().map(|user| user.group.as_str()).collect();
     PackageMetadata {
         requires: written(&relations.requires),
         recommends: written(&relations.recommends),
@@ -131,6 +152,8 @@ fn own_metadata(recipe: &PackageRecipe) -> PackageMetadata {
         install: InstallRules {
             replaces_files_of: replaces_files_of.into_iter().collect(),
             links: recipe.links.clone(),
+            groups: groups.into_iter().map(|name| GroupRule { name: name.to_owned(), gid: None }).collect(),
+            users: recipe.users.clone(),
             ..InstallRules::default()
         },
         ..PackageMetadata::default()

@@ -14,7 +14,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use larder_debian::progress::Progress;
 use larder_runtime::RuntimeError;
@@ -22,12 +22,13 @@ use larder_runtime::launch::{self, BindMount, Exit, Limits, SpecOptions, Streams
 use larder_store::fileset::install::{GroupRule, UserRule};
 use larder_store::fileset::{FilesMetadata, ImageMetadata, InstallRules};
 use larder_store::plan::Loaded;
-use larder_store::{FileSet, Metadata, Name, Tree};
+use larder_store::{FileSet, Import, Metadata, Name, Tree};
 use oci_spec::runtime::{PosixRlimitBuilder, PosixRlimitType, Spec};
 
 use super::error::{PackageError, Phase, Stop};
 use super::log::Log;
 use super::source::{self, Sources};
+use super::watch::Watch;
 use crate::container::{self, PackagePaths, Place, Process};
 use crate::image::{self, PackageImport};
 use crate::images::Found;
@@ -167,6 +168,11 @@ impl Sandbox {
             compose::compose(host, &loaded, progress)?;
         }
         Ok(Self { image, told: Cell::new(false) })
+    }
+
+    /// Every FileSet that is in it.
+    pub(super) fn mounted(&self) -> &[Import] {
+        &self.image.record.imports
     }
 
     /// Runs a build in it.
@@ -379,48 +385,4 @@ fn machine_limits() -> Limits {
     let total =
         text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     Limits { memory: total.map(|kilobytes| kilobytes * 1024 / 8 * 7), pids: Some(PROCESSES), ..Limits::default() }
-}
-
-/// Looks whether a build takes too long, fills the disk or says too much.
-struct Watch<'a> {
-    store: &'a Path,
-    log: &'a Log,
-    limit: Duration,
-    begin: Instant,
-    /// How many bytes of the disk must stay free.
-    reserve: u64,
-    stopped: Cell<Option<Stop>>,
-}
-
-impl<'a> Watch<'a> {
-    /// Of a disk a twentieth stays free, at most 1 GiB; of one that is fuller already, half of what is free.
-    fn new(host: &'a Host, log: &'a Log, limit: Duration) -> Result<Self> {
-        let store = host.store.root();
-        let (total, free) = disk(store).map_err(Error::io("look at the disk of", store))?;
-        let reserve = (total / 20).min(1 << 30).min(free / 2);
-        Ok(Self { store, log, limit, begin: Instant::now(), reserve, stopped: Cell::new(None) })
-    }
-
-    fn may_go_on(&self) -> bool {
-        let stop = if self.begin.elapsed() > self.limit {
-            Some(Stop::Timeout(self.limit))
-        } else if self.log.is_too_long() {
-            Some(Stop::Log(super::log::LONGEST))
-        } else {
-            self.is_full()
-        };
-        self.stopped.set(stop);
-        stop.is_none()
-    }
-
-    fn is_full(&self) -> Option<Stop> {
-        let (_, left) = disk(self.store).ok()?;
-        (left < self.reserve).then_some(Stop::Disk { left, needed: self.reserve })
-    }
-}
-
-/// All bytes of a file system, and those that are free for its users.
-fn disk(path: &Path) -> std::io::Result<(u64, u64)> {
-    let found = rustix::fs::statvfs(path)?;
-    Ok((found.f_blocks.saturating_mul(found.f_frsize), found.f_bavail.saturating_mul(found.f_frsize)))
 }

@@ -15,12 +15,13 @@ use std::time::{Duration, SystemTime};
 use larder_debian::progress::Progress;
 use larder_store::fileset::FilesMetadata;
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{Attributes, Entry, FileSet, Ingest, Metadata, Name, Tree, TreeBuilder, TreePath};
+use larder_store::{Attributes, Entry, FileSet, Metadata, Name, ObjectDigest, Tree, TreeBuilder, TreePath};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
+use super::PackageError;
 use crate::provenance::Dependency;
 use crate::recipe::package::{PackageRecipe, SourceSpec};
-use crate::recipe::{FileSource, files};
+use crate::recipe::{FileSource, Keep, files};
 use crate::{Error, Host, Result, image};
 
 /// The name of fetched sources in the store.
@@ -30,6 +31,9 @@ const RULE: &str = "source-1";
 
 /// Where sources beside a recipe stand in the tree while they are read: a tree has no path for its root.
 const READ_AS: &str = "source";
+
+/// How the digest of a tree is called among the digests of sources.
+const BLAKE3: &str = "blake3";
 
 /// Sources in the store.
 pub(super) struct Sources {
@@ -60,35 +64,59 @@ impl Pin {
     }
 }
 
-/// Reads sources beside the recipe into the store; of those that are fetched it only says what they must be.
+/// Says what the sources are, without touching the store: those beside the recipe are hashed, those that are fetched are what the recipe
+/// says.
 ///
 /// # Errors
-/// A file that isn't there, or can't be read or kept.
-pub(super) fn pin(host: &Host, recipe: &PackageRecipe) -> Result<(Option<Pin>, Option<Sources>)> {
+/// A file that isn't there, or can't be read.
+pub(super) fn pin(recipe: &PackageRecipe) -> Result<Option<Pin>> {
     let one = |uri: &str, algorithm: &str, hex: String| Pin {
         uri: uri.to_owned(),
         digests: BTreeMap::from([(algorithm.to_owned(), hex)]),
     };
     Ok(match &recipe.source {
-        None => (None, Some(Sources { tree: Tree::default(), time: image::own_time(&Tree::default().digest()) })),
+        None => None,
+        Some(SourceSpec::Path(source)) => {
+            let tree = beside(recipe, source, &mut |content| Ok(ObjectDigest::of_reader(content)?))?;
+            Some(one(&source.path, BLAKE3, tree.digest().hex()))
+        }
+        Some(SourceSpec::Url { url, sha256 }) => Some(one(url, "sha256", sha256.hex())),
+        Some(SourceSpec::Git { url, commit }) => Some(one(url, "gitCommit", commit.clone())),
+    })
+}
+
+/// Brings the sources into the store.
+///
+/// # Errors
+/// What can't be read or fetched, isn't what was pinned, or can't be unpacked.
+pub(super) fn obtain(
+    host: &Host,
+    recipe: &PackageRecipe,
+    pin: Option<&Pin>,
+    progress: &dyn Progress,
+) -> Result<Sources> {
+    let from_tree = |tree: Tree| Sources { time: image::own_time(&tree.digest()), tree };
+    match &recipe.source {
+        None => Ok(from_tree(Tree::default())),
         Some(SourceSpec::Path(source)) => {
             let ingest = host.store.begin()?;
-            let tree = beside(&ingest, recipe, source)?;
-            let digest = ingest.write_tree(&tree)?;
+            let tree = beside(recipe, source, &mut |content| Ok(ingest.write_object(content, u64::MAX)?))?;
             ingest.commit()?;
-            let time = image::own_time(&digest);
-            (Some(one(&source.path, "blake3", digest.hex())), Some(Sources { tree, time }))
+            let pinned = pin.and_then(|pin| pin.digests.get(BLAKE3));
+            if pinned.is_some_and(|pinned| *pinned != tree.digest().hex()) {
+                return Err(PackageError::SourcesChanged { path: source.path.clone() }.into());
+            }
+            Ok(from_tree(tree))
         }
-        Some(SourceSpec::Url { url, sha256 }) => (Some(one(url, "sha256", sha256.hex())), None),
-        Some(SourceSpec::Git { url, commit }) => (Some(one(url, "gitCommit", commit.clone())), None),
-    })
+        Some(spec) => fetch(host, spec, progress),
+    }
 }
 
 /// Fetches pinned sources, unless the store has them.
 ///
 /// # Errors
 /// What can't be fetched, isn't what was pinned, or can't be unpacked.
-pub(super) fn fetch(host: &Host, spec: &SourceSpec, progress: &dyn Progress) -> Result<Sources> {
+fn fetch(host: &Host, spec: &SourceSpec, progress: &dyn Progress) -> Result<Sources> {
     let key = match spec {
         SourceSpec::Path(_) => return Ok(Sources { tree: Tree::default(), time: 0 }),
         // How a file is unpacked follows from its name.
@@ -122,10 +150,10 @@ pub(super) fn fetch(host: &Host, spec: &SourceSpec, progress: &dyn Progress) -> 
     Ok(sources)
 }
 
-fn beside(ingest: &Ingest<'_>, recipe: &PackageRecipe, source: &FileSource) -> Result<Tree> {
+fn beside(recipe: &PackageRecipe, source: &FileSource, keep: &mut Keep<'_>) -> Result<Tree> {
     let target = TreePath::try_from(READ_AS).map_err(larder_store::tree::TreeError::from)?;
     let listed = BTreeMap::from([(target, source.clone())]);
-    let read = files::read(&recipe.file, &listed, &mut |content| Ok(ingest.write_object(content, u64::MAX)?))?;
+    let read = files::read(&recipe.file, &listed, keep)?;
     let mut tree = TreeBuilder::new();
     for entry in read.entries() {
         let path = entry.path.as_bytes();

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use larder_solver::Root;
+use larder_store::fileset::install::UserRule;
 use larder_store::fileset::{Actions, HostAsks, LinkRule};
 use larder_store::{Name, Sha256Digest, TreePath};
 
@@ -57,8 +58,12 @@ pub struct PackageRecipe {
     pub architectures: Vec<String>,
     /// Parts that become packages of their own: by the end of their name.
     pub splits: BTreeMap<String, Split>,
+    /// Packages of the sandbox that it holds whole: by where they are shown in it.
+    pub imports: BTreeMap<TreePath, Name>,
     /// Links to be made in the container's root.
     pub links: Vec<LinkRule>,
+    /// Users that must exist, each with its group.
+    pub users: Vec<UserRule>,
     /// What can be done with it when it runs.
     pub actions: Actions,
     /// What must pass in a container of it.

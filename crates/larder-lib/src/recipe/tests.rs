@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use larder_store::{Entry, Name, ObjectDigest, Tree};
+use larder_store::{Entry, ObjectDigest, Tree};
 use proptest::prelude::*;
 
 use super::{Base, Problem, Recipe, RecipeError};

@@ -20,7 +20,7 @@ use crate::ui::{self, BOLD, FAINT, GREEN, RED, RESET, YELLOW};
 
 mod distribution;
 mod many;
-mod package;
+pub(super) mod package;
 
 /// Arguments of `larder build`.
 #[derive(clap::Args)]

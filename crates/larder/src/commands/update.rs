@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use larder_lib::build::{self, BuildOptions};
+use larder_lib::package::{self, PackageOptions};
+use larder_lib::recipe::Document;
 use larder_lib::run::Target;
 use larder_lib::update;
 
@@ -18,6 +20,7 @@ use crate::progress::Reporter;
 Examples:
   larder update examples/web openssl      openssl and what constraints force, nothing else
   larder update examples/web              everything
+  larder update examples/hello-c gcc      a package of the sandbox, and build with it
   larder update example.com/web openssl   the image alone: a new record, no recipe needed")]
 pub(crate) struct Args {
     /// A folder with a recipe, or an image
@@ -40,6 +43,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let progress = Reporter::new(context.quiet);
     let report = match Target::parse(&host, &args.target)? {
         Target::Recipe(path) => {
+            if let Document::Package(recipe) = Document::load(&path).map_err(larder_lib::Error::from)? {
+                let options = PackageOptions { update: update::named(&args.packages), ..PackageOptions::default() };
+                let report = package::build(&host, &recipe, &options, &progress)?;
+                return super::build::package::tell(context, &report, args.verbose);
+            }
             let options = BuildOptions {
                 update: update::named(&args.packages),
                 new_asks: new_asks(args.accept_asks),

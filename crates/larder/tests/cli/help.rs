@@ -72,15 +72,12 @@ fn help_of_the_main_commands() {
 
     Options:
           --locked       Use the lock as it is, and fail if it doesn't match the recipe
+          --check        Build packages twice, whatever was built before, and compare what was made
+      -j, --jobs <N>     How many recipes are built at a time [default: 1]
           --accept-asks  Accept that the image begins to ask for more of the host
           --no-test      Leave out the recipe's [test]
       -v, --verbose      List every package with what became of its scripts
       -h, --help         Print help
-          --locked    Use the lock as it is, and fail if it doesn't match the recipe
-          --check     Build packages twice, whatever was built before, and compare what was made
-      -j, --jobs <N>  How many recipes are built at a time [default: 1]
-      -v, --verbose   List every package with what became of its scripts
-      -h, --help      Print help
 
     Global options:
           --root <DIR>     The store's folder [default: /var/lib/larder for root, $XDG_DATA_HOME/larder
@@ -240,6 +237,7 @@ fn help_of_the_main_commands() {
     Examples:
       larder update examples/web openssl      openssl and what constraints force, nothing else
       larder update examples/web              everything
+      larder update examples/hello-c gcc      a package of the sandbox, and build with it
       larder update example.com/web openssl   the image alone: a new record, no recipe needed
     ");
 }

@@ -168,7 +168,9 @@ fn a_failing_build_shows_its_log() {
     ");
     assert!(!site.env.path("broken/larder.lock").exists(), "a failed build has written a lock");
     let log = site.env.store().join("cache/logs/example.com@broken.log");
-    says(&fs::read_to_string(log).expect("the log"), &["compiling\n", "not-there"]);
+    says(&fs::read_to_string(&log).expect("the log"), &["compiling\n", "not-there"]);
+    site.ok("gc");
+    assert!(!log.exists(), "the log of a package without a name outlives a collection");
 }
 
 #[test]
@@ -197,6 +199,22 @@ fn a_fork_bomb_ends_with_its_sandbox() {
     // Nothing of it is left: the next build works.
     recipe(&site, "next", ("", "mkdir $OUT/opt\ntouch $OUT/opt/x", ""));
     site.ok("build next");
+}
+
+#[test]
+fn nothing_survives_its_sandbox() {
+    let Some(site) = machine() else { return };
+    recipe(&site, "daemon", ("", "sleep 424242 &\nmkdir $OUT/opt\ntouch $OUT/opt/x", ""));
+    site.ok("build daemon");
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let left = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    let left: Vec<_> = left.filter(|line| line.windows(6).any(|word| word == b"424242")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    for folder in ["tmp", "containers"] {
+        let entries = fs::read_dir(site.env.store().join(folder)).expect("a folder").flatten();
+        let left: Vec<_> = entries.map(|entry| entry.file_name()).filter(|name| name != ".lock").collect();
+        assert!(left.is_empty(), "{folder}: {left:?}");
+    }
 }
 
 #[test]
@@ -327,6 +345,28 @@ fn splits_become_packages() {
     example.com/lib        1.0      <1>               3 B       0
     example.com/lib-dev    1.0      <6>               4 B       0
     ");
+}
+
+/// What is declared holds in a container of the package.
+#[test]
+fn a_package_has_users_and_imports() {
+    let Some(site) = machine() else { return };
+    let keys = "imports = { \"/opt/held\" = \"debian.org/hello\" }";
+    let tables = "[install]\n\
+                  users = [{ name = \"greeter\", home = \"/opt\" }]\n\
+                  [test]\nrun = \"test $(/opt/held/usr/bin/hello you | cut -c1-5) = hello\\nid -u greeter\"\nwith = [\"buildtools\"]";
+    recipe(&site, "held", (keys, "mkdir $OUT/opt\ntouch $OUT/opt/x", tables));
+    says(
+        &refused(&site, "held"),
+        &["example.com/held imports debian.org/hello, which isn't in the sandbox", "hint: add \"hello\" to `with`"],
+    );
+    let text = fs::read_to_string(site.env.path("held/larder.toml")).expect("the recipe");
+    site.env.write("held/larder.toml", text.replacen("\"buildtools\"", "\"buildtools\", \"hello\"", 1));
+    site.ok("build held");
+    // What it holds stays with it.
+    site.ok("remove example.com/box");
+    site.ok("gc");
+    assert!(site.stdout("packages hello").contains("debian.org/hello"));
 }
 
 #[test]

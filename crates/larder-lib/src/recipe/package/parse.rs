@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use larder_solver::Root;
+use larder_store::fileset::install::UserRule;
 use larder_store::fileset::metadata::ACTIONS;
 use larder_store::fileset::{Actions, LinkRule};
 use larder_store::{Name, TreePath};
@@ -34,11 +35,13 @@ const PACKAGE: &[&str] = &[
     "stands-in-for",
     "documentation",
     "configuration",
+    "imports",
 ];
 const SOURCE: &[&str] = &["path", "url", "sha256", "git", "commit"];
 const BUILD: &[&str] = &["from", "with", "run", "timeout", "env"];
 const SPLIT: &[&str] = &["paths", "summary", "requires"];
-const INSTALL: &[&str] = &["links"];
+const INSTALL: &[&str] = &["links", "users"];
+const USER: &[&str] = &["name", "group", "home", "shell", "comment"];
 const TEST: &[&str] = &["run", "with"];
 /// Where keys belong that stand outside of all tables.
 const PLACES: &[(&str, &[&str])] =
@@ -85,6 +88,10 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
             .map(|(key, value)| split(&source, (key.get_ref(), key.span()), value))
             .collect()
     })?;
+    let (links, users) = match section("install", INSTALL)? {
+        None => (Vec::new(), Vec::new()),
+        Some(install) => (install.links()?, install.users()?),
+    };
     let test = section("test", TEST)?.map(|test| test.test(&build.from)).transpose()?;
     Ok(PackageRecipe {
         file: file.to_owned(),
@@ -108,7 +115,9 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
         asks: host.asks,
         architectures: host.architectures,
         splits,
-        links: section("install", INSTALL)?.map_or(Ok(Vec::new()), |install| install.links())?,
+        imports: package.imports()?,
+        links,
+        users,
         actions: section("actions", ACTIONS)?.map_or(Ok(Actions::new()), |actions| source.actions(actions.table))?,
         test,
     })
@@ -241,6 +250,41 @@ impl Section<'_, '_, '_> {
         let mut links: Vec<_> = links.collect::<Result<_, RecipeError>>()?;
         links.sort();
         Ok(links)
+    }
+
+    fn imports(&self) -> Result<BTreeMap<TreePath, Name>, RecipeError> {
+        let pairs = self.source.pairs(self.table, "imports")?.unwrap_or_default();
+        let imports = pairs.into_iter().map(|((path, path_range), (name, range))| {
+            let path = own::path(path).map_err(|problem| self.source.bad("imports", path_range, problem))?;
+            let name = values::name(name).map_err(|problem| self.source.bad("imports", range, problem))?;
+            Ok((path, name))
+        });
+        imports.collect()
+    }
+
+    fn users(&self) -> Result<Vec<UserRule>, RecipeError> {
+        let Some(value) = self.table.get("users") else { return Ok(Vec::new()) };
+        let Some(items) = value.get_ref().as_array() else {
+            return Err(self.source.wrong_type("users", "a list of tables", value));
+        };
+        let mut users = BTreeMap::new();
+        for item in items.iter() {
+            let table = self.source.table("users[]", item)?;
+            let name = "install.users".to_owned();
+            let section = Section { source: self.source, name, place: item.span(), table }.only(USER)?;
+            let name = section.needed("name", own::account, "users = [{ name = \"hello\" }]")?;
+            let user = UserRule {
+                uid: None,
+                group: section.parsed("group", own::account)?.unwrap_or_else(|| name.clone()),
+                home: section.parsed("home", own::field)?.unwrap_or_else(|| "/nonexistent".to_owned()),
+                shell: section.parsed("shell", own::field)?.unwrap_or_else(|| "/usr/sbin/nologin".to_owned()),
+                comment: section.parsed("comment", own::field)?.unwrap_or_default(),
+                supplementary: Vec::new(),
+                name,
+            };
+            users.insert(user.name.clone(), user);
+        }
+        Ok(users.into_values().collect())
     }
 
     fn test(&self, from: &Name) -> Result<TestSpec, RecipeError> {

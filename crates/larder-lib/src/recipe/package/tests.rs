@@ -16,6 +16,7 @@ homepage = "https://example.com/hello"
 requires = ["debian.org/libc6 >=2.36", "debian.org/zlib1g >=1, <2"]
 stands-in-for = ["debian.org/hello"]
 configuration = ["/etc/hello.conf"]
+imports = { "/usr/lib/hello/words" = "debian.org/wamerican" }
 
 [source]
 path = "src"
@@ -40,6 +41,7 @@ summary = "Headers"
 
 [install]
 links = { "/usr/bin/hi" = "hello" }
+users = [{ name = "greeter", home = "/var/lib/greeter" }]
 
 [actions]
 start = ["hello", "--forever"]
@@ -83,6 +85,11 @@ fn the_example_means_what_it_says() {
     assert_eq!(recipe.architectures, ["amd64", "arm64"]);
     assert_eq!(recipe.splits["dev"].summary, "Headers");
     assert_eq!((recipe.links[0].path.to_string(), recipe.links[0].target.as_str()), ("usr/bin/hi".to_owned(), "hello"));
+    assert_eq!((recipe.users[0].group.as_str(), recipe.users[0].shell.as_str()), ("greeter", "/usr/sbin/nologin"));
+    assert_eq!(
+        recipe.imports.iter().map(|(path, name)| format!("{path} {name}")).collect::<Vec<_>>(),
+        ["usr/lib/hello/words debian.org/wamerican"]
+    );
     assert_eq!(recipe.actions["start"], ["hello", "--forever"]);
     assert_eq!(recipe.test.expect("a test").run, "hello | grep -q Hello");
     assert!(matches!(Document::parse(Path::new("larder.toml"), HELLO), Ok(Document::Package(_))));
@@ -119,6 +126,10 @@ fn wrong_words_are_pointed_at() {
         ("\">=5.10\"", "\"5.10\"", "it says the oldest that will do"),
         ("CAP_NET", "cap-net", "isn't a capability"),
         ("\"make && make install DESTDIR=$OUT\"", "\"\"", "`run`: it is empty"),
+        ("name = \"greeter\"", "name = \"Greeter\"", "\"Greeter\" isn't the name of a user"),
+        ("home = \"/var", "homes = \"/var", "[install.users] has no key `homes` | did you mean `home`?"),
+        ("\"/var/lib/greeter\"", "\"/var:x\"", "it has a colon"),
+        ("\"debian.org/wamerican\"", "\"wamerican\"", "`imports`: \"wamerican\" isn't a name"),
         ("start = [\"hello\", \"--forever\"]", "start = []", "the list names no program"),
         ("start = [", "begin = [", "[actions] has no key `begin`"),
         ("\"/usr/include\"", "\"usr/include\"", "it doesn't begin with a slash"),

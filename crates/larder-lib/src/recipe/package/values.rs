@@ -166,6 +166,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, ValueError> {
     seconds.filter(|seconds| (1..=604_800).contains(seconds)).map(Duration::from_secs).ok_or_else(wrong)
 }
 
+fn named(
+    good: bool,
+    text: &str,
+    what: &'static str,
+    (rule, example): (&'static str, &'static str),
+) -> Result<String, ValueError> {
+    match good {
+        true => Ok(text.to_owned()),
+        false => Err(ValueError::Rule { text: text.to_owned(), what, rule, example }),
+    }
+}
+
 /// The end of a split's name.
 pub(super) fn split_end(text: &str) -> Result<(), ValueError> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -210,4 +222,18 @@ pub(super) fn link_target(text: &str) -> Result<String, ValueError> {
         }),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// The name of a user or group.
+pub(super) fn account(text: &str) -> Result<String, ValueError> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
+    let first = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_');
+    let rule = "it is 1 to 32 of a-z, 0-9, _ and -, beginning with a letter or _";
+    named(first && text.len() <= 32 && text.bytes().all(plain), text, "the name of a user", (rule, "\"hello\""))
+}
+
+/// A field of a line of `/etc/passwd`.
+pub(super) fn field(text: &str) -> Result<String, ValueError> {
+    let good = !text.contains(|c: char| c == ':' || c.is_control());
+    named(good, text, "a field of a user", ("it has a colon or a control character in it", "\"/var/lib/hello\""))
 }

@@ -15,12 +15,17 @@ use crate::progress::Reporter;
 use crate::ui::{self, BOLD, FAINT, GREEN, RESET};
 
 pub(super) fn run(context: &Context, host: &Host, recipe: &PackageRecipe, args: &Args) -> Result<ExitCode, Failure> {
-    let options = PackageOptions { locked: args.locked, check: args.check };
-    let report = package::build(host, recipe, options, &Reporter::new(context.quiet))?;
+    let options = PackageOptions { locked: args.locked, check: args.check, ..PackageOptions::default() };
+    let report = package::build(host, recipe, &options, &Reporter::new(context.quiet))?;
+    tell(context, &report, args.verbose)
+}
+
+/// Says what a build did, as text or as a document.
+pub(in super::super) fn tell(context: &Context, report: &PackageReport, verbose: bool) -> Result<ExitCode, Failure> {
     if context.json {
-        json::print("larder/package-build/v1", report_json(&report))?;
+        json::print("larder/package-build/v1", report_json(report))?;
     } else {
-        print(&report, args.verbose, context.quiet)?;
+        print(report, verbose, context.quiet)?;
     }
     DONE
 }

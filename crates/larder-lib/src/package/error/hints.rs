@@ -1,0 +1,112 @@
+//! What to do next about a package that can't be built.
+
+use std::path::Path;
+
+use larder_store::Name;
+
+use super::{Missing, OutputProblem, PackageError, Stop};
+
+impl PackageError {
+    /// What to do next.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Failed { last, log, .. } => {
+                let network = last.iter().any(|line| NETWORK.iter().any(|words| line.contains(words)));
+                let says = |words: &str| last.iter().any(|line| line.contains(words));
+                let (disk, read_only) = (says("No space left on device"), says("Read-only file system"));
+                let hint = |there: bool, text: &str| there.then(|| text.to_owned());
+                let hints = [
+                    hint(network, "a build has no network: name what it needs in [source] or in `with`"),
+                    hint(disk, "the disk of the store is full"),
+                    hint(read_only, "packages are read-only in a sandbox: install into $OUT, as in DESTDIR=$OUT"),
+                    Some(whole_log(log)),
+                ];
+                hints.into_iter().flatten().collect()
+            }
+            Self::Stopped { reason, log, .. } => {
+                let hint = match reason {
+                    Stop::Timeout(_) => "say `timeout = \"2h\"` in [build] for one that needs longer",
+                    Stop::Disk { .. } => "make room on the disk of the store, or build with --root on another",
+                    Stop::Log(_) => "let the command say less",
+                };
+                vec![hint.to_owned(), whole_log(log)]
+            }
+            Self::NothingMade { log, .. } => {
+                vec![
+                    "let `run` install into the folder $OUT, as in: make install DESTDIR=$OUT".to_owned(),
+                    whole_log(log),
+                ]
+            }
+            Self::Output { problem, .. } => vec![problem.hint().to_owned()],
+            Self::EmptySplit { .. } => vec!["change its `paths`, or leave it out".to_owned()],
+            Self::NoConfiguration { .. } => vec!["change `configuration`, or install the file".to_owned()],
+            Self::Undeclared { missing, .. } => undeclared(missing),
+            Self::NotReproducible { .. } => vec![
+                "take times from SOURCE_DATE_EPOCH, sort what is listed, and leave out random numbers and names"
+                    .to_owned(),
+            ],
+            Self::Architecture { .. } => vec!["add it to `arch` in [host] if it works there".to_owned()],
+            Self::SourceDigest { received, .. } => vec![format!(
+                "it was changed at its origin: if you trust what is there now, write sha256 = \"{}\"",
+                received.hex()
+            )],
+            Self::NotInSandbox { name, .. } => vec![format!("add \"{}\" to `with` in [build]", name.short())],
+            Self::SourcesChanged { .. } => vec!["build again".to_owned()],
+            Self::NoGit { .. } => vec!["install Debian's package git".to_owned()],
+            Self::Requirement { .. } => vec!["build that package first".to_owned()],
+            Self::Cycle { .. } => vec!["leave out one of these requirements, or make one package of two".to_owned()],
+            Self::Archive { .. } | Self::ArchiveEntry { .. } | Self::Git { .. } | Self::Twice { .. } => Vec::new(),
+        }
+    }
+}
+
+/// What programs say that find no network.
+const NETWORK: [&str; 6] = [
+    "Network is unreachable",
+    "Temporary failure in name resolution",
+    "Could not resolve host",
+    "Name or service not known",
+    "bad address",
+    "Could not connect to",
+];
+
+fn whole_log(log: &Path) -> String {
+    format!("the whole log is {}; `larder shell` opens the same sandbox", log.display())
+}
+
+/// The line that would make each part of the package complete.
+fn undeclared(missing: &[Missing]) -> Vec<String> {
+    let mut hints = Vec::new();
+    let mut parts: Vec<&Name> = missing.iter().map(|missing| &missing.part).collect();
+    parts.dedup();
+    for part in parts {
+        let mut names: Vec<String> = missing
+            .iter()
+            .filter(|missing| missing.part == *part)
+            .filter_map(|missing| missing.providers.first())
+            .map(|name| format!("\"{name}\""))
+            .collect();
+        names.sort();
+        names.dedup();
+        if !names.is_empty() {
+            hints.push(format!("add to `requires` of {part}: {}", names.join(", ")));
+        }
+    }
+    if missing.iter().any(|missing| missing.providers.is_empty()) {
+        hints.push("what no package of the sandbox has must be in `with`, or made by the build itself".to_owned());
+    }
+    hints
+}
+
+impl OutputProblem {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::SetId(_) => {
+                "install it without the bit: containers give no rights to such files, and [host] capabilities asks for what is needed"
+            }
+            Self::Special(_) => "leave it out: what runs makes it where it needs it",
+            Self::Alias => "install below /usr: prefix=/usr, or the like",
+            Self::Reserved | Self::Path(_) => "install it somewhere else",
+        }
+    }
+}
