@@ -17,6 +17,7 @@ pub mod compose;
 pub mod config;
 mod container;
 pub mod contents;
+pub mod deep;
 pub mod diff;
 mod error;
 pub mod files;

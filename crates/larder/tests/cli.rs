@@ -8,6 +8,7 @@ mod cli {
     mod counts;
     mod crash;
     mod crowd;
+    mod deep;
     mod faults;
     mod help;
     mod history;
