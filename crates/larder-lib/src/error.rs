@@ -15,6 +15,7 @@ use larder_store::tree::TreeError;
 use larder_store::{FileSetDigest, Name, Reference, StoreError, TreePath};
 use thiserror::Error;
 
+use crate::import::ImportError;
 use crate::lock::{LockError, Mismatch};
 use crate::recipe::RecipeError;
 use crate::verify::{Finding, VerifyError};
@@ -64,6 +65,17 @@ pub enum Error {
     /// What a library's program made.
     #[error(transparent)]
     Cache(#[from] larder_debian::compose::caches::CacheError),
+    /// A folder, an OCI image or a `.deb` that can't be taken in.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// Which source an error is about.
+    #[error("can't take in {}", path.display())]
+    TakeIn {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<Self>,
+    },
     /// A view or a container.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -284,6 +296,12 @@ impl Error {
         Self::Package { package, source: Box::new(self) }
     }
 
+    /// Says which folder or file an error is about.
+    #[must_use]
+    pub(crate) fn about_import(self, path: &std::path::Path) -> Self {
+        Self::TakeIn { path: path.to_owned(), source: Box::new(self) }
+    }
+
     /// The exit code that a shell would give for a command that couldn't be started: 126 or 127; `None` for other errors.
     pub fn exit_code(&self) -> Option<u8> {
         match self {
@@ -346,8 +364,10 @@ impl Error {
             Self::NothingToRun { .. } => {
                 Some("say it after two dashes: larder run IMAGE -- COMMAND, or set `run` in the recipe".to_owned())
             }
+            Self::Import(error) => error.help().map(str::to_owned),
             Self::Recipe(error) => error.help(),
             Self::Runtime(error) => error.remedy().map(str::to_owned),
+            Self::TakeIn { source, .. } => return source.hints(),
             Self::Package { source, .. } => {
                 return source.hints().into_iter().chain([hints::REFUSED_PACKAGE.to_owned()]).collect();
             }

@@ -28,6 +28,7 @@ pub mod history;
 mod host;
 pub mod image;
 pub mod images;
+pub mod import;
 pub mod inspect;
 mod kept;
 pub mod lock;

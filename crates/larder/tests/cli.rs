@@ -16,6 +16,7 @@ mod cli {
     mod json;
     mod keep;
     mod kills;
+    mod package;
     mod power;
     mod recipe;
     mod redact;

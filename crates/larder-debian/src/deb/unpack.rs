@@ -12,15 +12,19 @@ const MEMORY: u64 = 160 << 20;
 const WINDOW_LOG: u32 = 27;
 
 /// A decoder's output, cut off with an error where it exceeds its bound.
-pub(super) struct Unpacked<'a> {
+pub struct Unpacked<'a> {
     inner: Box<dyn Read + 'a>,
     part: &'static str,
     left: u64,
     bound: u64,
 }
 
-/// Chooses the decoder by what follows `.tar` in the member's name. All streams or frames of the member are read.
-pub(super) fn unpack<'a>(
+/// Chooses the decoder by what follows `.tar` in the archive's name: nothing, `.gz`, `.xz` or `.zst`. All streams or frames are read, of
+/// which no more than `bound` bytes may come. `part` names the archive in errors.
+///
+/// # Errors
+/// Another compression, or a decoder that can't begin. What is wrong with the bytes comes while they are read.
+pub fn unpack<'a>(
     packed: impl Read + 'a,
     suffix: &str,
     part: &'static str,
@@ -49,7 +53,11 @@ impl Read for Unpacked<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.inner.read(buffer) {
             Ok(count) if count as u64 > self.left => {
-                let what = if self.part == "data.tar" { "data.tar, unpacked," } else { "control.tar, unpacked," };
+                let what = match self.part {
+                    "data.tar" => "data.tar, unpacked,",
+                    "control.tar" => "control.tar, unpacked,",
+                    _ => "a layer, unpacked,",
+                };
                 Err(DebError::limit(what, self.bound).into_io())
             }
             Ok(count) => {

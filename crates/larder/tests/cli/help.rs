@@ -16,6 +16,7 @@ fn the_whole_help() {
       build        Make an image from a recipe: solve, fetch, verify, convert, lock
       run          Run a command in a container of an image, a recipe or a package
       images       List the images of this host
+      package      Make a package without a build: of a folder, an OCI image or a .deb
       packages     List the packages of this host
       inspect      Show what an image is and what is in it
       why          Say why a package is in an image

@@ -191,6 +191,9 @@ fn every_document_is_what_the_page_says() {
     run("fsck --deep --json", 1);
     run("fsck --deep --repair --json", 1);
     run("build web --json", 0);
+    site.env.make("root/proc");
+    site.env.write("root/usr/share/thing", "thing\n");
+    run("package from-dir root --name example.com/thing --version 1 --json", 0);
     run("remove --earlier --json example.com/web", 0);
     run("gc --dry-run --json", 0);
     run("gc --json", 0);
