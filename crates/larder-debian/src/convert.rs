@@ -30,6 +30,7 @@ use crate::deb::{Deb, DebError, Header, Limits};
 
 pub use control::Control;
 use payload::Payload;
+pub use payload::usr_merged;
 
 /// The rule's name, as records carry it.
 pub const RULE: &str = "deb/1";

@@ -11,7 +11,7 @@
 pub mod ar;
 pub mod error;
 pub mod tar;
-pub(crate) mod unpack;
+pub mod unpack;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};

@@ -19,6 +19,7 @@ use thiserror::Error;
 use crate::asks::check::Lack;
 use crate::asks::{Asking, consent};
 use crate::distribution::Lacking;
+use crate::import::ImportError;
 use crate::lock::{LockError, Mismatch};
 use crate::recipe::RecipeError;
 use crate::solve;
@@ -69,6 +70,17 @@ pub enum Error {
     /// What a library's program made.
     #[error(transparent)]
     Cache(#[from] larder_debian::compose::caches::CacheError),
+    /// A folder, an OCI image or a `.deb` that can't be taken in.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// Which source an error is about.
+    #[error("can't take in {}", path.display())]
+    TakeIn {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<Self>,
+    },
     /// A view or a container.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -596,6 +608,12 @@ impl Error {
         Self::Package { package, source: Box::new(self) }
     }
 
+    /// Says which folder or file an error is about.
+    #[must_use]
+    pub(crate) fn about_import(self, path: &std::path::Path) -> Self {
+        Self::TakeIn { path: path.to_owned(), source: Box::new(self) }
+    }
+
     /// The exit code that a shell would give for a command that couldn't be started: 126 or 127; `None` for other errors.
     pub fn exit_code(&self) -> Option<u8> {
         match self {
@@ -720,8 +738,10 @@ impl Error {
             Self::TestPackages { .. } => {
                 Some("leave out of [test] what changes it, or update the image first".to_owned())
             }
+            Self::Import(error) => error.help().map(str::to_owned),
             Self::Recipe(error) => error.help(),
             Self::Runtime(error) => error.remedy().map(str::to_owned),
+            Self::TakeIn { source, .. } => return source.hints(),
             Self::Package { source, .. } => {
                 return source.hints().into_iter().chain([hints::REFUSED_PACKAGE.to_owned()]).collect();
             }

@@ -7,6 +7,8 @@ use crate::lock::{Lock, LockDiff};
 use crate::recipe::package::{PackageRecipe, Requirement, SourceSpec};
 use crate::recipe::{Document, Recipe};
 
+pub use crate::deep::fuzzing::{compiled, described, jar};
+pub use crate::import::fuzzing::layers;
 pub use crate::verify::fuzzing::{elf, shebang};
 
 /// A recipe is refused with a place that can be shown, or names only paths within its folder and outside of what is the
@@ -95,5 +97,17 @@ mod tests {
     fn programs_are_read_within_their_bounds() {
         feed("elf", 8000, super::elf);
         feed("shebang", 8000, super::shebang);
+    }
+
+    #[test]
+    fn layers_are_applied_or_refused() {
+        feed("layers", 4000, super::layers);
+    }
+
+    #[test]
+    fn what_is_compiled_in_is_read_within_bounds() {
+        feed("compiled", 4000, super::compiled);
+        feed("described", 4000, super::described);
+        feed("jar", 4000, super::jar);
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! `docs/recipe.md` describes the rules for users.
 
-mod elf;
+pub(crate) mod elf;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod libraries;

@@ -1,7 +1,7 @@
 //! Garbage collection: removes what nothing needs.
 //!
 //! Runs alone: it holds `gc.lock` exclusively, and every ingest, lease and change of a ref holds it shared. It removes what
-//! needs before what is needed (cache refs and statements, records, Trees, objects), so that being killed at any instant
+//! needs before what is needed (cache refs, readings and statements, records, Trees, objects), so that being killed at any instant
 //! leaves only things that nothing needs. It removes nothing at all while something that is needed can't be read, because it
 //! could not know what that needs in turn.
 
@@ -154,6 +154,7 @@ impl<'s> Sweep<'s> {
             .filter(|(digest, _)| !self.needs.filesets.contains_key(digest))
             .collect();
         self.forget_caches()?;
+        self.forget_readings()?;
         self.remove_views(&mut report)?;
         for (digest, record) in importers_first(self.store, dead.keys()) {
             report.bytes += self.remove(&dead[&digest].path)?;
@@ -219,6 +220,14 @@ impl<'s> Sweep<'s> {
             }
         }
         Ok(())
+    }
+
+    /// Removes what was read in the files of Trees that go.
+    fn forget_readings(&self) -> Result<(), StoreError> {
+        if self.dry_run {
+            return Ok(());
+        }
+        self.store.forget_readings(|tree| self.needs.trees.contains(tree))
     }
 
     /// Removes the statements about FileSets that are gone.

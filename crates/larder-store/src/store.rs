@@ -9,6 +9,7 @@
 //! refs/<kind>/         names -> digests, with history
 //! views/<key>/         cached views
 //! containers/<id>/     one folder a container
+//! cache/               what can be fetched or read again
 //! tmp/                 files on their way to a name
 //! gc.lock index.lock   locks
 //! index.sqlite         a cache
@@ -38,12 +39,14 @@ mod ingest;
 mod layout;
 mod lock;
 mod pending;
+mod readings;
 mod roots;
 mod statements;
 mod walk;
 mod write;
 
 pub use ingest::Ingest;
+pub use readings::Reader;
 pub use roots::{Root, Roots};
 pub use statements::Statement;
 

@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Watch(c::watch::Args),
     /// List the images of this host
     Images(c::images::Args),
+    /// Make a package without a build: of a folder, an OCI image or a .deb
+    Package(c::package::Args),
     /// List the packages of this host
     Packages(c::packages::Args),
     /// Show what an image is and what is in it
@@ -126,6 +128,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::Run(args) => c::run::run(context, &args),
         Command::Watch(args) => c::watch::run(context, &args),
         Command::Images(args) => c::images::run(context, &args),
+        Command::Package(args) => c::package::run(context, &args),
         Command::Packages(args) => c::packages::run(context, &args),
         Command::Inspect(args) => c::inspect::run(context, &args),
         Command::Why(args) => c::why::run(context, &args),

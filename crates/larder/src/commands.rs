@@ -11,6 +11,7 @@ pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod man;
+pub(crate) mod package;
 pub(crate) mod packages;
 pub(crate) mod remove;
 pub(crate) mod rollback;

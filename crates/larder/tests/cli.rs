@@ -11,10 +11,12 @@ mod cli {
     mod counts;
     mod crash;
     mod crowd;
+    mod deep;
     mod faults;
     mod help;
     mod history;
     mod hostile;
+    mod import;
     mod json;
     mod keep;
     mod kills;

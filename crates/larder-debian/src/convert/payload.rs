@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use larder_store::path::PathError;
 use larder_store::{Attributes, Entry, Tree, TreeBuilder, TreePath};
 
 use super::{Sink, licence};
@@ -179,13 +180,23 @@ fn place(raw: &[u8]) -> Result<Place, DebError> {
     if matches!(path, b"" | b".") {
         return Ok(Place::Root);
     }
-    if ALIASES.contains(&path) {
-        return Ok(Place::Alias);
+    match usr_merged(TreePath::new(path)?)? {
+        Some(path) => Ok(Place::At(path)),
+        None => Ok(Place::Alias),
     }
-    let path = TreePath::new(path)?;
+}
+
+/// Where a path stands with merged-/usr: what is below an alias moves below `/usr`. `None` for the alias itself, which is a composer's.
+///
+/// # Errors
+/// When the result is longer or deeper than a path may be.
+pub fn usr_merged(path: TreePath) -> Result<Option<TreePath>, PathError> {
+    if ALIASES.contains(&path.as_bytes()) {
+        return Ok(None);
+    }
     match ALIASES.iter().any(|alias| path.is_below(alias)) {
-        true => Ok(Place::At(TreePath::new([b"usr/", path.as_bytes()].concat())?)),
-        false => Ok(Place::At(path)),
+        true => TreePath::new([b"usr/", path.as_bytes()].concat()).map(Some),
+        false => Ok(Some(path)),
     }
 }
 

@@ -12,15 +12,19 @@ const MEMORY: u64 = 160 << 20;
 const WINDOW_LOG: u32 = 27;
 
 /// A decoder's output, cut off with an error where it exceeds its bound.
-pub(crate) struct Unpacked<'a> {
+pub struct Unpacked<'a> {
     inner: Box<dyn Read + 'a>,
     part: &'static str,
     left: u64,
     bound: u64,
 }
 
-/// Chooses the decoder by what follows `.tar` in the member's name. All streams or frames of the member are read.
-pub(crate) fn unpack<'a>(
+/// Chooses the decoder by what follows `.tar` in the archive's name: nothing, `.gz`, `.xz` or `.zst`. All streams or frames are read, of
+/// which no more than `bound` bytes may come. `part` names the archive in errors.
+///
+/// # Errors
+/// Another compression, or a decoder that can't begin. What is wrong with the bytes comes while they are read.
+pub fn unpack<'a>(
     packed: impl Read + 'a,
     suffix: &str,
     part: &'static str,

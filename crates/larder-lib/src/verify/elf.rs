@@ -173,14 +173,14 @@ fn until_nul(bytes: &[u8]) -> String {
 }
 
 /// Exactly so many bytes from there; `None` where the file ends before.
-fn bytes(file: &File, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn bytes(file: &File, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
     let mut buffer = vec![0; length];
     let read = read_at(file, offset, &mut buffer)?;
     Ok((read == length).then_some(buffer))
 }
 
 /// As many bytes from there as the file has, up to the buffer's length.
-pub(super) fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     // The kernel refuses offsets that a file can't have.
     if i64::try_from(offset).is_err() {
         return Ok(0);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use larder_lib::actions::START;
 use larder_lib::asks::consent::Grant;
 use larder_lib::contents::tier_word;
+use larder_lib::deep;
 use larder_lib::inspect::{self, Inspection};
 use larder_lib::{Name, Reference};
 use serde_json::{Value, json};
@@ -14,21 +15,36 @@ use crate::commands::build::{stand_in_line, stand_ins_json};
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
+mod compiled;
+
 /// Arguments of `larder inspect`.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  larder inspect example.com/web\n  larder inspect example.com/web@1.0 --json")]
+#[command(after_help = "\
+Examples:
+  larder inspect example.com/web
+  larder inspect --deep example.com/web     what is compiled into its files, too
+  larder inspect example.com/web@1.0 --json")]
 pub(crate) struct Args {
     #[arg(help = "NAME[@VERSION|@blake3:DIGEST]")]
     image: Reference,
+    /// Read what is compiled into files: Go modules, Rust crates, Python, npm and Java packages
+    #[arg(long)]
+    deep: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
     let inspection = inspect::inspect(&host.store, &args.image)?;
+    let compiled = if args.deep { Some(deep::inspect(&host.store, &args.image)?) } else { None };
     if context.json {
-        json::print("larder/inspect/v1", document(&inspection))?;
-    } else {
-        print(&inspection)?;
+        let mut document = document(&inspection);
+        document["compiled"] = compiled.as_deref().map_or(Value::Null, compiled::document);
+        json::print("larder/inspect/v1", document)?;
+        return DONE;
+    }
+    print(&inspection)?;
+    if let Some(compiled) = &compiled {
+        compiled::print(compiled)?;
     }
     DONE
 }

@@ -18,6 +18,7 @@ fn the_whole_help() {
       run          Run a command in a container of an image, a recipe or a package
       watch        Build a recipe anew whenever it or one of its files changes
       images       List the images of this host
+      package      Make a package without a build: of a folder, an OCI image or a .deb
       packages     List the packages of this host
       inspect      Show what an image is and what is in it
       why          Say why a package is in an image

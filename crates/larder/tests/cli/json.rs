@@ -124,10 +124,18 @@ fn site() -> Site {
                     .source("tools (0.1-1)")
                     .file_with("usr/bin/su", "su\n", 0o4755, "root", "root")
                     .file("usr/share/doc/tool/copyright", COPYRIGHT)
+                    .file("usr/share/nodejs/thing/package.json", "{\"name\": \"thing\", \"version\": \"1.2.3\"}")
+                    .file("usr/share/java/app.jar", seed("jar", "nested"))
+                    .file("usr/share/java/broken.jar", "PK\n")
                     .script("postinst", "#!/bin/sh\nset -e\nsystem-of-its-own --now /etc\n"),
             )
             .package(deb("extra", "1").recommends("nano").depends("greeter")),
     )
+}
+
+/// A seed of a fuzz target.
+fn seed(target: &str, name: &str) -> Vec<u8> {
+    std::fs::read(larder_testkit::hostile::folder(target).join(name)).expect("a seed")
 }
 
 const COPYRIGHT: &str = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n\
@@ -173,6 +181,7 @@ fn every_document_is_what_the_page_says() {
     let history: Value = serde_json::from_str(&history).expect("JSON");
     let oldest = history["items"].as_array().and_then(|items| items.last()?["digest"].as_str()).expect("a digest");
     run(&format!("inspect --json example.com/web@{oldest}"), 0);
+    run(&format!("inspect --json --deep example.com/web@{oldest}"), 0);
     run(&format!("diff --json example.com/web@{oldest} example.com/web"), 0);
     run(&format!("diff --json example.com/web example.com/web@{oldest}"), 0);
     run("rollback --json example.com/web", 0);
@@ -183,6 +192,9 @@ fn every_document_is_what_the_page_says() {
     run("fsck --deep --json", 1);
     run("fsck --deep --repair --json", 1);
     run("build web --json", 0);
+    site.env.make("root/proc");
+    site.env.write("root/usr/share/thing", "thing\n");
+    run("package from-dir root --name example.com/thing --version 1 --json", 0);
     run("remove --earlier --json example.com/web", 0);
     run("gc --dry-run --json", 0);
     run("gc --json", 0);
