@@ -1,16 +1,19 @@
 //! From packages and files to an image: the record, its plan, what composers add, verification, and last its name.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_store::fileset::ImageMetadata;
 use larder_store::plan::{InstallPlan, Loaded, Overridden};
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{FileSet, FileSetDigest, Name, TreeDigest, TreePath};
+use larder_store::json::Value;
+use larder_store::{FileSet, FileSetDigest, Name, Tree, TreeDigest, TreePath};
 
 use crate::compose::{self, Composition};
 use crate::image::{self, PackageImport};
+use crate::provenance::{self, BuildFacts, BuildKind, Dependency, Signer, Subject};
 use crate::verify::{self, Finding, Input, Owner, RootEntry, Severity};
 use crate::view::{self, Packages};
 use crate::{Error, Host, Result};
@@ -31,6 +34,10 @@ pub struct Draft<'a> {
     pub metadata: ImageMetadata,
     /// What to call this in the image's history: `build`, `update`.
     pub action: &'a str,
+    /// What it was made of besides packages and files: the recipe.
+    pub sources: Vec<Dependency>,
+    /// When that began.
+    pub begun: Instant,
 }
 
 /// An image in the store, under its name.
@@ -39,6 +46,8 @@ pub struct Assembled {
     pub digest: FileSetDigest,
     /// Its record.
     pub record: FileSet,
+    /// Who signed how it was made.
+    pub signed: Vec<Signer>,
     /// Whether the name stood for something else, or nothing, before.
     pub changed: bool,
     /// Paths with more than one claimant.
@@ -65,10 +74,11 @@ pub struct OverrideLine {
 /// # Errors
 /// Files that clash, composers that can't do their work, verification that fails.
 pub fn assemble(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Result<Assembled> {
-    let Draft { name, version, architecture, tree, imports, metadata, action } = draft;
+    let Draft { name, version, architecture, tree, imports, metadata, action, sources, begun } = draft;
     let record = image::record(name, version, architecture, tree, imports, metadata)?;
     let ingest = host.store.begin()?;
     let digest = ingest.write_fileset(&record)?;
+    let signed = provenance::record(host, &ingest, &facts(host, &record, sources, begun))?;
     ingest.commit()?;
 
     let image = Arc::new(Loaded { digest, tree: host.store.tree(&record.tree)?, record });
@@ -83,7 +93,46 @@ pub fn assemble(host: &Host, draft: Draft<'_>, progress: &dyn Progress) -> Resul
         refs.set(RefKind::Image, name.as_str(), entry)?;
     }
     let overridden = overridden(&composition.plan);
-    Ok(Assembled { digest, changed, overridden, findings, record: image.record.clone(), composition })
+    let record = image.record.clone();
+    Ok(Assembled { digest, signed, changed, overridden, findings, record, composition })
+}
+
+/// How an image was made, all of it: its imports, its own files and what they came from.
+pub(crate) fn facts(host: &Host, record: &FileSet, sources: Vec<Dependency>, begun: Instant) -> BuildFacts {
+    let imports = record.imports.iter().map(|import| {
+        Dependency::FileSet(Subject {
+            name: import.name.clone(),
+            version: import.version.clone(),
+            fileset: import.fileset,
+        })
+    });
+    let files = (record.tree != Tree::default().digest()).then(|| Dependency::Source {
+        uri: "larder:files".to_owned(),
+        digests: BTreeMap::from([("larderTree".to_owned(), record.tree.hex())]),
+    });
+    let metadata = record.image();
+    let texts = |items: &[String]| items.iter().map(String::as_str).map(Value::from).collect::<Value>();
+    let parameters = metadata.into_iter().flat_map(|metadata| {
+        [
+            ("base", Value::from(metadata.base.as_str())),
+            ("from", metadata.from.iter().map(Name::as_str).map(Value::from).collect()),
+            ("packages", texts(&metadata.packages)),
+            ("recommends", metadata.recommends.into()),
+        ]
+    });
+    let architecture = [("architecture", Value::from(record.architecture.as_str()))];
+    BuildFacts {
+        kind: BuildKind::Image,
+        subjects: vec![Subject {
+            name: record.name.clone(),
+            version: record.version.clone(),
+            fileset: record.digest(),
+        }],
+        parameters: parameters.chain(architecture).map(|(key, value)| (key.to_owned(), value)).collect(),
+        dependencies: sources.into_iter().chain(files).chain(imports).collect(),
+        started: host.now,
+        finished: host.now + begun.elapsed().as_secs(),
+    }
 }
 
 /// Verifies a composed image; what doesn't fail it is the result.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use larder_debian::distribution::ArchiveFile;
 use larder_debian::progress::Progress;
@@ -22,6 +23,7 @@ use crate::images::{self, Found};
 use crate::kept::{self, Asked, Earlier, Kept};
 use crate::lock::{Change, Lock, LockedDeclarations, LockedDistribution, LockedOrigin, LockedPackage, LockedSuite};
 use crate::obtain::{self, Obtained};
+use crate::provenance::{self, BuildFacts, Dependency, Signer};
 use crate::recipe::Recipe;
 use crate::solve::{self, Wanted};
 use crate::verify::Finding;
@@ -45,6 +47,8 @@ pub struct BuildReport {
     pub version: String,
     /// Its identity.
     pub digest: FileSetDigest,
+    /// Who signed how it was made; nobody where that is empty.
+    pub signed: Vec<Signer>,
     /// Whether the name stood for something else, or nothing, before.
     pub changed: bool,
     /// Its packages, sorted by name.
@@ -96,6 +100,7 @@ impl BuiltPackage {
 /// can't be converted, files that clash, and whatever verification refuses. The store keeps what was finished; the
 /// image's name and the lock are as before.
 pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Progress) -> Result<BuildReport> {
+    let begun = Instant::now();
     let recipe = Recipe::load(path)?;
     let lock_file = recipe.lock_file();
     let text = Lock::read(&lock_file)?;
@@ -107,7 +112,8 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     if let (Some(earlier), Some(lock), Update::None) = (&earlier, &text, &options.update)
         && let Some(record) = earlier.again(host, Asked { recipe: &recipe, lock }, &tree, tree_digest)
     {
-        return rebuild(host, earlier, record, ingest);
+        let facts = assemble::facts(host, &record, vec![source(&recipe)], begun);
+        return rebuild(host, earlier, (record, &facts), ingest);
     }
     ingest.commit()?;
     let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
@@ -122,6 +128,8 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
         imports: &imports,
         metadata: image::metadata(&recipe),
         action: if options.update == Update::None { "build" } else { "update" },
+        sources: vec![source(&recipe)],
+        begun,
     };
     let assembled = assemble::assemble(host, draft, progress)?;
     let locked = lock.to_text();
@@ -141,11 +149,19 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
 }
 
 /// Builds an image to which an earlier build's answers apply: what is new is its record and own files.
-fn rebuild(host: &Host, earlier: &Earlier, record: FileSet, ingest: Ingest<'_>) -> Result<BuildReport> {
+fn rebuild(
+    host: &Host,
+    earlier: &Earlier,
+    (record, facts): (FileSet, &BuildFacts),
+    ingest: Ingest<'_>,
+) -> Result<BuildReport> {
     let digest = record.digest();
     let changed = digest != earlier.digest;
     if changed {
         ingest.write_fileset(&record)?;
+    }
+    let signed = provenance::record(host, &ingest, facts)?;
+    if changed {
         let (plan, composed) = earlier.composed(&record);
         let composed = ingest.write_fileset(&composed)?;
         let (version, action) = (record.version.clone(), "build".to_owned());
@@ -162,6 +178,7 @@ fn rebuild(host: &Host, earlier: &Earlier, record: FileSet, ingest: Ingest<'_>) 
         name: record.name,
         version: record.version,
         digest,
+        signed,
         changed,
         packages,
         changes: Vec::new(),
@@ -209,6 +226,12 @@ pub fn current(host: &Host, path: &Path) -> Result<Option<Found>> {
     Ok((record.digest() == found.digest).then_some(found))
 }
 
+/// The recipe itself, as a source.
+fn source(recipe: &Recipe) -> Dependency {
+    let digests = BTreeMap::from([("sha256".to_owned(), recipe.text.hex())]);
+    Dependency::Source { uri: crate::recipe::FILE_NAME.to_owned(), digests }
+}
+
 /// Reads the recipe's own files into the store. What of them the earlier image has needn't be synced again.
 fn own_tree(recipe: &Recipe, ingest: &Ingest<'_>, earlier: Option<&Earlier>) -> Result<(Tree, TreeDigest)> {
     if let Some(earlier) = earlier {
@@ -226,11 +249,12 @@ pub(crate) fn report(
     obtained: &[Obtained],
     changes: Vec<(Name, Change)>,
 ) -> Result<(Composition, BuildReport)> {
-    let Assembled { digest, record, changed, overridden, findings, composition } = assembled;
+    let Assembled { digest, record, signed, changed, overridden, findings, composition } = assembled;
     let packages = crate::contents::packages(&host.store, &record)?;
     let fetched: Vec<_> = obtained.iter().filter(|o| o.fetched).collect();
     let report = BuildReport {
         digest,
+        signed,
         changed,
         packages: packages
             .iter()

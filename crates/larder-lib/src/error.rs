@@ -15,6 +15,7 @@ use larder_store::tree::TreeError;
 use larder_store::{FileSetDigest, Name, Reference, StoreError, TreePath};
 use thiserror::Error;
 
+use crate::keys::KeyError;
 use crate::lock::{LockError, Mismatch};
 use crate::recipe::RecipeError;
 use crate::verify::{Finding, VerifyError};
@@ -70,6 +71,9 @@ pub enum Error {
     /// The recipe.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -347,6 +351,7 @@ impl Error {
                 Some("say it after two dashes: larder run IMAGE -- COMMAND, or set `run` in the recipe".to_owned())
             }
             Self::Recipe(error) => error.help(),
+            Self::Key(error) => error.hint(),
             Self::Runtime(error) => error.remedy().map(str::to_owned),
             Self::Package { source, .. } => {
                 return source.hints().into_iter().chain([hints::REFUSED_PACKAGE.to_owned()]).collect();

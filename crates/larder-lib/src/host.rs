@@ -6,6 +6,8 @@ use larder_debian::distribution::Config as DebianConfig;
 use larder_runtime::view::ViewKindName;
 use larder_store::{Name, Store};
 
+use crate::keys::Keys;
+
 /// Everything that an operation needs to know about where it runs.
 pub struct Host {
     /// The host's content.
@@ -14,6 +16,8 @@ pub struct Host {
     pub debian: DebianConfig,
     /// The distribution of images that name none.
     pub distribution: Name,
+    /// The keys that sign what is made here, and those that are trusted.
+    pub keys: Keys,
     /// The only way in which views may be made; the first that works when absent.
     pub view: Option<ViewKindName>,
     /// The program to start supervisors with: this one.

@@ -29,6 +29,7 @@ pub mod image;
 pub mod images;
 pub mod inspect;
 mod kept;
+pub mod keys;
 pub mod lock;
 pub mod maintenance;
 pub mod obtain;

@@ -20,7 +20,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use larder_store::{Name, TreePath};
+use larder_store::{Name, Sha256Digest, TreePath};
 
 pub use error::{Place, Problem, RecipeError};
 pub use files::{ContentError, FileProblem, Keep};
@@ -39,6 +39,8 @@ pub const MAX_RECIPE: u64 = 1 << 20;
 pub struct Recipe {
     /// The file that it was read from.
     pub file: PathBuf,
+    /// SHA-256 of its text, for statements about what was made of it.
+    pub text: Sha256Digest,
     /// The image's name.
     pub name: Name,
     /// The image's version ([`check_version`](larder_store::name::check_version)).

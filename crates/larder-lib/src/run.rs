@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_runtime::launch::{self, BindMount, Ended, Net, SpecOptions};
@@ -118,6 +119,7 @@ fn is_package(host: &Host, reference: &Reference) -> bool {
 
 /// Makes an image of one package of the configured distribution, under the package's own name.
 fn package_image(host: &Host, name: &Name, progress: &dyn Progress) -> Result<Found> {
+    let begun = Instant::now();
     let _lease = host.store.lease()?;
     let roots = [name.short().parse::<Root>()?];
     let wanted = Wanted {
@@ -148,6 +150,8 @@ fn package_image(host: &Host, name: &Name, progress: &dyn Progress) -> Result<Fo
         imports: &imports,
         metadata,
         action: "run",
+        sources: Vec::new(),
+        begun,
     };
     let assembled = assemble::assemble(host, draft, progress)?;
     Ok(Found { digest: assembled.digest, record: assembled.record })

@@ -4,6 +4,7 @@
 //! and so do the pinned versions of composers: an update changes packages, nothing else.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_solver::{Root, Update};
@@ -22,6 +23,7 @@ use crate::{Error, Host, Result, contents, image, images};
 /// # Errors
 /// No such image, a package that isn't in it, and whatever a build can fail with. The image is then as it was.
 pub fn update(host: &Host, reference: &Reference, packages: &[String], progress: &dyn Progress) -> Result<BuildReport> {
+    let begun = Instant::now();
     let _lease = host.store.lease()?;
     let old = images::find(&host.store, reference)?.record;
     let metadata = old.image().cloned().unwrap_or_default();
@@ -49,6 +51,8 @@ pub fn update(host: &Host, reference: &Reference, packages: &[String], progress:
         imports: &imports,
         metadata,
         action: "update",
+        sources: Vec::new(),
+        begun,
     };
     let assembled = assemble::assemble(host, draft, progress)?;
     let changes = changes(host, &old, &assembled.record)?;

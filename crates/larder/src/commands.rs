@@ -10,6 +10,7 @@ pub(crate) mod gc;
 pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod inspect;
+pub(crate) mod key;
 pub(crate) mod man;
 pub(crate) mod packages;
 pub(crate) mod remove;

@@ -5,7 +5,7 @@
 
 use larder_debian::distribution::ArchiveFile;
 use larder_store::json::Value;
-use larder_store::{FileSetDigest, Ingest, Name, Sha256Digest, Store};
+use larder_store::{FileSetDigest, Ingest, Name, Sha256Digest, Statement, Store};
 
 use crate::Result;
 
@@ -42,6 +42,11 @@ pub fn write(ingest: &Ingest<'_>, package: &FileSetDigest, distribution: &Name, 
 pub fn read(store: &Store, package: &FileSetDigest) -> Result<Option<(Name, ArchiveFile)>> {
     let statements = store.statements(package)?;
     Ok(statements.iter().filter(|statement| statement.kind == KIND).find_map(|statement| parse(&statement.body)))
+}
+
+/// Who signed the release that a statement names; `None` for a statement that isn't one.
+pub(super) fn signer(statement: &Statement) -> Option<String> {
+    parse(&statement.body).map(|(_, file)| file.signer)
 }
 
 fn parse(body: &Value) -> Option<(Name, ArchiveFile)> {

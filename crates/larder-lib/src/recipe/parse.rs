@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use larder_store::{Name, TreePath};
+use larder_store::{Name, Sha256Digest, TreePath};
+use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 use super::source::{Pairs, Source, nearest};
@@ -74,6 +75,7 @@ impl Source<'_> {
         let from = self.parsed(image, "from", values::name)?;
         let recipe = Recipe {
             file: self.file.to_owned(),
+            text: Sha256Digest::from_bytes(Sha256::digest(self.text).into()),
             name: self
                 .parsed(image, "name", values::own_name)?
                 .ok_or_else(|| missing("name", "name = \"example.com/web\""))?,

@@ -51,6 +51,7 @@ impl Machine {
             debian,
             distribution: Name::parse("debian.org/bookworm").expect("a name"),
             view: None,
+            keys: larder_lib::keys::Keys::none(),
             program: PathBuf::from("/nonexistent"),
             now,
         };
