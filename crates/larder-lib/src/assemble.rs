@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_store::fileset::ImageMetadata;
+use larder_store::json::Value;
 use larder_store::plan::{InstallPlan, Loaded, Overridden};
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::json::Value;
 use larder_store::{FileSet, FileSetDigest, Name, Tree, TreeDigest, TreePath};
 
 use crate::compose::{self, Composition};
@@ -108,7 +108,7 @@ pub(crate) fn facts(host: &Host, record: &FileSet, sources: Vec<Dependency>, beg
     });
     let files = (record.tree != Tree::default().digest()).then(|| Dependency::Source {
         uri: "larder:files".to_owned(),
-        digests: BTreeMap::from([("larderTree".to_owned(), record.tree.hex())]),
+        digests: BTreeMap::from([(provenance::TREE.to_owned(), record.tree.hex())]),
     });
     let metadata = record.image();
     let texts = |items: &[String]| items.iter().map(String::as_str).map(Value::from).collect::<Value>();

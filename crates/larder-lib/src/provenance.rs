@@ -6,6 +6,7 @@
 //!
 //! [`statement`] is what is said, [`envelope`] who says so, [`standing`] whether that can be believed.
 
+mod about;
 mod archive;
 pub mod envelope;
 mod error;
@@ -16,8 +17,20 @@ pub mod statement;
 #[cfg(test)]
 mod tests;
 
-pub use archive::{KIND, read, write};
+pub use about::{About, Origin, about};
+pub use archive::{FromArchive, KIND, from_archive, read, write, write_declared};
 pub use error::ProvenanceError;
-pub use facts::{BuildFacts, BuildKind, Dependency, Subject};
+pub use facts::{BuildFacts, BuildKind, Dependency, Subject, TREE};
+pub use larder_store::json::{Value, encode};
 pub use record::record;
-pub use standing::{Signer, Standing, standing};
+pub use standing::{KIND as MADE, Signer, Standing, standing, standings};
+pub(crate) use standing::{Read, judge};
+
+/// A value in one line, for people: texts without quotes.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => String::from_utf8_lossy(&encode(other)).into_owned(),
+    }
+}

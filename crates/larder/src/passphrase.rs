@@ -20,7 +20,8 @@ pub(crate) struct Asker {
 impl Passphrases for Asker {
     fn passphrase(&self, domain: &Domain, purpose: Purpose) -> io::Result<Zeroizing<String>> {
         if let Some(path) = &self.file {
-            let said = |error: io::Error| io::Error::new(error.kind(), format!("can't read {}: {error}", path.display()));
+            let said =
+                |error: io::Error| io::Error::new(error.kind(), format!("can't read {}: {error}", path.display()));
             return first_line(File::open(path).map_err(said)?).map_err(said);
         }
         if !io::stdin().is_terminal() {
@@ -29,7 +30,10 @@ impl Passphrases for Asker {
         let typed = ask(&format!("passphrase of the key of {domain}: "))?;
         if purpose == Purpose::Protect {
             if typed.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is empty; --no-passphrase makes a key without one"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "it is empty; --no-passphrase makes a key without one",
+                ));
             }
             if *ask("the same again: ")? != *typed {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "the two are not the same"));

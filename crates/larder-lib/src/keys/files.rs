@@ -15,7 +15,6 @@ const MAX_FILE: u64 = 16 << 10;
 /// A domain that has more trusted keys than this isn't read.
 const MAX_KEYS: usize = 256;
 
-
 impl Keys {
     /// Makes a domain's key, and trusts it.
     ///
@@ -113,9 +112,8 @@ impl Keys {
     /// # Errors
     /// A file that can't be read or is no public key; I/O.
     pub fn trust(&self, domain: &Domain, file: &Path) -> Result<(KeyId, bool), KeyError> {
-        let text = read(file, "public key")?.ok_or_else(|| {
-            KeyError::io("read", file)(io::Error::from(io::ErrorKind::NotFound))
-        })?;
+        let text = read(file, "public key")?
+            .ok_or_else(|| KeyError::io("read", file)(io::Error::from(io::ErrorKind::NotFound)))?;
         let key = PublicKey::from_pem(file, &text)?;
         let folder = self.own()?;
         make_folder(folder)?;

@@ -8,8 +8,8 @@ use ed25519_dalek::pkcs8::{DecodePrivateKey as _, KeypairBytes};
 use ed25519_dalek::{Signer as _, SigningKey};
 use pkcs8::der::pem::LineEnding;
 use pkcs8::der::{Encode as _, SecretDocument};
-use pkcs8::{EncodePrivateKey as _, EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use pkcs8::pkcs5::{pbes2, scrypt};
+use pkcs8::{EncodePrivateKey as _, EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
 use super::{Domain, KeyError, Passphrases, PublicKey, Purpose};
@@ -54,7 +54,8 @@ impl SecretKey {
         let (salt, iv) = (random::<16>()?, random::<16>()?);
         let (cost, block, lanes) = COST;
         let scrypt = scrypt::Params::new(cost, block, lanes).map_err(|e| impossible(&e))?;
-        let parameters = pbes2::Parameters::generate_scrypt_aes256cbc(scrypt, &*salt, *iv).map_err(|e| impossible(&e))?;
+        let parameters =
+            pbes2::Parameters::generate_scrypt_aes256cbc(scrypt, &*salt, *iv).map_err(|e| impossible(&e))?;
         let info = PrivateKeyInfoRef::try_from(plain.as_bytes()).map_err(|e| impossible(&e))?;
         let sealed = info.encrypt_with_params(parameters, passphrase).map_err(|e| impossible(&e))?;
         sealed.to_pem(ENCRYPTED, LineEnding::LF).map_err(|e| impossible(&e))

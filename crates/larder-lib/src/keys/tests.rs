@@ -121,7 +121,9 @@ fn damaged_altered_and_foreign_files_are_refused_by_name() {
         keys.secret(&example).expect_err("no key")
     };
     let rsa = b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n";
-    for bytes in [&b""[..], b"hello", &good[..good.len() / 2], &good[..good.len() - 30], rsa, b"\xff\xfe", &[b'x'; 20_000]] {
+    for bytes in
+        [&b""[..], b"hello", &good[..good.len() / 2], &good[..good.len() - 30], rsa, b"\xff\xfe", &[b'x'; 20_000]]
+    {
         let error = write(bytes);
         assert!(matches!(&error, KeyError::Malformed { file: named, .. } if *named == file), "{error}");
     }
@@ -151,7 +153,10 @@ fn a_public_key_is_trusted_and_forgotten() {
     let secret = keys.trust(&example, &theirs.path("secret/example.com.pem")).expect_err("a secret key").to_string();
     assert!(secret.contains("it is a secret key, which must be given to nobody"), "{secret}");
     assert!(matches!(keys.trust(&example, &ours.path("none.pem")), Err(KeyError::Io { .. })));
-    assert!(matches!(keys.forget(&example, Some("00")), Err(KeyError::Missing { .. })) || made.id.to_string().starts_with("00"));
+    assert!(
+        matches!(keys.forget(&example, Some("00")), Err(KeyError::Missing { .. }))
+            || made.id.to_string().starts_with("00")
+    );
     assert_eq!(keys.forget(&example, Some(&made.id.short())).expect("forgotten"), [made.id.clone()]);
     assert_eq!(keys.trusted(&example).expect("none"), []);
 

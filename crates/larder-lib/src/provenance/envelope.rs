@@ -89,7 +89,8 @@ impl Envelope {
         }
         let mut signatures: Vec<Signed> = Vec::with_capacity(list.len());
         for item in list {
-            let signed = signature(item).ok_or_else(|| wrong("a signature is not a key's name and 64 bytes in base64"))?;
+            let signed =
+                signature(item).ok_or_else(|| wrong("a signature is not a key's name and 64 bytes in base64"))?;
             if signatures.iter().any(|other| other.key == signed.key) {
                 return Err(wrong("one key has signed it twice"));
             }

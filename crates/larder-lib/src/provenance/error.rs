@@ -1,5 +1,7 @@
 //! What can be wrong with a statement.
 
+use std::path::PathBuf;
+
 use larder_store::FileSetDigest;
 use larder_store::json::JsonError;
 use thiserror::Error;
@@ -9,6 +11,14 @@ use crate::keys::{Domain, KeyId};
 /// Why a statement about where something came from can't be believed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ProvenanceError {
+    /// Its file isn't what was written.
+    #[error("{} is damaged: {reason}", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// It isn't a DSSE envelope.
     #[error("it is no envelope: {reason}")]
     Envelope {

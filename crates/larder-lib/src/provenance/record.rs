@@ -70,7 +70,8 @@ pub fn record(host: &Host, ingest: &Ingest<'_>, facts: &BuildFacts) -> Result<Ve
 
 /// The secret half of a key that was there a moment ago.
 fn secret(host: &Host, domain: &Domain, public: &PublicKey) -> Result<SecretKey> {
-    let missing = || crate::keys::KeyError::Missing { what: format!("secret key {}", public.id()), domain: domain.clone() };
+    let missing =
+        || crate::keys::KeyError::Missing { what: format!("secret key {}", public.id()), domain: domain.clone() };
     Ok(host.keys.secret(domain)?.ok_or_else(missing)?)
 }
 

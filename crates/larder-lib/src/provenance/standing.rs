@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use larder_store::{FileSetDigest, Name, Store};
+use larder_store::{FileSetDigest, Name, Store, StoreError};
+use rayon::prelude::*;
 
 use super::envelope::Envelope;
 use super::statement::Statement;
@@ -11,7 +12,7 @@ use crate::Result;
 use crate::keys::{Domain, KeyId, Keys};
 
 /// The kind of the statements that hold an envelope.
-pub(super) const KIND: &str = "in-toto";
+pub const KIND: &str = "in-toto";
 
 /// Who signed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,17 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// The standing as a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Signed(_) => "signed",
+            Self::Unsigned => "unsigned",
+            Self::Archive { .. } => "archive",
+            Self::Missing => "missing",
+            Self::Broken(_) => "broken",
+        }
+    }
+
     /// Who signed how it was made: nobody, where that is empty.
     pub fn signers(&self) -> &[Signer] {
         match self {
@@ -82,12 +94,24 @@ pub(crate) struct Read {
     pub(crate) signers: Vec<Signer>,
 }
 
+impl Read {
+    /// Of several statements the one with the greatest counts: signed before unsigned, then newer before older.
+    pub(crate) fn rank(&self) -> (bool, u64) {
+        (!self.signers.is_empty(), self.statement.facts.finished)
+    }
+}
+
 /// What is known of where a FileSet of a name came from.
 ///
 /// # Errors
-/// A store that can't be read, a damaged statement among it; keys that can't be read.
+/// A store or keys that can't be read.
 pub fn standing(store: &Store, keys: &Keys, name: &Name, fileset: &FileSetDigest) -> Result<Standing> {
-    let statements = store.statements(fileset)?;
+    let statements = match store.statements(fileset) {
+        Err(StoreError::Text { path, reason }) => {
+            return Ok(Standing::Broken(ProvenanceError::Damaged { file: path, reason }));
+        }
+        statements => statements?,
+    };
     let mut unsigned = false;
     let mut signers = Vec::new();
     for found in statements.iter().filter(|found| found.kind == KIND) {
@@ -105,8 +129,16 @@ pub fn standing(store: &Store, keys: &Keys, name: &Name, fileset: &FileSetDigest
     if unsigned {
         return Ok(Standing::Unsigned);
     }
-    let archive = statements.iter().filter(|found| found.kind == archive::KIND).find_map(archive::signer);
+    let archive = statements.iter().find_map(archive::from_archive).map(|found| found.file.signer);
     Ok(archive.map_or(Standing::Missing, |signer| Standing::Archive { signer }))
+}
+
+/// The same for many, in their order.
+///
+/// # Errors
+/// As of [`standing`].
+pub fn standings(store: &Store, keys: &Keys, filesets: &[(&Name, &FileSetDigest)]) -> Result<Vec<Standing>> {
+    filesets.par_iter().map(|(name, fileset)| standing(store, keys, name, fileset)).collect()
 }
 
 /// Reads an envelope that was found beside a FileSet of a name, and checks every signature. One that doesn't hold, or of a key
@@ -130,7 +162,8 @@ pub(crate) fn judge(
     };
     let subjects = &statement.facts.subjects;
     if !subjects.iter().any(|subject| subject.fileset == *fileset && subject.name == *name) {
-        let subjects = subjects.iter().map(|subject| format!("{}@{} {}", subject.name, subject.version, subject.fileset));
+        let subjects =
+            subjects.iter().map(|subject| format!("{}@{} {}", subject.name, subject.version, subject.fileset));
         return Ok(Err(ProvenanceError::Swapped { subjects: subjects.collect(), wanted: *fileset }));
     }
     let mut signers = Vec::new();

@@ -85,7 +85,10 @@ fn times_alone_make_no_other_statement() {
 #[test]
 fn what_is_signed_is_the_pre_authentication_encoding() {
     // The example of the protocol's specification.
-    assert_eq!(pae("http://example.com/HelloWorld", b"hello world"), b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+    assert_eq!(
+        pae("http://example.com/HelloWorld", b"hello world"),
+        b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    );
 }
 
 #[test]
@@ -103,7 +106,8 @@ fn an_envelope_is_read_as_it_was_written_and_in_no_other_form() {
         members.insert(key.to_owned(), value);
         Envelope::from_json(&Value::Object(members))
     };
-    let signature = |key: &str, sig: &str| Value::object([("keyid", key), ("sig", sig)].map(|(k, v)| (k, Value::from(v))));
+    let signature =
+        |key: &str, sig: &str| Value::object([("keyid", key), ("sig", sig)].map(|(k, v)| (k, Value::from(v))));
     let list = |items: Vec<Value>| Value::Array(items);
     let sig = "A".repeat(86) + "==";
     for (key, value) in [

@@ -50,7 +50,8 @@ fn subject(item: &Value) -> Result<Subject> {
     Ok(Subject {
         name: Name::parse(text(item, "name")?).map_err(|error| error.to_string())?,
         version: version.to_owned(),
-        fileset: FileSetDigest::from_hex(text(member(item, "digest")?, "blake3")?).map_err(|error| error.to_string())?,
+        fileset: FileSetDigest::from_hex(text(member(item, "digest")?, "blake3")?)
+            .map_err(|error| error.to_string())?,
     })
 }
 

@@ -19,9 +19,7 @@ pub(super) fn read(text: &str) -> Option<u64> {
     }
     let number = |from: usize, to: usize| {
         let digits = bytes.get(from..to)?;
-        digits.iter().try_fold(0_u64, |sum, digit| {
-            digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0'))
-        })
+        digits.iter().try_fold(0_u64, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))
     };
     let days = days(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;
     let seconds = days * 86_400 + number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;

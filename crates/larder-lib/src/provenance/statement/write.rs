@@ -25,10 +25,8 @@ pub(super) fn statement(statement: &Statement) -> Value {
         ("invocationId", invocation(statement, &definition).into()),
         ("startedOn", time::write(facts.started).into()),
     ]);
-    let builder = Value::object([
-        ("id", BUILDER.into()),
-        ("version", Value::object([("larder", Value::from(larder.as_str()))])),
-    ]);
+    let builder =
+        Value::object([("id", BUILDER.into()), ("version", Value::object([("larder", Value::from(larder.as_str()))]))]);
     Value::object([
         ("_type", STATEMENT_TYPE.into()),
         (
