@@ -170,7 +170,13 @@ impl Walk<'_> {
         }
         self.say(number, LinkKind::Record, State::Holds);
         self.contents(number, &record)?;
-        self.statements(number, digest, &record)
+        self.statements(number, digest, &record)?;
+        // Whatever became of the statement: what else is wrong is to be said at the same time.
+        for import in &record.imports {
+            let place = Place { of: Some(*digest), need: Need::Required };
+            self.fileset(&import.name, &import.version, &import.fileset, place)?;
+        }
+        Ok(())
     }
 
     fn say(&mut self, number: usize, kind: LinkKind, state: State) {

@@ -1,7 +1,9 @@
 //! Passphrases of secret keys: from a file that the environment names, or typed at the terminal without being shown.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use larder_lib::keys::{Domain, Passphrases, Purpose};
@@ -43,11 +45,13 @@ impl Passphrases for Asker {
     }
 }
 
-/// Asks at the terminal itself, whatever stdout and stderr are.
+/// Asks at the terminal that stdin is, whatever stdout and stderr are.
 fn ask(question: &str) -> io::Result<Zeroizing<String>> {
-    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-    terminal.write_all(question.as_bytes())?;
+    let name = termios::ttyname(io::stdin(), Vec::new())?;
+    let mut terminal = OpenOptions::new().read(true).write(true).open(OsStr::from_bytes(name.as_bytes()))?;
+    // First of all, because it throws away what was typed before.
     let hidden = Hidden::new(terminal.try_clone()?)?;
+    terminal.write_all(question.as_bytes())?;
     let line = first_line(&terminal);
     drop(hidden);
     terminal.write_all(b"\n")?;

@@ -14,8 +14,10 @@ mod cli {
     mod hostile;
     mod json;
     mod keep;
+    mod key;
     mod kills;
     mod power;
+    mod provenance;
     mod recipe;
     mod redact;
     mod run;

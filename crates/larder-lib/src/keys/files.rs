@@ -113,7 +113,7 @@ impl Keys {
     /// A file that can't be read or is no public key; I/O.
     pub fn trust(&self, domain: &Domain, file: &Path) -> Result<(KeyId, bool), KeyError> {
         let text = read(file, "public key")?
-            .ok_or_else(|| KeyError::io("read", file)(io::Error::from(io::ErrorKind::NotFound)))?;
+            .ok_or_else(|| KeyError::io("read", file)(io::Error::from(rustix::io::Errno::NOENT)))?;
         let key = PublicKey::from_pem(file, &text)?;
         let folder = self.own()?;
         make_folder(folder)?;

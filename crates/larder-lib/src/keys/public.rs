@@ -58,6 +58,9 @@ impl PublicKey {
         if text.contains("PRIVATE KEY") {
             return Err(wrong("it is a secret key, which must be given to nobody".to_owned()));
         }
+        if !text.contains("-----BEGIN PUBLIC KEY-----") {
+            return Err(wrong("it has no line -----BEGIN PUBLIC KEY-----".to_owned()));
+        }
         let key = VerifyingKey::from_public_key_pem(text.trim_end())
             .map_err(|error| wrong(format!("it is not PEM with an ed25519 key ({error})")))?;
         if key.is_weak() {

@@ -66,6 +66,13 @@ impl SecretKey {
         text.contains(&format!("-----BEGIN {ENCRYPTED}-----"))
     }
 
+    /// Reads PEM when nobody is there to ask.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, KeyError> {
+        let domain = "example.com".parse().unwrap_or_else(|_| unreachable!("the constant is a domain"));
+        Self::from_pem(file, text, &domain, &super::NoPassphrases)
+    }
+
     /// Reads PEM, asking for the passphrase where it is under one.
     pub(super) fn from_pem(
         file: &Path,
@@ -74,6 +81,9 @@ impl SecretKey {
         passphrases: &dyn Passphrases,
     ) -> Result<Self, KeyError> {
         let wrong = |reason: String| KeyError::Malformed { file: file.to_owned(), what: "secret key", reason };
+        if !text.contains("PRIVATE KEY-----") {
+            return Err(wrong("it has no line -----BEGIN PRIVATE KEY-----".to_owned()));
+        }
         let (label, document) = SecretDocument::from_pem(text.trim_end())
             .map_err(|error| wrong(format!("it is not PEM with a PKCS#8 key ({error})")))?;
         let not_ed25519 = |error: pkcs8::Error| wrong(format!("it is not an ed25519 key ({error})"));
