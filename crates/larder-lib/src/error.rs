@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::keys::KeyError;
 use crate::lock::{LockError, Mismatch};
+use crate::provenance::SourceRefused;
 use crate::recipe::RecipeError;
 use crate::verify::{Finding, VerifyError};
 
@@ -74,6 +75,9 @@ pub enum Error {
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A source's publisher.
+    #[error(transparent)]
+    SourceRefused(#[from] SourceRefused),
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
