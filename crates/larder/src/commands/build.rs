@@ -115,7 +115,7 @@ pub(crate) fn signed_words(signers: &[Signer]) -> String {
 
 /// The same as `docs/json.md` has it.
 pub(crate) fn signed_json(signers: &[Signer]) -> Value {
-    signers.iter().map(|signer| json!({"domain": signer.domain.as_str(), "key": signer.key.to_string()})).collect()
+    signers.iter().map(|signer| format!("{} {}", signer.domain, signer.key)).collect()
 }
 
 fn tier_colour(word: &'static str) -> (&'static str, &'static str) {
