@@ -93,12 +93,15 @@ pub struct Rechecked {
     pub release: Link,
 }
 
+/// A release file by its digest, and whether its signature holds.
+type Opened = (Sha256Digest, Result<Release, ReleaseRefusal>);
+
 /// Checks packages again. What it has read is kept for the next.
 #[derive(Debug)]
 pub struct Rechecker<'c> {
     config: &'c Config,
     lists: BTreeMap<Sha256Digest, Result<Option<Index>, ChainBreak>>,
-    releases: BTreeMap<String, Option<(Sha256Digest, Result<Release, ReleaseRefusal>)>>,
+    releases: BTreeMap<String, Option<Opened>>,
 }
 
 impl<'c> Rechecker<'c> {
@@ -203,7 +206,7 @@ impl<'c> Rechecker<'c> {
     }
 
     /// A suite's cached release file, judged by the keys that are trusted for it now.
-    fn release(&self, suite: &str) -> Result<Option<(Sha256Digest, Result<Release, ReleaseRefusal>)>, DebianError> {
+    fn release(&self, suite: &str) -> Result<Option<Opened>, DebianError> {
         // The name comes from a statement, and stands in a path.
         if super::check_name(suite).is_err() {
             return Ok(None);
