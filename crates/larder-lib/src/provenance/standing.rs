@@ -138,7 +138,10 @@ pub fn standing(store: &Store, keys: &Keys, name: &Name, fileset: &FileSetDigest
 /// # Errors
 /// As of [`standing`].
 pub fn standings(store: &Store, keys: &Keys, filesets: &[(&Name, &FileSetDigest)]) -> Result<Vec<Standing>> {
-    filesets.par_iter().map(|(name, fileset)| standing(store, keys, name, fileset)).collect()
+    // More threads are worth their start for many only.
+    const FEW: usize = 64;
+    let one = |(name, fileset): &(&Name, &FileSetDigest)| standing(store, keys, name, fileset);
+    if filesets.len() <= FEW { filesets.iter().map(one).collect() } else { filesets.par_iter().map(one).collect() }
 }
 
 /// Reads an envelope that was found beside a FileSet of a name, and checks every signature. One that doesn't hold, or of a key
