@@ -17,6 +17,7 @@
 mod cached;
 mod config;
 mod evidence;
+mod recheck;
 mod suite;
 mod universe;
 
@@ -30,6 +31,7 @@ use crate::sources::Part;
 
 pub use config::{Config, Mirrors, Proxies, Refresh};
 pub use evidence::{AbsentSuite, ArchiveFile, Evidence, SuiteEvidence};
+pub use recheck::{ChainBreak, Link, Rechecked, Rechecker};
 use suite::{Found, Need, Opener, Suite};
 pub use universe::Description;
 use universe::Joined;

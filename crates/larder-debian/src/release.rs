@@ -12,6 +12,7 @@ mod parse;
 mod signature;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use larder_store::Sha256Digest;
@@ -120,6 +121,20 @@ impl Release {
         };
         architectures.into_iter().filter_map(best).collect()
     }
+}
+
+/// Checks a publisher's detached OpenPGP signature of a source, armoured or not. Keys are judged at `now`, as those of release
+/// files are. Gives the fingerprint of the certificate that signed, upper-case hexadecimal.
+///
+/// # Errors
+/// No good signature of a key that is in the keyring.
+pub fn verify_detached(
+    signature: &[u8],
+    content: impl Read + Send + Sync,
+    keyring: &Keyring,
+    now: SystemTime,
+) -> Result<String, ReleaseRefusal> {
+    signature::verify_detached(signature, content, keyring, now)
 }
 
 /// Seconds since 1970; times before count as 0.

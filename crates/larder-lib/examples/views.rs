@@ -28,6 +28,7 @@ fn main() -> Result<(), Failure> {
     let host = Host {
         debian: Config::new(Mirrors::Apt("/etc/apt".into()), store.root().join("cache/debian"), architecture()),
         distribution: "debian.org/bookworm".parse()?,
+        keys: larder_lib::keys::Keys::none(),
         view: None,
         allow: std::collections::BTreeMap::new(),
         program: program.into(),

@@ -1,16 +1,19 @@
 //! From packages and files to an image: the record, its plan, what composers add, verification, and last its name.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_store::fileset::ImageMetadata;
+use larder_store::json::Value;
 use larder_store::plan::{InstallPlan, Loaded, Overridden};
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{FileSet, FileSetDigest, Name, TreeDigest, TreePath};
+use larder_store::{FileSet, FileSetDigest, Name, Tree, TreeDigest, TreePath};
 
 use crate::compose::{self, Composition};
 use crate::image::{self, PackageImport};
+use crate::provenance::{self, BuildFacts, BuildKind, Dependency, Signer, Subject};
 use crate::verify::{self, Finding, Input, Owner, RootEntry, Severity};
 use crate::view::{self, Packages};
 use crate::{Error, Host, Result, actions, asks};
@@ -33,6 +36,10 @@ pub struct Draft<'a> {
     pub action: &'a str,
     /// What becomes of asks that the name's record so far doesn't have.
     pub new_asks: NewAsks,
+    /// What it was made of besides packages and files: the recipe.
+    pub sources: Vec<Dependency>,
+    /// When that began.
+    pub begun: Instant,
 }
 
 /// What becomes of it when an image begins to ask for more of the host.
@@ -51,6 +58,8 @@ pub struct Prepared {
     pub digest: FileSetDigest,
     /// Its record and tree.
     pub image: Arc<Loaded>,
+    /// Who signed how it was made.
+    pub signed: Vec<Signer>,
     /// What stands where in it.
     pub composition: Composition,
     /// What verification found that doesn't fail a build.
@@ -63,6 +72,8 @@ pub struct Assembled {
     pub digest: FileSetDigest,
     /// Its record.
     pub record: FileSet,
+    /// Who signed how it was made.
+    pub signed: Vec<Signer>,
     /// Whether the name stood for something else, or nothing, before.
     pub changed: bool,
     /// Paths with more than one claimant.
@@ -102,6 +113,7 @@ pub fn prepare(host: &Host, draft: &Draft<'_>, progress: &dyn Progress) -> Resul
     let record = image::record(name, version, architecture, *tree, imports, metadata.clone())?;
     let ingest = host.store.begin()?;
     let digest = ingest.write_fileset(&record)?;
+    let signed = provenance::record(host, &ingest, &facts(host, &record, draft.sources.clone(), draft.begun))?;
     ingest.commit()?;
     let image = Arc::new(Loaded { digest, tree: host.store.tree(&record.tree)?, record });
     let composition = compose::compose(host, &image, progress)?;
@@ -109,7 +121,7 @@ pub fn prepare(host: &Host, draft: &Draft<'_>, progress: &dyn Progress) -> Resul
         refuse_new_asks(host, &composition.plan)?;
     }
     let findings = verified(host, &composition)?;
-    Ok(Prepared { digest, image, composition, findings })
+    Ok(Prepared { digest, image, signed, composition, findings })
 }
 
 fn refuse_new_asks(host: &Host, plan: &InstallPlan) -> Result<()> {
@@ -136,7 +148,7 @@ fn imports(plan: &InstallPlan) -> impl Iterator<Item = &FileSet> {
 /// # Errors
 /// A store that can't be read or written.
 pub fn name(host: &Host, draft: &Draft<'_>, prepared: Prepared) -> Result<Assembled> {
-    let Prepared { digest, image, composition, findings } = prepared;
+    let Prepared { digest, image, signed, composition, findings } = prepared;
     let (name, version, action) = (draft.name, draft.version.to_owned(), draft.action.to_owned());
     let refs = host.store.refs();
     let before = refs.get(RefKind::Image, name.as_str())?.map(|found| found.current_entry().fileset);
@@ -145,7 +157,46 @@ pub fn name(host: &Host, draft: &Draft<'_>, prepared: Prepared) -> Result<Assemb
         refs.set(RefKind::Image, name.as_str(), RefEntry { version, fileset: digest, at: host.now, action })?;
     }
     let overridden = overridden(&composition.plan);
-    Ok(Assembled { digest, changed, overridden, findings, record: image.record.clone(), composition })
+    let record = image.record.clone();
+    Ok(Assembled { digest, signed, changed, overridden, findings, record, composition })
+}
+
+/// How an image was made, all of it: its imports, its own files and what they came from.
+pub(crate) fn facts(host: &Host, record: &FileSet, sources: Vec<Dependency>, begun: Instant) -> BuildFacts {
+    let imports = record.imports.iter().map(|import| {
+        Dependency::FileSet(Subject {
+            name: import.name.clone(),
+            version: import.version.clone(),
+            fileset: import.fileset,
+        })
+    });
+    let files = (record.tree != Tree::default().digest()).then(|| Dependency::Source {
+        uri: "larder:files".to_owned(),
+        digests: BTreeMap::from([(provenance::TREE.to_owned(), record.tree.hex())]),
+    });
+    let metadata = record.image();
+    let texts = |items: &[String]| items.iter().map(String::as_str).map(Value::from).collect::<Value>();
+    let parameters = metadata.into_iter().flat_map(|metadata| {
+        [
+            ("base", Value::from(metadata.base.as_str())),
+            ("from", metadata.from.iter().map(Name::as_str).map(Value::from).collect()),
+            ("packages", texts(&metadata.packages)),
+            ("recommends", metadata.recommends.into()),
+        ]
+    });
+    let architecture = [("architecture", Value::from(record.architecture.as_str()))];
+    BuildFacts {
+        kind: BuildKind::Image,
+        subjects: vec![Subject {
+            name: record.name.clone(),
+            version: record.version.clone(),
+            fileset: record.digest(),
+        }],
+        parameters: parameters.chain(architecture).map(|(key, value)| (key.to_owned(), value)).collect(),
+        dependencies: sources.into_iter().chain(files).chain(imports).collect(),
+        started: host.now,
+        finished: host.now + begun.elapsed().as_secs(),
+    }
 }
 
 /// Verifies a composed image; what doesn't fail it is the result.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_solver::{Root, Update};
@@ -22,6 +23,7 @@ use crate::images::{self, Found};
 use crate::kept::{self, Asked, Earlier, Kept};
 use crate::lock::{Change, Lock};
 use crate::overrides::{self, StandIn};
+use crate::provenance::{self, BuildFacts, Dependency, Signer};
 use crate::recipe::Recipe;
 use crate::solve::{self, Ask, Curated};
 use crate::supply::{self, Supplied};
@@ -60,6 +62,8 @@ pub struct BuildReport {
     pub version: String,
     /// Its identity.
     pub digest: FileSetDigest,
+    /// Who signed how it was made; nobody where that is empty.
+    pub signed: Vec<Signer>,
     /// Whether the name stood for something else, or nothing, before.
     pub changed: bool,
     /// Its packages, sorted by name.
@@ -113,6 +117,7 @@ impl BuiltPackage {
 /// can't be converted, files that clash, and whatever verification refuses. The store keeps what was finished; the
 /// image's name and the lock are as before.
 pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Progress) -> Result<BuildReport> {
+    let begun = Instant::now();
     let mut recipe = Recipe::load(path)?;
     if !recipe.host.fits(&host.debian.architecture) {
         return Err(Error::RecipeArchitecture {
@@ -134,7 +139,8 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
         // What is tested is an image in full. It asks for what the earlier one did: that is a part of what stays the same.
         && (options.test == Test::Skip || image_test::has_passed(host, &recipe, &record.digest()))
     {
-        return rebuild(host, earlier, record, ingest);
+        let facts = assemble::facts(host, &record, vec![source(&recipe)], begun);
+        return rebuild(host, earlier, (record, &facts), ingest);
     }
     ingest.commit()?;
     let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
@@ -150,6 +156,8 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
         metadata: image::metadata(&recipe, &roots),
         action: if options.update == Update::None { "build" } else { "update" },
         new_asks: options.new_asks,
+        sources: vec![source(&recipe)],
+        begun,
     };
     let prepared = assemble::prepare(host, &draft, progress)?;
     if options.test == Test::Run {
@@ -173,11 +181,19 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
 }
 
 /// Builds an image to which an earlier build's answers apply: what is new is its record and own files.
-fn rebuild(host: &Host, earlier: &Earlier, record: FileSet, ingest: Ingest<'_>) -> Result<BuildReport> {
+fn rebuild(
+    host: &Host,
+    earlier: &Earlier,
+    (record, facts): (FileSet, &BuildFacts),
+    ingest: Ingest<'_>,
+) -> Result<BuildReport> {
     let digest = record.digest();
     let changed = digest != earlier.digest;
     if changed {
         ingest.write_fileset(&record)?;
+    }
+    let signed = provenance::record(host, &ingest, facts)?;
+    if changed {
         let (plan, composed) = earlier.composed(&record);
         let composed = ingest.write_fileset(&composed)?;
         let (version, action) = (record.version.clone(), "build".to_owned());
@@ -192,6 +208,7 @@ fn rebuild(host: &Host, earlier: &Earlier, record: FileSet, ingest: Ingest<'_>) 
     let Kept { packages, overridden, findings, .. } = earlier.kept.clone();
     Ok(BuildReport {
         digest,
+        signed,
         changed,
         packages,
         changes: Vec::new(),
@@ -246,6 +263,12 @@ pub fn current(host: &Host, path: &Path) -> Result<Option<Found>> {
     Ok((record.digest() == found.digest).then_some(found))
 }
 
+/// The recipe itself, as a source.
+fn source(recipe: &Recipe) -> Dependency {
+    let digests = BTreeMap::from([("sha256".to_owned(), recipe.text.hex())]);
+    Dependency::Source { uri: crate::recipe::FILE_NAME.to_owned(), digests }
+}
+
 /// Reads the recipe's own files into the store. What of them the earlier image has needn't be synced again.
 fn own_tree(recipe: &Recipe, ingest: &Ingest<'_>, earlier: Option<&Earlier>) -> Result<(Tree, TreeDigest)> {
     if let Some(earlier) = earlier {
@@ -279,12 +302,13 @@ pub(crate) fn report(
     supplied: &[Supplied],
     changes: Vec<(Name, Change)>,
 ) -> Result<(Composition, BuildReport)> {
-    let Assembled { digest, record, changed, overridden, findings, composition } = assembled;
+    let Assembled { digest, record, signed, changed, overridden, findings, composition } = assembled;
     let packages = crate::contents::packages(&host.store, &record)?;
     let fetched: Vec<u64> = supplied.iter().filter_map(|one| one.fetched).collect();
     let metadata = record.image().cloned().unwrap_or_default();
     let report = BuildReport {
         digest,
+        signed,
         changed,
         packages: packages
             .iter()

@@ -1,6 +1,7 @@
 //! `larder build` of a distribution: exact versions looked up, an image built and tested with them, and only then the name.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use larder_debian::distribution::{Distribution, Refresh};
 use larder_debian::progress::Progress;
@@ -12,6 +13,7 @@ use larder_store::{FileSet, FileSetDigest, Metadata, Name, Tree};
 use crate::assemble::{self, Draft, NewAsks, Prepared};
 use crate::image::{self, PackageImport};
 use crate::program::{self, Interim, Program};
+use crate::provenance::{self, BuildFacts, BuildKind, Dependency, Subject};
 use crate::recipe::distribution::TestImage;
 use crate::recipe::{DistributionRecipe, Recipe, base_word};
 use crate::solve::{self, Ask, Curated, Earlier, Source, solver_name};
@@ -57,6 +59,7 @@ pub struct Lacking {
 /// A version that isn't there, a package that can't be fetched or converted, an image that can't be built, a test that fails. The name stands
 /// for what it stood for before.
 pub fn build(host: &Host, recipe: &DistributionRecipe, progress: &dyn Progress) -> Result<DistributionReport> {
+    let begun = Instant::now();
     let _lease = host.store.lease()?;
     let shelves = Shelves::open(host, recipe, progress)?;
     let (sources, debian) = (shelves.find(recipe)?, shelves.debian.as_ref().map(|(name, _)| name));
@@ -80,6 +83,7 @@ pub fn build(host: &Host, recipe: &DistributionRecipe, progress: &dyn Progress) 
         }),
     };
     let digest = ingest.write_fileset(&record)?;
+    provenance::record(host, &ingest, &facts(host, recipe, &record, begun))?;
     let _lease = ingest.commit_leased()?;
 
     let curated = Curated::load(&host.store, &digest)?;
@@ -104,6 +108,23 @@ pub fn build(host: &Host, recipe: &DistributionRecipe, progress: &dyn Progress) 
         fetched: fetched.len(),
         fetched_bytes: fetched.iter().sum(),
     })
+}
+
+/// How a distribution was made: its packages, and the recipe that lists them.
+fn facts(host: &Host, recipe: &DistributionRecipe, record: &FileSet, begun: Instant) -> BuildFacts {
+    let subject =
+        |name: &Name, version: &str, fileset| Subject { name: name.clone(), version: version.to_owned(), fileset };
+    let imports = record.imports.iter().map(|one| Dependency::FileSet(subject(&one.name, &one.version, one.fileset)));
+    let digests = BTreeMap::from([("sha256".to_owned(), recipe.text.hex())]);
+    let source = Dependency::Source { uri: crate::recipe::FILE_NAME.to_owned(), digests };
+    BuildFacts {
+        kind: BuildKind::Distribution,
+        subjects: vec![subject(&record.name, &record.version, record.digest())],
+        parameters: BTreeMap::from([("architecture".to_owned(), record.architecture.as_str().into())]),
+        dependencies: std::iter::once(source).chain(imports).collect(),
+        started: host.now,
+        finished: host.now + begun.elapsed().as_secs(),
+    }
 }
 
 /// Where packages are looked for.
@@ -271,6 +292,8 @@ fn test_image(
         imports: &imports,
         metadata,
         action: "test",
+        sources: Vec::new(),
+        begun: Instant::now(),
         new_asks: NewAsks::Accept,
     };
     assemble::prepare(host, &draft, progress)

@@ -20,7 +20,9 @@ use crate::asks::check::Lack;
 use crate::asks::{Asking, consent};
 use crate::distribution::Lacking;
 use crate::import::ImportError;
+use crate::keys::KeyError;
 use crate::lock::{LockError, Mismatch};
+use crate::provenance::SourceRefused;
 use crate::recipe::RecipeError;
 use crate::solve;
 use crate::verify::{Finding, VerifyError};
@@ -87,6 +89,12 @@ pub enum Error {
     /// The recipe.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A source's publisher.
+    #[error(transparent)]
+    SourceRefused(#[from] SourceRefused),
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -740,6 +748,7 @@ impl Error {
             }
             Self::Import(error) => error.help().map(str::to_owned),
             Self::Recipe(error) => error.help(),
+            Self::Key(error) => error.hint(),
             Self::Runtime(error) => error.remedy().map(str::to_owned),
             Self::TakeIn { source, .. } => return source.hints(),
             Self::Package { source, .. } => {

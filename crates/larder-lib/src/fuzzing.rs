@@ -2,8 +2,13 @@
 
 use std::path::Path;
 
+use larder_store::json;
+
 use crate::config::Settings;
+use crate::keys::{PublicKey, SecretKey};
 use crate::lock::{Lock, LockDiff};
+use crate::provenance::envelope::Envelope;
+use crate::provenance::statement::Statement;
 use crate::recipe::package::{PackageRecipe, Requirement, SourceSpec};
 use crate::recipe::{Document, Recipe};
 
@@ -82,6 +87,36 @@ pub fn settings(bytes: &[u8]) {
     }
 }
 
+/// An envelope is refused, or is the same when written and read again; and so is the statement that it holds, or that the bytes
+/// are.
+pub fn envelope(bytes: &[u8]) {
+    let statement = |bytes: &[u8]| {
+        if let Ok(statement) = Statement::decode(bytes) {
+            assert_eq!(statement.encode(), bytes);
+            assert!(!statement.facts.subjects.is_empty() && statement.is_same(&statement));
+        }
+    };
+    statement(bytes);
+    let Ok(value) = json::decode(bytes) else { return };
+    if let Ok(envelope) = Envelope::from_json(&value) {
+        assert_eq!(envelope.to_json(), value);
+        statement(&envelope.payload);
+    }
+}
+
+/// A key is refused with the file's name, or is the same when written and read again.
+pub fn key(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let file = Path::new("key.pem");
+    match PublicKey::from_pem(file, text) {
+        Err(error) => assert!(error.to_string().starts_with("key.pem is no public key: ")),
+        Ok(key) => assert_eq!(PublicKey::from_pem(file, &key.to_pem()).expect("what was written is a key"), key),
+    }
+    if let Err(error) = SecretKey::parse(file, text) {
+        assert!(!error.to_string().is_empty());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use larder_testkit::hostile::feed;
@@ -91,6 +126,12 @@ mod tests {
         feed("lock", 2000, super::lock);
         feed("recipe", 3000, super::recipe);
         feed("settings", 3000, super::settings);
+    }
+
+    #[test]
+    fn what_is_signed_is_read_in_one_form() {
+        feed("envelope", 3000, super::envelope);
+        feed("key", 3000, super::key);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use larder_runtime::view::ViewKindName;
 use larder_store::{Name, Store};
 
 use crate::asks::consent::Grant;
+use crate::keys::Keys;
 
 /// Everything that an operation needs to know about where it runs.
 pub struct Host {
@@ -17,6 +18,8 @@ pub struct Host {
     pub debian: DebianConfig,
     /// The distribution of images that name none.
     pub distribution: Name,
+    /// The keys that sign what is made here, and those that are trusted.
+    pub keys: Keys,
     /// The only way in which views may be made; the first that works when absent.
     pub view: Option<ViewKindName>,
     /// What the operator allows images beyond the defaults, by name.

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_runtime::launch::{self, Exit, SpecOptions};
@@ -113,6 +114,8 @@ fn furnished(
         imports: &furnished,
         metadata: record.image().cloned().unwrap_or_default(),
         action: "test",
+        sources: Vec::new(),
+        begun: Instant::now(),
         new_asks: assemble::NewAsks::Accept,
     };
     assemble::prepare(host, &draft, progress)

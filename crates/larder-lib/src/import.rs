@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_store::fileset::{GroupRule, ImageMetadata, InstallRules, PackageMetadata, UserRule};
@@ -14,7 +15,7 @@ use larder_store::name::{check_architecture, check_version};
 use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{Entry, FileSet, FileSetDigest, Ingest, Kind, Metadata, Name, Tree, TreeDigest};
 
-use crate::provenance::{BuildFacts, BuildKind, Dependency, Subject};
+use crate::provenance::{self, BuildFacts, BuildKind, Dependency, Subject};
 use crate::{Error, Host, Result, assemble, image};
 
 mod deb;
@@ -197,15 +198,14 @@ fn package(host: &Host, ingest: Ingest<'_>, draft: Draft<'_>, taken: Taken, sour
         metadata: Metadata::Package(draft.metadata),
     };
     let digest = ingest.write_fileset(&record)?;
+    provenance::record(host, &ingest, &facts(host, &record, source))?;
     let _lease = ingest.commit_leased()?;
     let refs = host.store.refs();
     let before = refs.get(RefKind::Package, draft.name.as_str())?.map(|found| found.current_entry().fileset);
     let entry =
         RefEntry { version: record.version.clone(), fileset: digest, at: host.now, action: "import".to_owned() };
     refs.set(RefKind::Package, draft.name.as_str(), entry)?;
-    let imported = imported(&record, digest, taken, before != Some(digest));
-    remember(host, &imported, source);
-    Ok(imported)
+    Ok(imported(&record, digest, taken, before != Some(digest)))
 }
 
 /// Makes an image of files alone, checks it as every image is, and gives it its name.
@@ -214,7 +214,7 @@ fn image(
     options: &Options,
     architecture: &str,
     metadata: ImageMetadata,
-    taken: Taken,
+    (taken, source): (Taken, Source),
     progress: &dyn Progress,
 ) -> Result<Imported> {
     let draft = assemble::Draft {
@@ -226,6 +226,8 @@ fn image(
         metadata,
         action: "import",
         new_asks: assemble::NewAsks::Accept,
+        sources: vec![source.into()],
+        begun: Instant::now(),
     };
     let made = assemble::assemble(host, &draft, progress)?;
     Ok(imported(&made.record, made.digest, taken, made.changed))
@@ -246,16 +248,22 @@ fn imported(record: &FileSet, digest: FileSetDigest, taken: Taken, changed: bool
     }
 }
 
-/// How something was taken in. The one place that knows; whoever signs statements about builds is called from here.
-fn remember(host: &Host, imported: &Imported, source: Source) -> BuildFacts {
-    let Imported { name, version, digest, .. } = imported;
+/// How a package was taken in.
+fn facts(host: &Host, record: &FileSet, source: Source) -> BuildFacts {
+    let (name, version, fileset) = (record.name.clone(), record.version.clone(), record.digest());
     BuildFacts {
         kind: BuildKind::Import,
-        subjects: vec![Subject { name: name.clone(), version: version.clone(), fileset: *digest }],
-        parameters: BTreeMap::from([("architecture".to_owned(), Value::from(imported.architecture.as_str()))]),
-        dependencies: vec![Dependency::Source { uri: source.uri, digests: source.digests }],
+        subjects: vec![Subject { name, version, fileset }],
+        parameters: BTreeMap::from([("architecture".to_owned(), Value::from(record.architecture.as_str()))]),
+        dependencies: vec![source.into()],
         started: host.now,
         finished: host.now,
+    }
+}
+
+impl From<Source> for Dependency {
+    fn from(source: Source) -> Self {
+        Self::Source { uri: source.uri, digests: source.digests }
     }
 }
 

@@ -168,6 +168,7 @@ fn convert_one(host: &Host, from: &Name, file: &ArchiveFile, path: &Path) -> Res
             }
             ingest.write_tree(&declared.tree)?;
             let digest = ingest.write_fileset(&declared.record)?;
+            provenance::write_declared(&ingest, &digest, from, file)?;
             Some((declared.record.name, declared.record.version, digest))
         }
         false => None,

@@ -46,7 +46,7 @@ use crate::lock::{Change, Lock};
 use crate::recipe::package::PackageRecipe;
 use crate::recipe::{Document, HostTable, Problem, Recipe, RecipeError};
 use crate::supply::Supplied;
-use crate::{Host, Result, image};
+use crate::{Host, Result, image, provenance};
 use facts::Inputs;
 use report::{Outcome, report};
 use sandbox::{Job, Sandbox, Workshop};
@@ -139,7 +139,7 @@ pub fn build(
     let parts = parts::write(host, &ingest, recipe, (&drafts, imported), sources.time)?;
     let inputs = Inputs { key: &key, pin: pin.as_ref(), sandbox: &sandbox, time: sources.time };
     let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
-    facts::record(&ingest, &facts)?;
+    provenance::record(host, &ingest, &facts)?;
     let _new = ingest.commit_leased()?;
     let tested = trial::run(host, recipe, (&kit.lock, &parts[0]), progress)?;
     cache::keep(host, recipe, &key, &parts)?;
@@ -211,6 +211,7 @@ fn environment(recipe: &PackageRecipe) -> Recipe {
 fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
     Recipe {
         file: recipe.file.clone(),
+        text: recipe.text,
         name: recipe.name.clone(),
         version: recipe.version.clone(),
         from: vec![recipe.build.from.clone()],

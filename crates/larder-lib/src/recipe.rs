@@ -28,7 +28,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use larder_store::fileset::{Actions, Override};
-use larder_store::{Name, TreePath};
+use larder_store::{Name, Sha256Digest, TreePath};
 
 pub use actions::TestTable;
 pub use distribution::DistributionRecipe;
@@ -55,6 +55,8 @@ pub const MAX_RECIPE: u64 = 1 << 20;
 pub struct Recipe {
     /// The file that it was read from.
     pub file: PathBuf,
+    /// SHA-256 of its text, for statements about what was made of it.
+    pub text: Sha256Digest,
     /// The image's name.
     pub name: Name,
     /// The image's version ([`check_version`](larder_store::name::check_version)).

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_runtime::launch::{self, BindMount, Ended, Net, SpecOptions};
@@ -123,6 +124,7 @@ fn is_package(host: &Host, reference: &Reference) -> bool {
 
 /// Makes an image of one package of the configured distribution, under the package's own name.
 fn package_image(host: &Host, name: &Name, progress: &dyn Progress) -> Result<Found> {
+    let begun = Instant::now();
     let _lease = host.store.lease()?;
     let roots = [name.short().parse::<Root>()?];
     let wanted = Wanted {
@@ -154,6 +156,8 @@ fn package_image(host: &Host, name: &Name, progress: &dyn Progress) -> Result<Fo
         metadata,
         action: "run",
         new_asks: NewAsks::Refuse,
+        sources: Vec::new(),
+        begun,
     };
     let assembled = assemble::assemble(host, &draft, progress)?;
     Ok(Found { digest: assembled.digest, record: assembled.record })

@@ -4,6 +4,7 @@
 //! and so do the pinned versions of composers: an update changes packages, nothing else.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_solver::{Root, Update};
@@ -28,6 +29,7 @@ pub fn update(
     new_asks: NewAsks,
     progress: &dyn Progress,
 ) -> Result<BuildReport> {
+    let begun = Instant::now();
     let _lease = host.store.lease()?;
     let old = images::find(&host.store, reference)?.record;
     let metadata = old.image().cloned().unwrap_or_default();
@@ -61,6 +63,8 @@ pub fn update(
         metadata,
         action: "update",
         new_asks,
+        sources: Vec::new(),
+        begun,
     };
     let assembled = assemble::assemble(host, &draft, progress)?;
     let changes = changes(host, &old, &assembled.record)?;

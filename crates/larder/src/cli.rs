@@ -84,6 +84,12 @@ pub(crate) enum Command {
     Fsck(c::fsck::Args),
     /// Show what the store holds, what is shared and what an image costs alone
     Df(c::df::Args),
+    /// Follow what was said of an image or package to what it was made from, and check it
+    Verify(c::verify::Args),
+    /// Show how an image or package came about
+    Provenance(c::provenance::Args),
+    /// Make, list, export and trust the keys that sign what is made
+    Key(c::key::Args),
     /// Print a completion script for a shell
     Completions(c::completions::Args),
     /// Write the man pages
@@ -142,6 +148,9 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::Gc(args) => c::gc::run(context, &args),
         Command::Fsck(args) => c::fsck::run(context, &args),
         Command::Df(args) => c::df::run(context, &args),
+        Command::Verify(args) => c::verify::run(context, &args),
+        Command::Provenance(args) => c::provenance::run(context, &args),
+        Command::Key(args) => c::key::run(context, &args),
         Command::Completions(args) => c::completions::run(&args),
         Command::Man(args) => c::man::run(&args),
     }

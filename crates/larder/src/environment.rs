@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `LARDER_ROOT` | the store's folder |
 //! | `LARDER_CONFIG` | the configuration file, instead of the usual ones |
+//! | `LARDER_KEYS` | the folder of keys, instead of the usual ones |
+//! | `LARDER_KEY_PASSPHRASE_FILE` | a file that holds the passphrase of secret keys |
 //! | `LARDER_DEBIAN_MIRROR` | the Debian archive's address, before configuration and apt sources |
 //! | `LARDER_OFFLINE` | any value but `0`: never use the network |
 //! | `XDG_DATA_HOME`, `XDG_CONFIG_HOME`, `HOME` | where an ordinary user's store and configuration are |
@@ -21,6 +23,10 @@ pub(crate) struct Environment {
     pub(crate) root: Option<PathBuf>,
     /// `LARDER_CONFIG`.
     pub(crate) config: Option<PathBuf>,
+    /// `LARDER_KEYS`.
+    pub(crate) keys: Option<PathBuf>,
+    /// `LARDER_KEY_PASSPHRASE_FILE`.
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// `LARDER_DEBIAN_MIRROR`.
     pub(crate) debian_mirror: Option<String>,
     /// `LARDER_OFFLINE`.
@@ -47,6 +53,8 @@ impl Environment {
         Self {
             root: text("LARDER_ROOT").map(PathBuf::from),
             config: text("LARDER_CONFIG").map(PathBuf::from),
+            keys: text("LARDER_KEYS").map(PathBuf::from),
+            passphrase_file: text("LARDER_KEY_PASSPHRASE_FILE").map(PathBuf::from),
             debian_mirror: text("LARDER_DEBIAN_MIRROR"),
             offline: text("LARDER_OFFLINE").is_some_and(|value| value != "0"),
             http_proxy: text("http_proxy"),
@@ -67,6 +75,16 @@ impl Environment {
     pub(crate) fn config_files(&self) -> Vec<PathBuf> {
         let own = self.config_home.as_ref().map(|home| home.join("larder/config.toml"));
         own.into_iter().chain(["/etc/larder/config.toml".into()]).collect()
+    }
+
+    /// The folder of the caller's own keys, where there is a place for it, and those whose keys are trusted besides.
+    pub(crate) fn key_folders(&self) -> (Option<PathBuf>, Vec<PathBuf>) {
+        const SYSTEM: &str = "/etc/larder/keys";
+        match &self.keys {
+            Some(folder) => (Some(folder.clone()), Vec::new()),
+            None if self.superuser => (Some(SYSTEM.into()), Vec::new()),
+            None => (self.config_home.as_ref().map(|home| home.join("larder/keys")), vec![SYSTEM.into()]),
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use larder_lib::config::Settings;
 use larder_lib::debian::{Config, Mirrors, Proxies};
+use larder_lib::keys::Keys;
 use larder_lib::{Host, Store, run};
 
 use crate::cli::Context;
 use crate::failure::Failure;
+use crate::passphrase::Asker;
 
 /// Where apt's sources are.
 const APT: &str = "/etc/apt";
@@ -31,6 +33,7 @@ impl Context {
         let host = Host {
             debian: self.debian(&settings, store.root().join("cache/debian")),
             distribution: settings.distribution,
+            keys: self.keys(),
             view: settings.view,
             allow: settings.allow,
             program: std::env::current_exe()
@@ -40,6 +43,12 @@ impl Context {
         };
         run::collect(&host)?;
         Ok(host)
+    }
+
+    /// The keys that sign here and those that are trusted.
+    pub(crate) fn keys(&self) -> Keys {
+        let (own, others) = self.environment.key_folders();
+        Keys::new(own, others, Box::new(Asker { file: self.environment.passphrase_file.clone() }))
     }
 
     fn settings(&self) -> Result<Settings, Failure> {

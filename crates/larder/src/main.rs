@@ -8,6 +8,7 @@ mod environment;
 mod failure;
 mod host;
 mod json;
+mod passphrase;
 mod progress;
 mod ui;
 

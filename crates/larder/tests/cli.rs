@@ -19,11 +19,13 @@ mod cli {
     mod import;
     mod json;
     mod keep;
+    mod key;
     mod kills;
     mod mixed;
     mod own;
     mod package;
     mod power;
+    mod provenance;
     mod recipe;
     mod redact;
     mod run;

@@ -1,7 +1,7 @@
 //! Clear-signed texts.
 
 use std::cell::RefCell;
-use std::io::Read as _;
+use std::io::Read;
 use std::time::SystemTime;
 
 use sequoia_openpgp as openpgp;
@@ -11,7 +11,8 @@ use sequoia_openpgp::cert::amalgamation::ValidAmalgamation as _;
 use sequoia_openpgp::packet::Signature;
 use sequoia_openpgp::parse::Parse as _;
 use sequoia_openpgp::parse::stream::{
-    GoodChecksum, MessageLayer, MessageStructure, VerificationError, VerificationHelper, VerifierBuilder,
+    DetachedVerifierBuilder, GoodChecksum, MessageLayer, MessageStructure, VerificationError, VerificationHelper,
+    VerifierBuilder,
 };
 use sequoia_openpgp::policy::{Policy, StandardPolicy};
 use sequoia_openpgp::types::RevocationStatus;
@@ -53,6 +54,29 @@ fn read(bytes: &[u8], policy: &dyn Policy, time: SystemTime, helper: Helper<'_>)
     let mut text = Vec::new();
     verifier.read_to_end(&mut text)?;
     Ok(text)
+}
+
+/// Checks that at least one of the detached signatures is a good one of the content, by a key that is in the keyring and valid
+/// at `now`. Gives the fingerprint of the certificate.
+pub(super) fn verify_detached(
+    signature: &[u8],
+    content: impl Read + Send + Sync,
+    keyring: &Keyring,
+    now: SystemTime,
+) -> Result<String, ReleaseRefusal> {
+    let verdict = RefCell::new(None);
+    let policy = StandardPolicy::new();
+    let helper = Helper { keyring, policy: &policy, now, verdict: &verdict };
+    let time = now + CLOCK_TOLERANCE;
+    let read = DetachedVerifierBuilder::from_bytes(signature)
+        .and_then(|builder| builder.with_policy(&policy, time, helper))
+        .and_then(|mut verifier| verifier.verify_reader(content));
+    match (verdict.into_inner(), read) {
+        (Some(Ok(signer)), Ok(())) => Ok(signer),
+        (Some(Err(refusal)), _) => Err(refusal),
+        (_, Err(error)) => Err(ReleaseRefusal::Malformed { problem: error.to_string() }),
+        (None, Ok(())) => Err(ReleaseRefusal::NotSigned),
+    }
 }
 
 /// One frame, from the first byte to the last: text before or after it is not signed, and a reader that only looks for

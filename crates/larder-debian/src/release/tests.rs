@@ -147,3 +147,20 @@ fn keyrings_that_cannot_serve_are_named() {
     fs::write(&path, "no key").unwrap();
     assert!(load(KeySource::File(path)).contains("can't be used"));
 }
+
+#[test]
+fn a_detached_signature_is_that_of_its_content_and_key() {
+    let (key, other) = (Key::new(), Key::new());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyring.gpg");
+    fs::write(&path, key.public()).unwrap();
+    let (keyring, now) = (keyring(&path), SystemTime::now());
+    let signature = key.sign_detached(b"source");
+    let check = |signature: &[u8], content: &'static [u8]| verify_detached(signature, content, &keyring, now);
+    assert_eq!(check(&signature, b"source").unwrap(), key.fingerprint());
+    assert!(matches!(check(&signature, b"sauce"), Err(ReleaseRefusal::Tampered { .. })));
+    assert!(matches!(check(&other.sign_detached(b"source"), b"source"), Err(ReleaseRefusal::WrongKey { .. })));
+    for junk in [&b""[..], b"junk", &signature[..signature.len() / 2]] {
+        assert!(check(junk, b"source").is_err());
+    }
+}

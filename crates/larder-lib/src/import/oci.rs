@@ -83,9 +83,7 @@ pub(super) fn from_oci(
             ingest.write_tree(&taken.tree)?;
             ingest.commit()?;
             let metadata = image_metadata(&image.configuration, &mut taken.left_out);
-            let imported = super::image(host, options, &architecture, metadata, taken, progress)?;
-            super::remember(host, &imported, source);
-            Ok(imported)
+            super::image(host, options, &architecture, metadata, (taken, source), progress)
         }
         Made::Package => {
             let words = labels(&image.configuration);

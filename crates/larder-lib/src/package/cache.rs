@@ -30,6 +30,7 @@ pub(super) fn key(recipe: &PackageRecipe, pin: Option<&Pin>, lock: &Lock) -> Str
 fn meaning(recipe: &PackageRecipe) -> String {
     let PackageRecipe {
         file: _,
+        text: _,
         name,
         version,
         summary,

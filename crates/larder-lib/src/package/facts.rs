@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use larder_store::Ingest;
 use larder_store::json::Value;
 
 use super::sandbox::Sandbox;
 use super::source::Pin;
 use super::{BuiltPart, RULE};
+use crate::Host;
 use crate::provenance::{BuildFacts, BuildKind, Dependency, Subject};
 use crate::recipe::package::PackageRecipe;
-use crate::{Host, Result};
 
 /// What a build was made from.
 pub(super) struct Inputs<'a> {
@@ -42,6 +41,8 @@ pub(super) fn facts(
     });
     let mut dependencies: Vec<Dependency> = mounted.map(Dependency::FileSet).collect();
     dependencies.extend(inputs.pin.map(Pin::dependency));
+    let text = BTreeMap::from([("sha256".to_owned(), recipe.text.hex())]);
+    dependencies.push(Dependency::Source { uri: crate::recipe::FILE_NAME.to_owned(), digests: text });
     let text = |text: &str| Value::String(text.to_owned());
     let env = recipe.build.env.iter().map(|(name, value)| (name.to_string(), text(value)));
     let with = recipe.build.with.iter().map(|root| text(&root.to_string())).collect();
@@ -63,37 +64,4 @@ pub(super) fn facts(
         started: host.now,
         finished: host.now + took.as_secs(),
     }
-}
-
-/// The kind of the statement.
-const KIND: &str = "build-facts";
-
-/// Writes down what went into packages, beside each of them.
-///
-/// # Errors
-/// A store that can't be written.
-pub(super) fn record(ingest: &Ingest<'_>, facts: &BuildFacts) -> Result<()> {
-    let text = |text: &str| Value::String(text.to_owned());
-    let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
-    let dependency = |dependency: &Dependency| match dependency {
-        Dependency::FileSet(subject) => Value::object([
-            ("name", text(subject.name.as_str())),
-            ("version", text(&subject.version)),
-            ("fileset", text(&subject.fileset.to_string())),
-        ]),
-        Dependency::Source { uri, digests } => Value::object([
-            ("uri", text(uri)),
-            ("digests", Value::object(digests.iter().map(|(algorithm, hex)| (algorithm.clone(), text(hex))))),
-        ]),
-    };
-    let body = Value::object([
-        ("parameters", Value::object(facts.parameters.clone())),
-        ("dependencies", Value::Array(facts.dependencies.iter().map(dependency).collect())),
-        ("started", number(facts.started)),
-        ("finished", number(facts.finished)),
-    ]);
-    for subject in &facts.subjects {
-        ingest.write_statement(&subject.fileset, KIND, &body)?;
-    }
-    Ok(())
 }

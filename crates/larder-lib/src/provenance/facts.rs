@@ -48,6 +48,9 @@ pub struct Subject {
     pub fileset: FileSetDigest,
 }
 
+/// The algorithm of a Tree's digest, among those of a source.
+pub const TREE: &str = "larderTree";
+
 /// Something that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dependency {
@@ -57,7 +60,7 @@ pub enum Dependency {
     Source {
         /// Where it was fetched from, or its path in the recipe's folder.
         uri: String,
-        /// By algorithm, in hexadecimal digits: `sha256`, `blake3`, `gitCommit`. Never empty.
+        /// By algorithm, in hexadecimal digits: `sha256`, `blake3`, `gitCommit`, [`TREE`]. Never empty.
         digests: BTreeMap<String, String>,
     },
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use larder_solver::Relation;
-use larder_store::Name;
+use larder_store::{Name, Sha256Digest};
 use toml::de::DeTable;
 
 use super::packages::recipe_path;
@@ -22,6 +22,8 @@ const TEST_KEYS: &[&str] = &["image", "packages", "base", "run"];
 pub struct DistributionRecipe {
     /// The file that it was read from.
     pub file: PathBuf,
+    /// The digest of the recipe's text.
+    pub text: Sha256Digest,
     /// The distribution's name.
     pub name: Name,
     /// Its version.
@@ -101,6 +103,7 @@ impl Source<'_> {
         };
         Ok(DistributionRecipe {
             file: self.file.to_owned(),
+            text: self.digest(),
             name: self
                 .parsed(table, "name", values::own_name)?
                 .ok_or_else(|| missing("name", "name = \"example.com/stack\""))?,

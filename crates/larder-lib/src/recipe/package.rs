@@ -32,6 +32,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(3600);
 pub struct PackageRecipe {
     /// The file that it was read from.
     pub file: PathBuf,
+    /// The digest of the recipe's text.
+    pub text: Sha256Digest,
     /// The package's name.
     pub name: Name,
     /// Its version.

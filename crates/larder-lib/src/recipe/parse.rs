@@ -104,6 +104,7 @@ impl Source<'_> {
         let (packages, paths) = self.packages(image, &from)?;
         let recipe = Recipe {
             file: self.file.to_owned(),
+            text: self.digest(),
             name: self
                 .parsed(image, "name", values::own_name)?
                 .ok_or_else(|| missing("name", "name = \"example.com/web\""))?,

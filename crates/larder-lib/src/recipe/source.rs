@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+use larder_store::Sha256Digest;
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -27,6 +29,11 @@ impl<'a> Source<'a> {
             let reason = error.message().trim().replace('\n', ", ");
             self.error(error.span().unwrap_or(0..0), Problem::NotToml { reason })
         })
+    }
+
+    /// The digest of the text.
+    pub(super) fn digest(&self) -> Sha256Digest {
+        Sha256Digest::from_bytes(Sha256::digest(self.text).into())
     }
 
     pub(super) fn error(&self, range: Range<usize>, problem: Problem) -> RecipeError {

@@ -52,6 +52,7 @@ impl Machine {
             distribution: Name::parse("debian.org/bookworm").expect("a name"),
             view: None,
             allow: BTreeMap::new(),
+            keys: larder_lib::keys::Keys::none(),
             program: PathBuf::from("/nonexistent"),
             now,
         };

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::layout::{FILESETS, OBJECTS, TREES};
 use super::pending::Pending;
 use super::write::{Put, Unnamed, put_file};
-use super::{Lease, Store, is_there};
+use super::{Lease, Statement, Store, is_there};
 use crate::error::{Content, StoreError};
 use crate::fsck::hash_file;
 use crate::json::Value;
@@ -60,6 +60,7 @@ impl<'s> Ingest<'s> {
     pub fn lasts(&self, digest: &FileSetDigest, tree: &Tree) {
         let mut lasting = locked(&self.lasting);
         lasting.insert(self.store.fileset_path(digest));
+        lasting.insert(self.store.statements_dir(digest));
         lasting.insert(self.store.tree_path(&tree.digest()));
         lasting.extend(tree.files().map(|(object, _)| self.store.object_path(&object)));
     }
@@ -216,6 +217,19 @@ impl<'s> Ingest<'s> {
     pub fn write_statement(&self, about: &FileSetDigest, kind: &str, body: &Value) -> Result<(), StoreError> {
         let (path, bytes) = self.store.prepare_statement(about, kind, body)?;
         self.put(super::layout::STATEMENTS, &path, &bytes)
+    }
+
+    /// The statements about a FileSet, in no order. Damaged ones are removed, so that they can be written again.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn renew_statements(&self, about: &FileSetDigest) -> Result<Vec<Statement>, StoreError> {
+        let found = self.store.renew_statements(about)?;
+        let folder = self.store.statements_dir(about);
+        if !locked(&self.lasting).contains(&folder) {
+            found.iter().for_each(|(path, _)| self.note(path, true));
+        }
+        Ok(found.into_iter().map(|(_, statement)| statement).collect())
     }
 
     fn put(&self, folder: &str, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {

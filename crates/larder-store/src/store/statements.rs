@@ -1,7 +1,7 @@
 //! Statements: sentences about a FileSet, kept beside it and never inside.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Store, by_digest, layout, walk};
 use crate::FileSetDigest;
@@ -29,17 +29,24 @@ impl Store {
         let folder = self.statements_dir(about);
         let mut statements = Vec::new();
         for entry in walk::list(&folder)? {
-            let path = entry.path();
-            let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
-            let hash = blake3::hash(&bytes).to_hex();
-            if entry.file_name().to_str().and_then(|name| name.strip_suffix(".json")) != Some(hash.as_str()) {
-                return Err(StoreError::text(path, "its bytes have another digest than its name says"));
-            }
-            let statement = decode(&bytes, about).map_err(|reason| StoreError::text(path, reason))?;
-            statements.push((statement, bytes));
+            statements.push(read(&entry.path(), about)?);
         }
         statements.sort_by(|(a, x), (b, y)| (&a.kind, x).cmp(&(&b.kind, y)));
         Ok(statements.into_iter().map(|(statement, _)| statement).collect())
+    }
+
+    /// The same, for whoever is about to say something again: a damaged file is removed. It may be what a loss of power left of
+    /// a statement that was never reported done.
+    pub(super) fn renew_statements(&self, about: &FileSetDigest) -> Result<Vec<(PathBuf, Statement)>, StoreError> {
+        let mut statements = Vec::new();
+        for entry in walk::list(&self.statements_dir(about))? {
+            match read(&entry.path(), about) {
+                Ok((statement, _)) => statements.push((entry.path(), statement)),
+                Err(StoreError::Text { .. }) => _ = super::remove_file(&entry.path())?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(statements)
     }
 
     pub(crate) fn statements_dir(&self, about: &FileSetDigest) -> PathBuf {
@@ -62,6 +69,17 @@ impl Store {
         let name = format!("{}.json", blake3::hash(&bytes).to_hex());
         Ok((self.statements_dir(about).join(name), bytes))
     }
+}
+
+/// Reads a statement that is called after its bytes.
+fn read(path: &Path, about: &FileSetDigest) -> Result<(Statement, Vec<u8>), StoreError> {
+    let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
+    let hash = blake3::hash(&bytes).to_hex();
+    if path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) != Some(hash.as_str()) {
+        return Err(StoreError::text(path, "its bytes have another digest than its name says"));
+    }
+    let statement = decode(&bytes, about).map_err(|reason| StoreError::text(path, reason))?;
+    Ok((statement, bytes))
 }
 
 fn is_kind(kind: &str) -> bool {

@@ -93,6 +93,17 @@ impl Key {
         signed
     }
 
+    /// Signs bytes now, beside them.
+    #[must_use]
+    pub fn sign_detached(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut signature = Vec::new();
+        let signer = Signer::new(Message::new(&mut signature), self.pair()).expect("a signer");
+        let mut signer = signer.detached().build().expect("a signer");
+        signer.write_all(bytes).expect("memory");
+        signer.finalize().expect("a signature");
+        signature
+    }
+
     fn pair(&self) -> sequoia_openpgp::crypto::KeyPair {
         let key = self.0.primary_key().key().clone().parts_into_secret().expect("it was made with its secret");
         key.into_keypair().expect("it has no password")

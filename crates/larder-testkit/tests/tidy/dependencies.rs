@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{files, none, root, text};
 
 /// How many crates of others may be in the program and its tests. Raise it in the commit that needs it, and say why there.
-const BUDGET: usize = 340;
+const BUDGET: usize = 372;
 
 /// The crates of others that are built here.
 fn dependencies() -> Vec<Value> {

@@ -9,6 +9,7 @@ use larder_lib::build::{self, BuildOptions, BuildReport, NewAsks, Test};
 use larder_lib::contents::tier_word;
 use larder_lib::lock::Change;
 use larder_lib::overrides::StandIn;
+use larder_lib::provenance::Signer;
 use larder_lib::recipe::Document;
 use serde_json::{Value, json};
 
@@ -150,7 +151,8 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
         tiers("skipped"),
     ))?;
     let state = if report.changed { "built" } else { "unchanged" };
-    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}", report.name, report.version))?;
+    let signed = signed_words(&report.signed);
+    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}, {signed}", report.name, report.version))?;
     Ok(ui::line(report.digest)?)
 }
 
@@ -180,6 +182,19 @@ pub(crate) fn stand_ins_json(stand_ins: &[StandIn]) -> Value {
         })
     };
     stand_ins.iter().map(one).collect()
+}
+
+/// Who signed how something was made, in words.
+pub(crate) fn signed_words(signers: &[Signer]) -> String {
+    match signers {
+        [] => "unsigned".to_owned(),
+        signers => format!("signed by {}", signers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The same as `docs/json.md` has it.
+pub(crate) fn signed_json(signers: &[Signer]) -> Value {
+    signers.iter().map(|signer| format!("{} {}", signer.domain, signer.key)).collect()
 }
 
 fn tier_colour(word: &'static str) -> (&'static str, &'static str) {
@@ -213,6 +228,7 @@ pub(crate) fn report_json(report: &BuildReport) -> Value {
         "name": report.name.as_str(),
         "version": report.version,
         "digest": report.digest.to_string(),
+        "signed": signed_json(&report.signed),
         "changed": report.changed,
         "fetched": report.fetched,
         "fetched_bytes": report.fetched_bytes,

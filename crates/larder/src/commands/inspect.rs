@@ -7,9 +7,11 @@ use larder_lib::asks::consent::Grant;
 use larder_lib::contents::tier_word;
 use larder_lib::deep;
 use larder_lib::inspect::{self, Inspection};
+use larder_lib::provenance::{self, Standing};
 use larder_lib::{Name, Reference};
 use serde_json::{Value, json};
 
+use super::build::{signed_json, signed_words};
 use crate::cli::Context;
 use crate::commands::build::{stand_in_line, stand_ins_json};
 use crate::failure::{DONE, Failure};
@@ -36,23 +38,28 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
     let inspection = inspect::inspect(&host.store, &args.image)?;
     let compiled = if args.deep { Some(deep::inspect(&host.store, &args.image)?) } else { None };
+    let own = (&inspection.record.name, &inspection.digest);
+    let packages = inspection.packages.iter().map(|line| (&line.package.import.name, &line.package.import.fileset));
+    let named: Vec<_> = std::iter::once(own).chain(packages).collect();
+    let standings = provenance::standings(&host.store, &host.keys, &named)?;
     if context.json {
-        let mut document = document(&inspection);
+        let mut document = document(&inspection, &standings);
         document["compiled"] = compiled.as_deref().map_or(Value::Null, compiled::document);
         json::print("larder/inspect/v1", document)?;
         return DONE;
     }
-    print(&inspection)?;
+    print(&inspection, &standings)?;
     if let Some(compiled) = &compiled {
         compiled::print(compiled)?;
     }
     DONE
 }
 
-fn print(image: &Inspection) -> Result<(), Failure> {
+fn print(image: &Inspection, standings: &[Standing]) -> Result<(), Failure> {
     let field = |name: &str, value: String| ui::line(format_args!("{:13} {value}", format!("{name}:")));
     field("image", format!("{}@{}", image.record.name, image.record.version))?;
     field("digest", image.digest.to_string())?;
+    field("signed", standings.first().map(signed_line).unwrap_or_default())?;
     field("architecture", image.record.architecture.clone())?;
     let metadata = &image.metadata;
     if !metadata.from.is_empty() {
@@ -96,13 +103,14 @@ fn print(image: &Inspection) -> Result<(), Failure> {
         field("privileged", format!("/{} of {}: {}", special.path, special.package, special.what))?;
     }
     field("packages", format!("{} ({})", image.packages.len(), ui::bytes(image.package_bytes)))?;
-    let mut listing = ui::Listing::new(["  PACKAGE", "VERSION", "SIZE", "SCRIPTS", "DIGEST"]).right(2);
-    for line in &image.packages {
+    let mut listing = ui::Listing::new(["  PACKAGE", "VERSION", "SIZE", "SCRIPTS", "SIGNED", "DIGEST"]).right(2);
+    for (line, standing) in image.packages.iter().zip(standings.iter().skip(1)) {
         listing.row([
             format!("  {}", line.package.import.name),
             line.package.import.version.clone(),
             ui::bytes(line.bytes),
             tier_word(line.package.tier()).to_owned(),
+            standing.to_string(),
             ui::short(&line.package.import.fileset),
         ]);
     }
@@ -118,7 +126,16 @@ fn words(command: &[String]) -> String {
     command.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
-fn document(image: &Inspection) -> Value {
+/// The image's own standing, with the reason where it can't be believed.
+fn signed_line(standing: &Standing) -> String {
+    match standing {
+        Standing::Signed(signers) => signed_words(signers).trim_start_matches("signed ").to_owned(),
+        Standing::Broken(reason) => format!("what is said of it can't be believed: {reason}"),
+        other => other.to_string(),
+    }
+}
+
+fn document(image: &Inspection, standings: &[Standing]) -> Value {
     let metadata = &image.metadata;
     json!({
         "name": image.record.name.as_str(),
@@ -127,6 +144,8 @@ fn document(image: &Inspection) -> Value {
         "architecture": image.record.architecture,
         "time": image.record.time,
         "tree": image.record.tree.to_string(),
+        "provenance": standings.first().map(Standing::word),
+        "signed": signed_json(standings.first().map(Standing::signers).unwrap_or_default()),
         "from": json::texts(&metadata.from),
         "base": metadata.base,
         "recommends": metadata.recommends,
@@ -154,7 +173,7 @@ fn document(image: &Inspection) -> Value {
             "path": format!("/{}", p.path), "package": p.package, "what": p.what,
         })).collect::<Vec<_>>(),
         "stand_ins": stand_ins_json(&image.stand_ins),
-        "packages": image.packages.iter().map(|line| {
+        "packages": image.packages.iter().zip(standings.iter().skip(1)).map(|(line, standing)| {
             let package = line.package.record.package();
             json!({
                 "name": line.package.import.name.as_str(),
@@ -162,6 +181,8 @@ fn document(image: &Inspection) -> Value {
                 "digest": line.package.import.fileset.to_string(),
                 "bytes": line.bytes,
                 "scripts": tier_word(line.package.tier()),
+                "provenance": standing.word(),
+                "signed": signed_json(standing.signers()),
                 "licence": package.and_then(|p| p.licence.clone()),
                 "source": package.and_then(|p| p.source.clone()),
                 "deb": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.deb.to_string()),

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use larder_lib::contents::tier_word;
-use larder_lib::packages;
+use larder_lib::{packages, provenance};
 use serde_json::json;
 
+use super::build::signed_json;
 use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
@@ -24,8 +25,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     if let Some(text) = &args.text {
         packages.retain(|package| package.name.as_str().contains(text.as_str()));
     }
+    let named: Vec<_> = packages.iter().map(|package| (&package.name, &package.digest)).collect();
+    let standings = provenance::standings(&host.store, &host.keys, &named)?;
     if context.json {
-        let items = packages.iter().map(|package| {
+        let items = packages.iter().zip(&standings).map(|(package, standing)| {
             json!({
                 "name": package.name.as_str(),
                 "version": package.version,
@@ -34,13 +37,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
                 "bytes": package.bytes,
                 "images": package.images,
                 "scripts": package.tier.as_ref().map(tier_word),
+                "provenance": standing.word(),
+                "signed": signed_json(standing.signers()),
             })
         });
         json::print("larder/packages/v1", items.collect())?;
         return DONE;
     }
-    let mut listing = ui::Listing::new(["NAME", "VERSION", "DIGEST", "SIZE", "IMAGES", "SCRIPTS"]).right(3).right(4);
-    for package in &packages {
+    let mut listing =
+        ui::Listing::new(["NAME", "VERSION", "DIGEST", "SIZE", "IMAGES", "SCRIPTS", "SIGNED"]).right(3).right(4);
+    for (package, standing) in packages.iter().zip(&standings) {
         listing.row([
             package.name.to_string(),
             package.version.clone(),
@@ -48,6 +54,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
             ui::bytes(package.bytes),
             package.images.to_string(),
             package.tier.as_ref().map_or("", tier_word).to_owned(),
+            standing.to_string(),
         ]);
     }
     listing.print()?;

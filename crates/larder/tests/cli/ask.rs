@@ -30,23 +30,23 @@ fn listings() {
     let site = two();
     assert_snapshot!(site.session(&["images", "packages", "packages greet", "packages nothing"]), @r"
     $ larder images
-    NAME              VERSION  DIGEST        PACKAGES  CREATED (UTC)
-    example.com/shop  1.0      <1>                  5  YYYY-MM-DD hh:mm
-    example.com/web   1.0      <2>                  5  YYYY-MM-DD hh:mm
+    NAME              VERSION  DIGEST        PACKAGES  CREATED (UTC)     SIGNED
+    example.com/shop  1.0      <1>                  5  YYYY-MM-DD hh:mm  unsigned
+    example.com/web   1.0      <2>                  5  YYYY-MM-DD hh:mm  unsigned
     $ larder packages
-    NAME                   VERSION  DIGEST         SIZE  IMAGES  SCRIPTS
-    debian.org/base-files  12.4     <3>           212 B       2  declared
-    debian.org/greeter     1.0      <4>           223 B       2  none
-    debian.org/httpd       1.4      <5>           214 B       1  declared
-    debian.org/libgreet    1.0      <6>           201 B       2  none
-    debian.org/shell       5.2      <7>           210 B       2  none
-    debian.org/tool        0.1      <8>           194 B       1  none
+    NAME                   VERSION  DIGEST         SIZE  IMAGES  SCRIPTS   SIGNED
+    debian.org/base-files  12.4     <3>           212 B       2  declared  archive
+    debian.org/greeter     1.0      <4>           223 B       2  none      archive
+    debian.org/httpd       1.4      <5>           214 B       1  declared  archive
+    debian.org/libgreet    1.0      <6>           201 B       2  none      archive
+    debian.org/shell       5.2      <7>           210 B       2  none      archive
+    debian.org/tool        0.1      <8>           194 B       1  none      archive
     $ larder packages greet
-    NAME                 VERSION  DIGEST         SIZE  IMAGES  SCRIPTS
-    debian.org/greeter   1.0      <4>           223 B       2  none
-    debian.org/libgreet  1.0      <6>           201 B       2  none
+    NAME                 VERSION  DIGEST         SIZE  IMAGES  SCRIPTS  SIGNED
+    debian.org/greeter   1.0      <4>           223 B       2  none     archive
+    debian.org/libgreet  1.0      <6>           201 B       2  none     archive
     $ larder packages nothing
-    NAME  VERSION  DIGEST  SIZE  IMAGES  SCRIPTS
+    NAME  VERSION  DIGEST  SIZE  IMAGES  SCRIPTS  SIGNED
     ");
 }
 
@@ -55,9 +55,9 @@ fn listings_of_an_empty_store() {
     let site = Site::new();
     assert_snapshot!(site.session(&["images", "packages", "which sh", "df", "gc", "fsck"]), @r"
     $ larder images
-    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)
+    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)  SIGNED
     $ larder packages
-    NAME  VERSION  DIGEST  SIZE  IMAGES  SCRIPTS
+    NAME  VERSION  DIGEST  SIZE  IMAGES  SCRIPTS  SIGNED
     $ larder which sh
     2> note: no image has ever had a package sh
     IMAGE  DIGEST  PACKAGE  VERSION
@@ -84,6 +84,7 @@ fn inspect_shows_what_an_image_is() {
     $ larder inspect example.com/web
     image:        example.com/web@1.0
     digest:       blake3:<1>
+    signed:       unsigned
     architecture: amd64
     from:         debian.org/bookworm, base essential
     asked for:    greeter, httpd
@@ -92,15 +93,16 @@ fn inspect_shows_what_an_image_is() {
     env:          A=b c
     own files:    0 (0 B)
     packages:     5 (1.0 KiB)
-      PACKAGE                VERSION   SIZE  SCRIPTS   DIGEST
-      debian.org/base-files  12.4     212 B  declared  <2>
-      debian.org/greeter     1.0      223 B  none      <3>
-      debian.org/httpd       1.4      214 B  declared  <4>
-      debian.org/libgreet    1.0      201 B  none      <5>
-      debian.org/shell       5.2      210 B  none      <6>
+      PACKAGE                VERSION   SIZE  SCRIPTS   SIGNED   DIGEST
+      debian.org/base-files  12.4     212 B  declared  archive  <2>
+      debian.org/greeter     1.0      223 B  none      archive  <3>
+      debian.org/httpd       1.4      214 B  declared  archive  <4>
+      debian.org/libgreet    1.0      201 B  none      archive  <5>
+      debian.org/shell       5.2      210 B  none      archive  <6>
     $ larder inspect example.com/shop
     image:        example.com/shop@1.0
     digest:       blake3:<7>
+    signed:       unsigned
     architecture: amd64
     from:         debian.org/bookworm, base essential
     asked for:    tool
@@ -108,12 +110,12 @@ fn inspect_shows_what_an_image_is() {
     own files:    1 (5 B)
     privileged:   /usr/bin/su of debian.org/tool@0.1: set-user-id root
     packages:     5 (1.0 KiB)
-      PACKAGE                VERSION   SIZE  SCRIPTS   DIGEST
-      debian.org/base-files  12.4     212 B  declared  <2>
-      debian.org/greeter     1.0      223 B  none      <3>
-      debian.org/libgreet    1.0      201 B  none      <5>
-      debian.org/shell       5.2      210 B  none      <6>
-      debian.org/tool        0.1      194 B  none      <8>
+      PACKAGE                VERSION   SIZE  SCRIPTS   SIGNED   DIGEST
+      debian.org/base-files  12.4     212 B  declared  archive  <2>
+      debian.org/greeter     1.0      223 B  none      archive  <3>
+      debian.org/libgreet    1.0      201 B  none      archive  <5>
+      debian.org/shell       5.2      210 B  none      archive  <6>
+      debian.org/tool        0.1      194 B  none      archive  <8>
     ");
 }
 

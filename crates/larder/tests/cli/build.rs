@@ -15,11 +15,11 @@ fn a_recipe_becomes_an_image_and_a_second_build_changes_nothing() {
     2> fetch the package list of bookworm-updates
     2> fetch and convert 5 packages
     5 packages, 5 fetched (35.9 KiB), scripts: 3 none, 2 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder build web
     5 packages, 0 fetched (0 B), scripts: 3 none, 2 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     ");
 }
@@ -108,7 +108,7 @@ fn own_files_win_and_the_report_says_so() {
     override: /etc/httpd/httpd.conf of the recipe instead of debian.org/httpd@1.4's
     override: /var/www/html/index.html of the recipe instead of debian.org/httpd@1.4's
     4 packages, 4 fetched (29.8 KiB), scripts: 2 none, 2 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder files example.com/web /var/www
     d0755         root:root          - /var/www  (debian.org/httpd@1.4)
@@ -129,7 +129,7 @@ fn a_changed_recipe_gives_a_new_image_and_says_what_changed() {
       - debian.org/greeter 1.0
       + debian.org/httpd 1.4
     4 packages, 1 fetched (9.7 KiB), scripts: 2 none, 2 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     ");
 }
@@ -163,7 +163,7 @@ fn a_lock_that_matches_is_all_that_locked_needs() {
     assert_snapshot!(site.session(&["build --locked web"]), @r"
     $ larder build --locked web
     4 packages, 0 fetched (0 B), scripts: 3 none, 1 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     ");
     assert_eq!(lock, std::fs::read(site.env.path("web/larder.lock")).expect("a lock"));
@@ -234,7 +234,7 @@ fn an_image_of_own_files_needs_no_archive() {
     assert_snapshot!(site.session(&["build own", "files example.com/own /hello"]), @r"
     $ larder build own
     0 packages, 0 fetched (0 B), scripts: 0 none, 0 declared, 0 skipped
-    built example.com/own@1
+    built example.com/own@1, unsigned
     blake3:<1>
     $ larder files example.com/own /hello
     -0644         root:root          6 /hello  (example.com/own@1)

@@ -32,6 +32,9 @@ fn the_whole_help() {
       gc           Remove what no image, container or lock needs
       fsck         Check the store
       df           Show what the store holds, what is shared and what an image costs alone
+      verify       Follow what was said of an image or package to what it was made from, and check it
+      provenance   Show how an image or package came about
+      key          Make, list, export and trust the keys that sign what is made
       completions  Print a completion script for a shell
 
     Options:

@@ -37,8 +37,8 @@ fn the_earlier_record_is_still_there() {
     now example.com/web@1.0
     blake3:<2>
     $ larder images
-    NAME             VERSION  DIGEST        PACKAGES  CREATED (UTC)
-    example.com/web  1.0      <2>                  4  YYYY-MM-DD hh:mm
+    NAME             VERSION  DIGEST        PACKAGES  CREATED (UTC)     SIGNED
+    example.com/web  1.0      <2>                  4  YYYY-MM-DD hh:mm  unsigned
     $ larder rollback example.com/web
     now example.com/web@1.0
     blake3:<3>
@@ -71,16 +71,17 @@ fn a_record_is_chosen_by_digest_or_version() {
     $ larder inspect example.com/web@1.0
     image:        example.com/web@1.0
     digest:       blake3:<1>
+    signed:       unsigned
     architecture: amd64
     from:         debian.org/bookworm, base essential
     asked for:    greeter
     own files:    0 (0 B)
     packages:     4 (846 B)
-      PACKAGE                VERSION   SIZE  SCRIPTS   DIGEST
-      debian.org/base-files  12.4     212 B  declared  <2>
-      debian.org/greeter     1.0      223 B  none      <3>
-      debian.org/libgreet    1.0      201 B  none      <4>
-      debian.org/shell       5.2      210 B  none      <5>
+      PACKAGE                VERSION   SIZE  SCRIPTS   SIGNED   DIGEST
+      debian.org/base-files  12.4     212 B  declared  archive  <2>
+      debian.org/greeter     1.0      223 B  none      archive  <3>
+      debian.org/libgreet    1.0      201 B  none      archive  <4>
+      debian.org/shell       5.2      210 B  none      archive  <5>
     $ larder rollback example.com/web@1.1
     now example.com/web@1.1
     blake3:<6>
@@ -138,8 +139,8 @@ fn what_is_removed_is_gone_and_the_rest_stays() {
     $ larder gc
     removed 4 FileSets and N objects (N KiB), N objects left
     $ larder images
-    NAME               VERSION  DIGEST        PACKAGES  CREATED (UTC)
-    example.com/other  1.0      <2>                  4  YYYY-MM-DD hh:mm
+    NAME               VERSION  DIGEST        PACKAGES  CREATED (UTC)     SIGNED
+    example.com/other  1.0      <2>                  4  YYYY-MM-DD hh:mm  unsigned
     $ larder fsck --deep
     2> hash every object
     checked 7 FileSets, N objects, N KiB hashed

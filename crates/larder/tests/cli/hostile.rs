@@ -145,7 +145,7 @@ fn files_where_other_packages_are_shown() {
     2> error: /packages/debian.org of debian.org/evil@6.66 can't be there: /packages is where packages are shown
     [exit code 1]
     $ larder images
-    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)
+    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)  SIGNED
     ");
 }
 

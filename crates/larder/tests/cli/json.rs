@@ -152,6 +152,12 @@ fn every_document_is_what_the_page_says() {
     let mut checker = Checker { page: page(), seen: BTreeSet::new() };
     let mut run = |line: &str, code: i32| checker.check(&site.run(line).failure(code).stdout);
     run("images --json", 0);
+    run("key new --no-passphrase --json example.com", 0);
+    run("key list --json", 0);
+    run("key export --json example.com", 0);
+    site.env.write("example.pem", site.stdout("key export example.com"));
+    run("key trust --json other.org example.pem", 0);
+    run("key forget --json other.org", 0);
     site.env.write("web/conf", "listen 8080\n");
     site.recipe("web", &["httpd", "tool", "greeter"], IMAGE);
     run("build --json web", 0);
@@ -171,6 +177,7 @@ fn every_document_is_what_the_page_says() {
         "files example.com/web",
         "files example.com/web /etc",
         "history example.com/web",
+        "verify example.com/web",
         "df",
         "fsck",
         "fsck --deep",
@@ -189,6 +196,7 @@ fn every_document_is_what_the_page_says() {
     damage(&object(&site, "greetings from 1.0\n"));
     damage(&object(&site, "listen 8080\n"));
     damage(&object(&site, "localhost\n"));
+    run("verify --json example.com/web", 1);
     run("fsck --deep --json", 1);
     run("fsck --deep --repair --json", 1);
     run("build web --json", 0);

@@ -368,7 +368,7 @@ fn an_image_that_would_not_work() {
     2>   hint: add the package that has what is missing, or put a file of your own there with [files]
     [exit code 1]
     $ larder images
-    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)
+    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)  SIGNED
     ");
 }
 
@@ -383,7 +383,7 @@ fn a_file_where_a_directory_belongs() {
     2>   hint: put the file somewhere else
     [exit code 1]
     $ larder images
-    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)
+    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)  SIGNED
     ");
 }
 

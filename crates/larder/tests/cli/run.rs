@@ -208,9 +208,9 @@ fn a_package_is_run_without_a_recipe() {
     $ larder run debian.org/hello -- hello you
     hello, you
     $ larder images
-    NAME              VERSION  DIGEST        PACKAGES  CREATED (UTC)
-    debian.org/hello  2.0      <1>                  3  YYYY-MM-DD hh:mm
-    example.com/box   1.0      <2>                  3  YYYY-MM-DD hh:mm
+    NAME              VERSION  DIGEST        PACKAGES  CREATED (UTC)     SIGNED
+    debian.org/hello  2.0      <1>                  3  YYYY-MM-DD hh:mm  unsigned
+    example.com/box   1.0      <2>                  3  YYYY-MM-DD hh:mm  unsigned
     ");
 }
 

@@ -85,8 +85,8 @@ fn a_store_that_can_only_be_read() {
     close(&site.env.store());
     assert_snapshot!(site.session(&["images", "why example.com/web libgreet", "fsck"]), @r"
     $ larder images
-    NAME             VERSION  DIGEST        PACKAGES  CREATED (UTC)
-    example.com/web  1.0      <1>                  4  YYYY-MM-DD hh:mm
+    NAME             VERSION  DIGEST        PACKAGES  CREATED (UTC)     SIGNED
+    example.com/web  1.0      <1>                  4  YYYY-MM-DD hh:mm  unsigned
     $ larder why example.com/web libgreet
     greeter 1.0  (example.com/web asks for greeter)
       libgreet 1.0  (greeter requires libgreet (>= 1.0))
@@ -143,8 +143,8 @@ fn a_read_only_file_system() {
         })
     };
     assert_snapshot!(shown("images"), @r"
-    NAME             VERSION  DIGEST        PACKAGES  CREATED (UTC)
-    example.com/web  1.0      <1>                  4  YYYY-MM-DD hh:mm
+    NAME             VERSION  DIGEST        PACKAGES  CREATED (UTC)     SIGNED
+    example.com/web  1.0      <1>                  4  YYYY-MM-DD hh:mm  unsigned
     [exit code 0]
     ");
     assert_snapshot!(shown("fsck"), @r"

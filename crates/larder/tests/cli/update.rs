@@ -32,7 +32,7 @@ fn without_an_update_nothing_moves() {
     assert_snapshot!(site.session(&["build web"]), @r"
     $ larder build web
     5 packages, 0 fetched (0 B), scripts: 3 none, 2 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     ");
     assert_eq!(lock(&site), before);
@@ -48,7 +48,7 @@ fn one_package_of_a_recipe_moves_alone() {
     2> fetch and convert 1 package
       ~ debian.org/httpd 1.4 -> 1.5
     5 packages, 1 fetched (6.2 KiB), scripts: 4 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     ");
     let after = lock(&site);
@@ -70,7 +70,7 @@ fn what_constraints_force_moves_too() {
       ~ debian.org/greeter 1.0 -> 1.1
       ~ debian.org/libgreet 1.0 -> 1.1
     5 packages, 2 fetched (12.4 KiB), scripts: 3 none, 2 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     ");
 }
@@ -86,11 +86,11 @@ fn everything_moves_when_nothing_is_named() {
       ~ debian.org/httpd 1.4 -> 1.5
       ~ debian.org/libgreet 1.0 -> 1.1
     5 packages, 3 fetched (18.6 KiB), scripts: 4 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder update web
     5 packages, 0 fetched (0 B), scripts: 4 none, 1 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     ");
 }
@@ -110,11 +110,11 @@ fn an_image_alone_is_updated_without_its_recipe() {
     2> fetch and convert 1 package
       ~ debian.org/httpd 1.4 -> 1.5
     5 packages, 1 fetched (6.2 KiB), scripts: 4 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder update example.com/web debian.org/httpd
     5 packages, 0 fetched (0 B), scripts: 4 none, 1 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     $ larder history example.com/web
        VERSION  DIGEST                                                                   WHEN (UTC)        BY
@@ -125,7 +125,7 @@ fn an_image_alone_is_updated_without_its_recipe() {
       ~ debian.org/greeter 1.0 -> 1.1
       ~ debian.org/libgreet 1.0 -> 1.1
     5 packages, 2 fetched (12.4 KiB), scripts: 4 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<3>
     ");
 }
@@ -182,7 +182,7 @@ fn an_image_without_packages_has_nothing_to_update() {
     [exit code 1]
     $ larder update own
     0 packages, 0 fetched (0 B), scripts: 0 none, 0 declared, 0 skipped
-    unchanged example.com/own@1
+    unchanged example.com/own@1, unsigned
     blake3:<1>
     ");
 }

@@ -1,0 +1,225 @@
+//! What vouched for a package, checked again from what the cache still has.
+//!
+//! A statement beside the package names a `.deb`, the package list that listed it, and the release file that vouched for that
+//! list. The archive replaces the latter two four times a day, and the cache keeps the newest release file of a suite and the
+//! lists of a week; so mostly the chain can be followed for a while and then no longer.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+
+use larder_store::Sha256Digest;
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use super::cached::Folder;
+use super::{ArchiveFile, Config};
+use crate::error::{DebianError, ReleaseRefusal};
+use crate::index::{self, Index};
+use crate::release::{Keyring, Release};
+use crate::sources::{Part, locate};
+
+/// What became of a link of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// It holds.
+    Holds,
+    /// The cache doesn't have it any more.
+    NotKept,
+    /// It doesn't hold.
+    Broken(ChainBreak),
+}
+
+/// Why a link doesn't hold.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ChainBreak {
+    /// A package list has other bytes than its name says.
+    #[error("the package list {list} was altered in the cache")]
+    List {
+        /// The list that it should be.
+        list: Sha256Digest,
+    },
+    /// A package list doesn't list the package.
+    #[error("the package list {list} doesn't list {package} {version}")]
+    NotListed {
+        /// The list.
+        list: Sha256Digest,
+        /// The package.
+        package: String,
+        /// Its version.
+        version: String,
+    },
+    /// A package list lists another file under the name and version.
+    #[error("the package list {list} lists another file: {listed}")]
+    OtherFile {
+        /// The list.
+        list: Sha256Digest,
+        /// The file that it lists.
+        listed: Sha256Digest,
+    },
+    /// The release file's signature doesn't hold.
+    #[error("the release file {release} is refused: {reason}")]
+    Release {
+        /// The release file.
+        release: Sha256Digest,
+        /// Why.
+        reason: ReleaseRefusal,
+    },
+    /// Another key than the statement names has signed the release.
+    #[error("the release file {release} is signed by {found}")]
+    OtherSigner {
+        /// The release file.
+        release: Sha256Digest,
+        /// Who signed it.
+        found: String,
+    },
+    /// The release file doesn't vouch for the list.
+    #[error("the release file {release} doesn't list the package list {list}")]
+    OtherList {
+        /// The release file.
+        release: Sha256Digest,
+        /// The list.
+        list: Sha256Digest,
+    },
+}
+
+/// What could be checked again about one package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rechecked {
+    /// That the package list lists the `.deb`.
+    pub list: Link,
+    /// That the release file lists the package list, and is signed by the key that the statement names.
+    pub release: Link,
+}
+
+/// A release file by its digest, and whether its signature holds.
+type Opened = (Sha256Digest, Result<Release, ReleaseRefusal>);
+
+/// Checks packages again. What it has read is kept for the next.
+#[derive(Debug)]
+pub struct Rechecker<'c> {
+    config: &'c Config,
+    lists: BTreeMap<Sha256Digest, Result<Option<Index>, ChainBreak>>,
+    releases: BTreeMap<String, Option<Opened>>,
+}
+
+impl<'c> Rechecker<'c> {
+    /// Checks by what is in this cache and the keys that are trusted now.
+    pub fn new(config: &'c Config) -> Self {
+        Self { config, lists: BTreeMap::new(), releases: BTreeMap::new() }
+    }
+
+    /// Checks what vouched for a file.
+    ///
+    /// # Errors
+    /// I/O; no keyring.
+    pub fn recheck(&mut self, file: &ArchiveFile) -> Result<Rechecked, DebianError> {
+        Ok(Rechecked { list: self.listed(file)?, release: self.vouched(file)? })
+    }
+
+    fn listed(&mut self, file: &ArchiveFile) -> Result<Link, DebianError> {
+        let list = file.index;
+        if !self.lists.contains_key(&list) {
+            let opened = self.open(&list)?;
+            self.lists.insert(list, opened);
+        }
+        let index = match self.lists.get(&list) {
+            Some(Ok(Some(index))) => index,
+            Some(Err(broken)) => return Ok(Link::Broken(broken.clone())),
+            Some(Ok(None)) | None => return Ok(Link::NotKept),
+        };
+        let mut other = None;
+        for number in index.candidates(&file.name) {
+            let (info, location) = (index.package(number), index.location(number));
+            if (info.version, info.architecture) != (file.version.as_str(), file.architecture.as_str()) {
+                continue;
+            }
+            if (location.sha256, location.size) == (file.sha256, file.size) {
+                return Ok(Link::Holds);
+            }
+            other = Some(location.sha256);
+        }
+        Ok(Link::Broken(match other {
+            Some(listed) => ChainBreak::OtherFile { list, listed },
+            None => ChainBreak::NotListed { list, package: file.name.clone(), version: file.version.clone() },
+        }))
+    }
+
+    /// The index that was made from a list, if the list is still here with its bytes.
+    fn open(&self, list: &Sha256Digest) -> Result<Result<Option<Index>, ChainBreak>, DebianError> {
+        let Some(path) = self.find(list)? else { return Ok(Ok(None)) };
+        let mut hasher = Sha256::new();
+        let mut kept = File::open(&path).map_err(DebianError::io("open", &path))?;
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match kept.read(&mut buffer).map_err(DebianError::io("read", &path))? {
+                0 => break,
+                length => hasher.update(&buffer[..length]),
+            }
+        }
+        if Sha256Digest::from_bytes(hasher.finalize().into()) != *list {
+            return Ok(Err(ChainBreak::List { list: *list }));
+        }
+        let url = path.display().to_string();
+        index::open_or_build(&self.config.cache.join("indexes"), list, || Ok((path, url))).map(|index| Ok(Some(index)))
+    }
+
+    fn find(&self, list: &Sha256Digest) -> Result<Option<PathBuf>, DebianError> {
+        let (folder, hex) = (self.config.cache.join("lists"), list.hex());
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            entries => entries.map_err(DebianError::io("list", &folder))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(DebianError::io("list", &folder))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            // Not what is still on its way.
+            if name.strip_prefix(&hex).is_some_and(|form| form.starts_with('.') && !form.ends_with(".part")) {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
+    fn vouched(&mut self, file: &ArchiveFile) -> Result<Link, DebianError> {
+        if !self.releases.contains_key(&file.suite) {
+            let opened = self.release(&file.suite)?;
+            self.releases.insert(file.suite.clone(), opened);
+        }
+        let Some(Some((digest, opened))) = self.releases.get(&file.suite) else { return Ok(Link::NotKept) };
+        let release = *digest;
+        if release != file.release {
+            return Ok(Link::NotKept);
+        }
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(reason) => return Ok(Link::Broken(ChainBreak::Release { release, reason: reason.clone() })),
+        };
+        if opened.signer != file.signer {
+            return Ok(Link::Broken(ChainBreak::OtherSigner { release, found: opened.signer.clone() }));
+        }
+        if !opened.files.values().any(|listed| listed.sha256 == file.index) {
+            return Ok(Link::Broken(ChainBreak::OtherList { release, list: file.index }));
+        }
+        Ok(Link::Holds)
+    }
+
+    /// A suite's cached release file, judged by the keys that are trusted for it now.
+    fn release(&self, suite: &str) -> Result<Option<Opened>, DebianError> {
+        // The name comes from a statement, and stands in a path.
+        if super::check_name(suite).is_err() {
+            return Ok(None);
+        }
+        let folder = Folder::new(&self.config.cache, suite);
+        let Some(bytes) = folder.read_release()? else { return Ok(None) };
+        let digest = Sha256Digest::from_bytes(Sha256::digest(&bytes).into());
+        let part = if suite.ends_with("-security") { Part::Security } else { Part::Main };
+        let place = locate(self.config, suite, part)?;
+        let state = folder.read_state();
+        let from = place.mirrors.iter().find(|mirror| mirror.url == state.mirror).or(place.mirrors.first());
+        let Some(from) = from else { return Ok(None) };
+        let keyring = Keyring::load(suite, &from.keys)?;
+        Ok(Some((digest, Release::open(&bytes, &keyring, self.config.now))))
+    }
+}
