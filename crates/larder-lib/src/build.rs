@@ -2,7 +2,7 @@
 //!
 //! solve -> lock -> fetch -> verify -> convert -> assemble. A lock that matches the recipe is used as it is, so a second
 //! build needs neither solver nor network. The lock is written only when everything else has succeeded. Where what an earlier
-//! build found out still holds ([`kept`](crate::kept)), nothing is planned, composed or verified again.
+//! build found out still holds (`kept.rs`), nothing is planned, composed or verified again.
 
 use std::collections::BTreeMap;
 use std::path::Path;

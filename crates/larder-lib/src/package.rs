@@ -1,7 +1,7 @@
 //! `larder build` of a package of one's own: from a recipe with `[package]` to FileSets under its names.
 //!
 //! pin the sources -> solve and obtain the build's packages -> sandbox -> `$OUT` -> trees, divided -> what programs need -> records -> test
-//! -> names. What was built from the same inputs before is taken from the store ([`cache`]), and then nothing of this happens. The names
+//! -> names. What was built from the same inputs before is taken from the store (`cache.rs`), and then nothing of this happens. The names
 //! and the lock change only when everything has succeeded.
 //!
 //! # Invariants
@@ -176,7 +176,7 @@ fn other(file: &std::path::Path, found: &'static str) -> crate::Error {
 /// Opens a shell in the sandbox of a recipe, with its sources in place.
 ///
 /// # Errors
-/// As [`build`], up to where the command is run.
+/// As [`build`](build()), up to where the command is run.
 pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progress: &dyn Progress) -> Result<Exit> {
     check_architecture(host, recipe)?;
     let environment = environment(recipe);

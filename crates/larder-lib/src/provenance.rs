@@ -1,6 +1,6 @@
 //! Where FileSets came from: statements beside them, never inside them.
 //!
-//! [`archive`] says it of packages that were converted from an archive. Of everything that was made here, [`record`] writes an
+//! `archive` says it of packages that were converted from an archive. Of everything that was made here, [`record`] writes an
 //! in-toto statement (v1) with SLSA's provenance (v1) in a DSSE envelope, signed by the key of the name's domain where there
 //! is one. Whoever makes FileSets says what it knows as [`BuildFacts`], and calls [`record`] before its commit.
 //!

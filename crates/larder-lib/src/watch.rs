@@ -1,6 +1,6 @@
 //! `larder watch`: noticing that a recipe or one of its files has changed.
 //!
-//! inotify only says *when* to look. Whether anything changed is found by comparing two [`Snapshot`]s of everything that the
+//! inotify only says *when* to look. Whether anything changed is found by comparing two snapshots of everything that the
 //! recipe's folder gives to a build: what was there before the last build began, and what is there now. So nothing is lost
 //! that happens during a build, in a folder that is new, or while events overflow; and a build's own lock, a file that was only
 //! read, or an editor's file that came and went start nothing.

@@ -16,7 +16,7 @@ pub const MAX_PAYLOAD: usize = 8 << 20;
 /// The most signatures.
 pub const MAX_SIGNATURES: usize = 16;
 
-/// An envelope. What it holds is not to be believed before [`Envelope::verify`], or it being empty of signatures, says so.
+/// An envelope. What it holds is not to be believed before [`Envelope::is_by`], or it being empty of signatures, says whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// What is said.

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// Accept that the image begins to ask for more of the host
     #[arg(long)]
     accept_asks: bool,
-    /// Leave out the recipe's [test]
+    /// Leave out the recipe's test
     #[arg(long)]
     no_test: bool,
     /// Build packages twice, whatever was built before, and compare what was made

@@ -22,7 +22,7 @@ Examples:
 
 It shows what is said; `larder verify` checks it.")]
 pub(crate) struct Args {
-    /// An image or a package: NAME[@VERSION|@blake3:DIGEST]
+    #[arg(help = "An image or a package: NAME[@VERSION|@blake3:DIGEST]")]
     name: Reference,
     /// Print the DSSE envelope of the statement
     #[arg(long)]

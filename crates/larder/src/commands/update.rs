@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Accept that the image begins to ask for more of the host
     #[arg(long)]
     accept_asks: bool,
-    /// Leave out the recipe's [test]
+    /// Leave out the recipe's test
     #[arg(long)]
     no_test: bool,
     /// List every package with what became of its scripts

@@ -25,7 +25,7 @@ Examples:
 Exit code 1 when a link of the chain doesn't hold: a statement that is missing, altered, about
 something else, or signed by a key that isn't trusted for the name's domain.")]
 pub(crate) struct Args {
-    /// An image or a package: NAME[@VERSION|@blake3:DIGEST]
+    #[arg(help = "An image or a package: NAME[@VERSION|@blake3:DIGEST]")]
     name: Reference,
     /// Make everything again that can be made again, and compare the digests
     #[arg(long)]

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Accept that the image begins to ask for more of the host
     #[arg(long)]
     accept_asks: bool,
-    /// Leave out the recipe's [test]
+    /// Leave out the recipe's test
     #[arg(long)]
     no_test: bool,
     /// Run the image, anew after each change; all that follows are options of `larder run`

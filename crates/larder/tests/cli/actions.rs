@@ -63,7 +63,7 @@ fn wrong_actions_and_tests_are_refused() {
         ("[actions]\nmetrics = []\n", "`metrics`: the list names no program"),
         ("[test]\nwith = [\"greeter\"]\n", "[test] has no `run`"),
         ("[test]\nrun = \"true\"\n", "`run` must be a list of strings, not a string"),
-        ("[test]\nrun = [\"a\"]\nwith = [\"xyz.com/other\"]\n", "\"xyz.com/other\" isn't a package of debian.org"),
+        ("[test]\nrun = [\"a\"]\nwith = [\"xyz.com/other\"]\n", "there is no package xyz.com/other in the store"),
     ] {
         site.recipe("web", &["greeter"], rest);
         let output = site.run("build web").failure(1);

@@ -23,19 +23,19 @@ fn it_is_updated_and_rolled_back_without_touching_the_server() {
     for name in ["nginx-conf", "web-conf"] {
         site.env.copy(examples.join(name));
     }
-    assert_snapshot!(site.session(&["build web-conf", "build web-conf"]), @r"
+    assert_snapshot!(site.session(&["build web-conf", "build web-conf"]), @"
     $ larder build web-conf
     2> build example.com/nginx-conf@1.0
     2> fetch and convert 2 packages
     2> test example.com/nginx-conf@1.0
     override: /etc/nginx/nginx.conf of example.com/nginx-conf@1.0 instead of debian.org/nginx-common@1.22's
     6 packages, 0 fetched (0 B), scripts: 4 none, 2 declared, 0 skipped
-    built example.com/web-conf@1.0
+    built example.com/web-conf@1.0, unsigned
     blake3:<1>
     $ larder build web-conf
     override: /etc/nginx/nginx.conf of example.com/nginx-conf@1.0 instead of debian.org/nginx-common@1.22's
     6 packages, 0 fetched (0 B), scripts: 4 none, 2 declared, 0 skipped
-    unchanged example.com/web-conf@1.0
+    unchanged example.com/web-conf@1.0, unsigned
     blake3:<1>
     ");
     let lock = || std::fs::read_to_string(site.env.path("web-conf/larder.lock")).expect("a lock");
@@ -46,7 +46,7 @@ fn it_is_updated_and_rolled_back_without_touching_the_server() {
     let file = "nginx-conf/files/nginx.conf";
     let text = std::fs::read_to_string(site.env.path(file)).expect("the configuration");
     site.env.write(file, text.replace("keepalive_timeout 30", "keepalive_timeout 5"));
-    assert_snapshot!(site.session(&["build --locked web-conf", "build web-conf", "files example.com/web-conf /etc/nginx"]), @r"
+    assert_snapshot!(site.session(&["build --locked web-conf", "build web-conf", "files example.com/web-conf /etc/nginx"]), @"
     $ larder build --locked web-conf
     2> build example.com/nginx-conf@1.0
     2> test example.com/nginx-conf@1.0
@@ -57,7 +57,7 @@ fn it_is_updated_and_rolled_back_without_touching_the_server() {
       ~ example.com/nginx-conf 1.0, other content
     override: /etc/nginx/nginx.conf of example.com/nginx-conf@1.0 instead of debian.org/nginx-common@1.22's
     6 packages, 0 fetched (0 B), scripts: 4 none, 2 declared, 0 skipped
-    built example.com/web-conf@1.0
+    built example.com/web-conf@1.0, unsigned
     blake3:<3>
     $ larder files example.com/web-conf /etc/nginx
     d0755         root:root          - /etc/nginx  (debian.org/nginx-common/declarations@1.22+table1)
@@ -84,12 +84,12 @@ fn it_is_updated_and_rolled_back_without_touching_the_server() {
         "update example.com/web-conf nginx-conf",
         "rollback example.com/web-conf",
         "which nginx-conf",
-    ]), @r"
+    ]), @"
     $ larder update example.com/web-conf nginx-conf
       ~ example.com/nginx-conf 1.0 -> 1.1
     override: /etc/nginx/nginx.conf of example.com/nginx-conf@1.1 instead of debian.org/nginx-common@1.22's
     6 packages, 0 fetched (0 B), scripts: 4 none, 2 declared, 0 skipped
-    built example.com/web-conf@1.0
+    built example.com/web-conf@1.0, unsigned
     blake3:<1>
     $ larder rollback example.com/web-conf
     now example.com/web-conf@1.0

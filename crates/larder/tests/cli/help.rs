@@ -65,7 +65,7 @@ fn the_whole_help() {
 
 #[test]
 fn help_of_the_main_commands() {
-    assert_snapshot!(Site::new().session(&["build --help", "shell --help", "run --help", "update --help"]), @r"
+    assert_snapshot!(Site::new().session(&["build --help", "shell --help", "run --help", "update --help"]), @"
     $ larder build --help
     Make an image or a package from a recipe
 
@@ -76,10 +76,10 @@ fn help_of_the_main_commands() {
 
     Options:
           --locked       Use the lock as it is, and fail if it doesn't match the recipe
+          --accept-asks  Accept that the image begins to ask for more of the host
+          --no-test      Leave out the recipe's test
           --check        Build packages twice, whatever was built before, and compare what was made
       -j, --jobs <N>     How many recipes are built at a time [default: 1]
-          --accept-asks  Accept that the image begins to ask for more of the host
-          --no-test      Leave out the recipe's [test]
       -v, --verbose      List every package with what became of its scripts
       -h, --help         Print help
 
@@ -227,7 +227,7 @@ fn help_of_the_main_commands() {
 
     Options:
           --accept-asks  Accept that the image begins to ask for more of the host
-          --no-test      Leave out the recipe's [test]
+          --no-test      Leave out the recipe's test
       -v, --verbose      List every package with what became of its scripts
       -h, --help         Print help
 

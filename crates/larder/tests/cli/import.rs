@@ -166,7 +166,7 @@ fn a_folder_becomes_a_package() {
         "packages",
         "gc",
         "fsck --deep",
-    ]), @r"
+    ]), @"
     $ larder package from-dir root --name example.com/tool --version 1.0 --summary tools --license MIT
     left out: /proc: the kernel or Larder makes it
     3 files, 15 B
@@ -180,9 +180,9 @@ fn a_folder_becomes_a_package() {
     $ larder --quiet package from-dir root --name example.com/tool --version 1.0 --requires debian.org/libc6>=2.36
     blake3:<2>
     $ larder packages
-    NAME              VERSION  DIGEST        SIZE  IMAGES  SCRIPTS
-    example.com/tool  1.0      <2>           15 B       0
-    example.com/tool  1.0      <1>           15 B       0
+    NAME              VERSION  DIGEST        SIZE  IMAGES  SCRIPTS  SIGNED
+    example.com/tool  1.0      <2>           15 B       0           unsigned
+    example.com/tool  1.0      <1>           15 B       0           unsigned
     $ larder gc
     removed 0 FileSets and 0 objects (0 B), N objects left
     $ larder fsck --deep
@@ -337,7 +337,7 @@ fn an_oci_image_becomes_a_package_or_an_image() {
         "files example.com/web /usr/bin",
         "gc",
         "fsck --deep",
-    ]), @r"
+    ]), @"
     $ larder package from-oci oci.tar --name example.com/tool --version 1.0
     2> layer 1 of 2
     2> layer 2 of 2
@@ -363,6 +363,7 @@ fn an_oci_image_becomes_a_package_or_an_image() {
     $ larder inspect example.com/web
     image:        example.com/web@1.0
     digest:       blake3:<2>
+    signed:       unsigned
     architecture: amd64
     run:          /usr/bin/tool serve --now
     user:         app
@@ -374,7 +375,7 @@ fn an_oci_image_becomes_a_package_or_an_image() {
     label:        org.opencontainers.image.licenses=MIT
     own files:    7 (131 B)
     packages:     0 (0 B)
-      PACKAGE  VERSION  SIZE  SCRIPTS  DIGEST
+      PACKAGE  VERSION  SIZE  SCRIPTS  SIGNED  DIGEST
     $ larder files example.com/web /srv
     d0755         root:root          - /srv  (example.com/web@1.0)
     -0644           app:app          5 /srv/data  (example.com/web@1.0)
@@ -527,7 +528,7 @@ fn a_deb_becomes_a_package_of_ones_own() {
         "package from-deb su.deb --name example.com/su",
         "package from-deb su.deb --name example.com/su --allow-set-id --version 3",
         "packages",
-    ]), @r"
+    ]), @"
     $ larder package from-deb tool.deb --name example.com/tool
     left out: its scripts: postinst:4: system-of-its-own --now
     2 files, 253 B
@@ -565,9 +566,9 @@ fn a_deb_becomes_a_package_of_ones_own() {
     made package example.com/su@3
     blake3:<2>
     $ larder packages
-    NAME              VERSION  DIGEST         SIZE  IMAGES  SCRIPTS
-    example.com/su    3        <2>           171 B       0
-    example.com/tool  2.0-1    <1>           253 B       0
+    NAME              VERSION  DIGEST         SIZE  IMAGES  SCRIPTS  SIGNED
+    example.com/su    3        <2>           171 B       0           unsigned
+    example.com/tool  2.0-1    <1>           253 B       0           unsigned
     ");
     let text = record(&site, "example.com/tool");
     for part in [

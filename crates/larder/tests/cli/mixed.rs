@@ -36,7 +36,7 @@ fn an_image_imports_them_with_what_they_need() {
         "which hello",
         "which example.com/hello >=3",
         "files example.com/web /usr/share/hello",
-    ]), @r"
+    ]), @"
     $ larder build web
     2> fetch the package list of bookworm
     2> fetch the package list of bookworm-security
@@ -44,17 +44,17 @@ fn an_image_imports_them_with_what_they_need() {
     2> fetch and convert 2 packages
     1 finding off the beaten path: `larder build --verbose` lists them
     4 packages, 2 fetched (12.4 KiB), scripts: 4 none, 0 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder build web
     1 finding off the beaten path: `larder build --verbose` lists them
     4 packages, 0 fetched (0 B), scripts: 4 none, 0 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     $ larder build --locked web
     1 finding off the beaten path: `larder build --verbose` lists them
     4 packages, 0 fetched (0 B), scripts: 4 none, 0 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     $ larder why example.com/web libgreet
     example.com/hello 2.0  (example.com/web asks for example.com/hello >=2)
@@ -89,26 +89,27 @@ fn an_image_imports_them_with_what_they_need() {
     fileset = "blake3:<2>"
     origin = "store"
     "#);
-    assert_snapshot!(site.session(&["inspect example.com/web", "packages", "fsck --deep", "gc"]), @r"
+    assert_snapshot!(site.session(&["inspect example.com/web", "packages", "fsck --deep", "gc"]), @"
     $ larder inspect example.com/web
     image:        example.com/web@1.0
     digest:       blake3:<1>
+    signed:       unsigned
     architecture: amd64
     from:         debian.org/bookworm, base none
     asked for:    example.com/hello >=2, greeter
     own files:    0 (0 B)
     packages:     4 (432 B)
-      PACKAGE                 VERSION   SIZE  SCRIPTS  DIGEST
-      debian.org/greeter      1.0      223 B  none     <2>
-      debian.org/libgreet     1.0      201 B  none     <3>
-      example.com/hello       2.0        3 B  none     <4>
-      example.com/hello-data  1          5 B  none     <5>
+      PACKAGE                 VERSION   SIZE  SCRIPTS  SIGNED        DIGEST
+      debian.org/greeter      1.0      223 B  none     archive       <2>
+      debian.org/libgreet     1.0      201 B  none     archive       <3>
+      example.com/hello       2.0        3 B  none     no statement  <4>
+      example.com/hello-data  1          5 B  none     no statement  <5>
     $ larder packages
-    NAME                    VERSION  DIGEST         SIZE  IMAGES  SCRIPTS
-    debian.org/greeter      1.0      <2>           223 B       1  none
-    debian.org/libgreet     1.0      <3>           201 B       1  none
-    example.com/hello       2.0      <4>             3 B       1  none
-    example.com/hello-data  1        <5>             5 B       1  none
+    NAME                    VERSION  DIGEST         SIZE  IMAGES  SCRIPTS  SIGNED
+    debian.org/greeter      1.0      <2>           223 B       1  none     archive
+    debian.org/libgreet     1.0      <3>           201 B       1  none     archive
+    example.com/hello       2.0      <4>             3 B       1  none     no statement
+    example.com/hello-data  1        <5>             5 B       1  none     no statement
     $ larder fsck --deep
     2> hash every object
     checked 6 FileSets, N objects, N KiB hashed
@@ -127,10 +128,10 @@ fn an_image_of_nothing_else_needs_no_archive() {
         "web/larder.toml",
         "[image]\nname = \"example.com/web\"\nversion = \"1\"\nbase = \"none\"\npackages = [\"example.com/tool\"]\n",
     );
-    assert_snapshot!(site.session(&["build web", "files example.com/web /usr/share"]), @r"
+    assert_snapshot!(site.session(&["build web", "files example.com/web /usr/share"]), @"
     $ larder build web
     1 package, 0 fetched (0 B), scripts: 1 none, 0 declared, 0 skipped
-    built example.com/web@1
+    built example.com/web@1, unsigned
     blake3:<1>
     $ larder files example.com/web /usr/share
     d0755         root:root          - /usr/share  (example.com/tool@1)
@@ -143,15 +144,15 @@ fn an_image_of_nothing_else_needs_no_archive() {
         "rollback example.com/web",
         "update web",
         "diff example.com/web@1 example.com/web",
-    ]), @r"
+    ]), @"
     $ larder build web
     1 package, 0 fetched (0 B), scripts: 1 none, 0 declared, 0 skipped
-    unchanged example.com/web@1
+    unchanged example.com/web@1, unsigned
     blake3:<1>
     $ larder update example.com/web
       ~ example.com/tool 1 -> 2
     1 package, 0 fetched (0 B), scripts: 1 none, 0 declared, 0 skipped
-    built example.com/web@1
+    built example.com/web@1, unsigned
     blake3:<2>
     $ larder rollback example.com/web
     now example.com/web@1
@@ -159,7 +160,7 @@ fn an_image_of_nothing_else_needs_no_archive() {
     $ larder update web
       ~ example.com/tool 1 -> 2
     1 package, 0 fetched (0 B), scripts: 1 none, 0 declared, 0 skipped
-    built example.com/web@1
+    built example.com/web@1, unsigned
     blake3:<2>
     $ larder diff example.com/web@1 example.com/web
     no difference
@@ -177,23 +178,23 @@ fn what_is_locked_stays_until_it_is_updated() {
     let newer = archive().package(deb("nano", "8.0").provides("text-editor"));
     site.archive.publish(newer);
     site.recipe("web", &["greeter", "example.com/hello", "nano"], "");
-    assert_snapshot!(site.session(&["build web", "update web example.com/hello", "update web hello"]), @r"
+    assert_snapshot!(site.session(&["build web", "update web example.com/hello", "update web hello"]), @"
     $ larder build web
     2> fetch and convert 1 package
       + debian.org/nano 7.2
       - example.com/hello-data 1
     6 packages, 1 fetched (6.2 KiB), scripts: 5 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder update web example.com/hello
     2> fetch the package list of bookworm
       ~ example.com/hello 2.0 -> 2.1
     6 packages, 0 fetched (0 B), scripts: 5 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<2>
     $ larder update web hello
     6 packages, 0 fetched (0 B), scripts: 5 none, 1 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<2>
     ");
 }
@@ -209,14 +210,14 @@ fn a_package_that_was_rolled_back_is_not_taken() {
         "rollback example.com/hello",
         "build web",
         "update web hello",
-    ]), @r"
+    ]), @"
     $ larder build web
     2> fetch the package list of bookworm
     2> fetch the package list of bookworm-security
     2> fetch the package list of bookworm-updates
     2> fetch and convert 3 packages
     5 packages, 3 fetched (20.1 KiB), scripts: 4 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder history example.com/hello
        VERSION  DIGEST                                                                   WHEN (UTC)        BY
@@ -227,12 +228,12 @@ fn a_package_that_was_rolled_back_is_not_taken() {
     blake3:<3>
     $ larder build web
     5 packages, 0 fetched (0 B), scripts: 4 none, 1 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     $ larder update web hello
       ~ example.com/hello 2.1 -> 2.0
     5 packages, 0 fetched (0 B), scripts: 4 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<4>
     ");
 }
@@ -361,7 +362,7 @@ fn an_own_package_may_be_what_debians_need() {
     site.recipe("web", &["mailer"], "");
     let alone = site.session(&["build web"]);
     site.recipe("web", &["mailer", "example.com/smtp"], "");
-    assert_snapshot!(alone + &site.session(&["build web", "why example.com/web smtp"]), @r"
+    assert_snapshot!(alone + &site.session(&["build web", "why example.com/web smtp"]), @"
     $ larder build web
     2> fetch the package list of bookworm
     2> fetch the package list of bookworm-security
@@ -373,7 +374,7 @@ fn an_own_package_may_be_what_debians_need() {
     $ larder build web
     2> fetch and convert 3 packages
     4 packages, 3 fetched (18.1 KiB), scripts: 3 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder why example.com/web smtp
     example.com/smtp 3  (example.com/web asks for example.com/smtp)
@@ -392,7 +393,7 @@ fn one_short_name_in_two_domains() {
         "which greeter",
         "update web greeter",
         "update web debian.org/greeter",
-    ]), @r"
+    ]), @"
     $ larder build -q web
     blake3:<1>
     $ larder why example.com/web example.com/greeter
@@ -409,7 +410,7 @@ fn one_short_name_in_two_domains() {
     [exit code 1]
     $ larder update web debian.org/greeter
     5 packages, 0 fetched (0 B), scripts: 4 none, 1 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     ");
 }
@@ -427,7 +428,7 @@ fn files_may_be_taken_over_by_full_names_only() {
         conf(&replaces);
         said += &site.session(&["update web"]);
     }
-    assert_snapshot!(said, @r"
+    assert_snapshot!(said, @"
     $ larder update web
     2> fetch the package list of bookworm
     2> fetch the package list of bookworm-security
@@ -439,7 +440,7 @@ fn files_may_be_taken_over_by_full_names_only() {
     $ larder update web
     override: /etc/httpd/httpd.conf of example.com/httpd-conf@1 instead of debian.org/httpd@1.4's
     5 packages, 0 fetched (0 B), scripts: 3 none, 2 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     ");
 }

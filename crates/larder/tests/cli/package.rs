@@ -327,7 +327,7 @@ fn splits_become_packages() {
     let run = "mkdir -p $OUT/usr/include/x $OUT/usr/lib\necho h > $OUT/usr/include/x/x.h\necho a > $OUT/usr/lib/x.a\necho so > $OUT/usr/lib/x.so";
     let tables = "[split.dev]\npaths = [\"/usr/include\", \"/usr/lib/*.a\"]\nsummary = \"Headers\"";
     recipe(&site, "lib", ("", run, tables));
-    assert_snapshot!(site.session(&["build lib", "packages"]), @r"
+    assert_snapshot!(site.session(&["build lib", "packages"]), @"
     $ larder build lib
     2> fetch and convert 1 package
     2> build example.com/lib@1.0
@@ -337,13 +337,13 @@ fn splits_become_packages() {
     built example.com/lib@1.0
     blake3:<1>
     $ larder packages
-    NAME                   VERSION  DIGEST           SIZE  IMAGES  SCRIPTS
-    debian.org/base-files  12.4     <2>             202 B       1  declared
-    debian.org/buildtools  1        <3>             184 B       0
-    debian.org/hello       2.0      <4>             201 B       1  none
-    debian.org/toolbox     1.36     <5>           1.9 MiB       1  none
-    example.com/lib        1.0      <1>               3 B       0
-    example.com/lib-dev    1.0      <6>               4 B       0
+    NAME                   VERSION  DIGEST           SIZE  IMAGES  SCRIPTS   SIGNED
+    debian.org/base-files  12.4     <2>             202 B       1  declared  archive
+    debian.org/buildtools  1        <3>             184 B       0            archive
+    debian.org/hello       2.0      <4>             201 B       1  none      archive
+    debian.org/toolbox     1.36     <5>           1.9 MiB       1  none      archive
+    example.com/lib        1.0      <1>               3 B       0            unsigned
+    example.com/lib-dev    1.0      <6>               4 B       0            unsigned
     ");
 }
 

@@ -448,9 +448,9 @@ fn what_is_not_kept_is_asked_of_the_archive() {
     site.ok("build -q web");
     let later = SystemTime::now() + Duration::from_secs(60);
     site.archive.publish(archive().package(deb("news", "1")).date(later));
-    site.ok("update -q example.com/web");
+    site.ok("update -q web");
     fs::remove_dir_all(site.env.store().join("cache/debian/lists")).expect("gone");
-    assert_snapshot!(site.session(&["verify example.com/web", "verify --fetch debian.org/greeter"]), @r"
+    assert_snapshot!(site.session(&["verify example.com/web", "verify --fetch debian.org/greeter"]), @"
     $ larder verify example.com/web
     2> note: --fetch asks the archive for what isn't kept here
     ok     example.com/web@1.0  record, contents, statement, inputs; unsigned

@@ -62,7 +62,7 @@ pub(crate) fn document() -> Option<String> {
 fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
     let Some(mut site) = site() else { return };
     recipe(&site, &["hello", "httpd"]);
-    assert_snapshot!(site.session(&["build web", "build stack", "build stack", "build web"]), @r"
+    assert_snapshot!(site.session(&["build web", "build stack", "build stack", "build web"]), @"
     $ larder build web
     2> error: example.com/stack is no distribution that this host knows
     2>   hint: `larder build` its recipe first; Debian's suites are known, such as debian.org/bookworm
@@ -88,7 +88,7 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
     blake3:<1>
     $ larder build web
     3 packages, 0 fetched (0 B), scripts: 2 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<2>
     ");
     // Debian has a newer one, and so has the store: the stack hasn't.
@@ -96,17 +96,17 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
     site.archive.publish(newer);
     own("example.com/hello", "3").publish(&site);
     recipe(&site, &["hello", "httpd", "nano"]);
-    assert_snapshot!(site.session(&["update web", "update example.com/web", "why example.com/web hello"]), @r"
+    assert_snapshot!(site.session(&["update web", "update example.com/web", "why example.com/web hello"]), @"
     $ larder update web
     2> fetch the package list of bookworm
     2> fetch and convert 1 package
       + debian.org/nano 8
     4 packages, 1 fetched (4.2 KiB), scripts: 3 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder update example.com/web
     4 packages, 0 fetched (0 B), scripts: 3 none, 1 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     $ larder why example.com/web hello
     example.com/hello 2  (example.com/web asks for example.com/hello)
@@ -185,7 +185,7 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
         "update example.com/web",
         "fsck --deep",
         "gc",
-    ]), @r"
+    ]), @"
     $ larder build stack
       debian.org/httpd 1.5
       example.com/hello 4
@@ -202,19 +202,19 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
       + debian.org/vim-tiny 9.0
     1 finding off the beaten path: `larder build --verbose` lists them
     5 packages, 1 fetched (6.2 KiB), scripts: 4 none, 1 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<3>
     $ larder update web example.com/stack
       ~ debian.org/httpd 1.4 -> 1.5
       ~ example.com/hello 2 -> 4
     1 finding off the beaten path: `larder build --verbose` lists them
     5 packages, 0 fetched (0 B), scripts: 5 none, 0 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<4>
     $ larder update example.com/web
     1 finding off the beaten path: `larder build --verbose` lists them
     5 packages, 0 fetched (0 B), scripts: 5 none, 0 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<4>
     $ larder fsck --deep
     2> hash every object
@@ -284,7 +284,7 @@ fn its_test_may_be_an_image_with_a_recipe_of_its_own() {
     ");
     let run = "[test]\nimage = \"test\"\nrun = [\"/usr/bin/busybox\", \"true\"]\n";
     site.env.write("stack/larder.toml", format!("{}{run}", &STACK[..start]));
-    assert_snapshot!(site.session(&["build stack", "images"]), @r"
+    assert_snapshot!(site.session(&["build stack", "images"]), @"
     $ larder build stack
       debian.org/httpd 1.4
       example.com/hello 2
@@ -293,7 +293,7 @@ fn its_test_may_be_an_image_with_a_recipe_of_its_own() {
     built example.com/stack@1.0
     blake3:<1>
     $ larder images
-    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)
+    NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)  SIGNED
     ");
 }
 
@@ -369,7 +369,7 @@ fn names_and_pins_that_clash_are_said() {
     2> fetch and convert 1 package
     1 finding off the beaten path: `larder build --verbose` lists them
     2 packages, 1 fetched (6.2 KiB), scripts: 2 none, 0 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder build web
     2> error: example.com/greeter is 9 in example.com/stack and 8 in example.org/other

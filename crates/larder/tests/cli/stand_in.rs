@@ -51,7 +51,7 @@ fn what_a_package_replaces_is_not_there_and_all_say_so() {
         "why example.com/web libtls",
         "update example.com/web",
         "build --locked web",
-    ]), @r"
+    ]), @"
     $ larder build web
     2> fetch the package list of bookworm
     2> fetch the package list of bookworm-security
@@ -60,26 +60,27 @@ fn what_a_package_replaces_is_not_there_and_all_say_so() {
     2> fetch and convert 1 package
     stand-in: example.com/tls 3.1 for debian.org/libtls, about which debian.org's word is void; tested with the original: debian.org/curl 7.88, debian.org/wget 1.21
     3 packages, 2 fetched (12.4 KiB), scripts: 3 none, 0 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder build web
     stand-in: example.com/tls 3.1 for debian.org/libtls, about which debian.org's word is void; tested with the original: debian.org/curl 7.88, debian.org/wget 1.21
     3 packages, 0 fetched (0 B), scripts: 3 none, 0 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     $ larder inspect example.com/web
     image:        example.com/web@1.0
     digest:       blake3:<1>
+    signed:       unsigned
     architecture: amd64
     from:         debian.org/bookworm, base none
     asked for:    curl, wget
     own files:    0 (0 B)
     stand-in:     example.com/tls 3.1 for debian.org/libtls, about which debian.org's word is void; tested with the original: debian.org/curl 7.88, debian.org/wget 1.21
     packages:     3 (674 B)
-      PACKAGE          VERSION   SIZE  SCRIPTS  DIGEST
-      debian.org/curl  7.88     205 B  none     <2>
-      debian.org/wget  1.21     216 B  none     <3>
-      example.com/tls  3.1      253 B  none     <4>
+      PACKAGE          VERSION   SIZE  SCRIPTS  SIGNED        DIGEST
+      debian.org/curl  7.88     205 B  none     archive       <2>
+      debian.org/wget  1.21     216 B  none     archive       <3>
+      example.com/tls  3.1      253 B  none     no statement  <4>
     $ larder why example.com/web tls
     curl 7.88  (example.com/web asks for curl)
       example.com/tls 3.1  (curl requires libtls (>= 3.0); it stands in for debian.org/libtls, about which debian.org's word is void)
@@ -89,29 +90,29 @@ fn what_a_package_replaces_is_not_there_and_all_say_so() {
     $ larder update example.com/web
     stand-in: example.com/tls 3.1 for debian.org/libtls, about which debian.org's word is void; tested with the original: debian.org/curl 7.88, debian.org/wget 1.21
     3 packages, 0 fetched (0 B), scripts: 3 none, 0 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     $ larder build --locked web
     stand-in: example.com/tls 3.1 for debian.org/libtls, about which debian.org's word is void; tested with the original: debian.org/curl 7.88, debian.org/wget 1.21
     3 packages, 0 fetched (0 B), scripts: 3 none, 0 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     ");
     let lock = std::fs::read_to_string(site.env.path("web/larder.lock")).expect("a lock");
     assert!(lock.contains("[[override]]\nof = \"debian.org/libtls\"\nby = \"example.com/tls\"\n"), "{lock}");
     site.recipe("web", &["curl", "wget"], "base = \"none\"\n");
-    assert_snapshot!(site.session(&["build web", "diff example.com/web@1.0 example.com/web", "build --locked web"]), @r"
+    assert_snapshot!(site.session(&["build web", "diff example.com/web@1.0 example.com/web", "build --locked web"]), @"
     $ larder build web
       + debian.org/libtls 3.0-1
       - example.com/tls 3.1
     3 packages, 0 fetched (0 B), scripts: 3 none, 0 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder diff example.com/web@1.0 example.com/web
     no difference
     $ larder build --locked web
     3 packages, 0 fetched (0 B), scripts: 3 none, 0 declared, 0 skipped
-    unchanged example.com/web@1.0
+    unchanged example.com/web@1.0, unsigned
     blake3:<1>
     ");
 }
@@ -171,7 +172,7 @@ fn what_does_not_fit_is_refused_unless_it_is_forced() {
     2> fetch and convert 1 package
     stand-in: example.com/tls 3.4 for debian.org/libtls, about which debian.org's word is void (forced: it is tested with our clients); tested with the original: debian.org/curl 7.88, debian.org/rust 1.63
     3 packages, 1 fetched (4.2 KiB), scripts: 3 none, 0 declared, 0 skipped
-    built example.com/web@1.0
+    built example.com/web@1.0, unsigned
     blake3:<1>
     $ larder build web
     2> error: debian.org/libtsl isn't in debian.org/bookworm, so there is nothing to stand in for
@@ -189,22 +190,23 @@ fn a_forced_one_is_recorded_with_its_reason() {
     let site = site();
     own("example.com/tls", "2026").publish(&site);
     site.recipe("web", &["curl", "rust"], FORCED);
-    assert_snapshot!(site.session(&["build -q web", "inspect example.com/web", "why example.com/web tls"]), @r"
+    assert_snapshot!(site.session(&["build -q web", "inspect example.com/web", "why example.com/web tls"]), @"
     $ larder build -q web
     blake3:<1>
     $ larder inspect example.com/web
     image:        example.com/web@1.0
     digest:       blake3:<1>
+    signed:       unsigned
     architecture: amd64
     from:         debian.org/bookworm, base none
     asked for:    curl, rust
     own files:    0 (0 B)
     stand-in:     example.com/tls 2026 for debian.org/libtls, about which debian.org's word is void (forced: it is tested with our clients); tested with the original: debian.org/curl 7.88, debian.org/rust 1.63
     packages:     3 (406 B)
-      PACKAGE          VERSION   SIZE  SCRIPTS  DIGEST
-      debian.org/curl  7.88     205 B  none     <2>
-      debian.org/rust  1.63     201 B  none     <3>
-      example.com/tls  2026       0 B  none     <4>
+      PACKAGE          VERSION   SIZE  SCRIPTS  SIGNED        DIGEST
+      debian.org/curl  7.88     205 B  none     archive       <2>
+      debian.org/rust  1.63     201 B  none     archive       <3>
+      example.com/tls  2026       0 B  none     no statement  <4>
     $ larder why example.com/web tls
     curl 7.88  (example.com/web asks for curl)
       example.com/tls 2026  (curl requires libtls (>= 3.0); it stands in for debian.org/libtls, about which debian.org's word is void)
