@@ -10,6 +10,7 @@
 //! it leaves belongs to the user and can be read.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use crate::container::{self, PackagePaths, Place, Process};
 use crate::image::{self, PackageImport};
 use crate::images::Found;
 use crate::program::{Folder, how};
+use crate::provenance::{self, BuildFacts, BuildKind, Subject};
 use crate::{Error, Host, Result, compose, run};
 
 /// The image of a sandbox, in records and messages.
@@ -131,6 +133,18 @@ fn own_map() -> UserMap {
     }
 }
 
+/// How the FileSet with the sandbox's user came to be: by the rule alone.
+fn user_facts(host: &Host, user: &FileSet) -> BuildFacts {
+    BuildFacts {
+        kind: BuildKind::Package,
+        subjects: vec![Subject { name: user.name.clone(), version: user.version.clone(), fileset: user.digest() }],
+        parameters: BTreeMap::from([("rule".to_owned(), super::RULE.into())]),
+        dependencies: Vec::new(),
+        started: host.now,
+        finished: host.now,
+    }
+}
+
 impl Sandbox {
     /// Puts packages together to an image without a name.
     ///
@@ -154,6 +168,7 @@ impl Sandbox {
             metadata: Metadata::Files(FilesMetadata { install: user_rules() }),
         };
         let user_digest = ingest.write_fileset(&user)?;
+        provenance::record(host, &ingest, &user_facts(host, &user))?;
         let mut imports = packages.to_vec();
         let declarations = None;
         imports.push(PackageImport { name: user.name, version: user.version, package: user_digest, declarations });
