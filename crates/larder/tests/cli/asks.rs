@@ -79,10 +79,11 @@ fn what_goes_beyond_the_defaults_must_be_allowed() {
         NET_ADMIN | NET_BIND_SERVICE,
         "what is asked for reaches the command as whichever user it runs"
     );
-    assert_snapshot!(site.session(&["inspect example.com/box"]), @r"
+    assert_snapshot!(site.session(&["inspect example.com/box"]), @"
     $ larder inspect example.com/box
     image:        example.com/box@1.0
     digest:       blake3:<1>
+    signed:       unsigned
     architecture: amd64
     from:         debian.org/bookworm, base essential
     asked for:    hello
@@ -92,10 +93,10 @@ fn what_goes_beyond_the_defaults_must_be_allowed() {
     asks for:     capability NET_BIND_SERVICE (example.com/box@1.0)
     own files:    0 (0 B)
     packages:     3 (1.9 MiB)
-      PACKAGE                VERSION     SIZE  SCRIPTS   DIGEST
-      debian.org/base-files  12.4       202 B  declared  <2>
-      debian.org/hello       2.0        201 B  none      <3>
-      debian.org/toolbox     1.36     1.9 MiB  none      <4>
+      PACKAGE                VERSION     SIZE  SCRIPTS   SIGNED   DIGEST
+      debian.org/base-files  12.4       202 B  declared  archive  <2>
+      debian.org/hello       2.0        201 B  none      archive  <3>
+      debian.org/toolbox     1.36     1.9 MiB  none      archive  <4>
     ");
 
     let file = site.env.path("home/.config/larder/config.toml");
