@@ -14,8 +14,8 @@ use crate::size;
 
 /// The keys of `[host]`.
 pub(super) const KEYS: &[&str] = &["kernel", "features", "capabilities", "memory", "devices", "arch"];
-/// The architectures that packages are made for, by Debian's names.
-const ARCHITECTURES: &[&str] = &["amd64", "arm64", "armhf", "i386", "ppc64el", "riscv64", "s390x"];
+/// The architectures that packages are made for, by Debian's names; `all` where nothing depends on it.
+const ARCHITECTURES: &[&str] = &["all", "amd64", "arm64", "armhf", "i386", "ppc64el", "riscv64", "s390x"];
 
 /// What `[host]` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct HostTable {
 impl HostTable {
     /// Whether it can be made for this architecture.
     pub fn fits(&self, architecture: &str) -> bool {
-        self.architectures.is_empty() || self.architectures.iter().any(|one| one == architecture)
+        self.architectures.is_empty() || self.architectures.iter().any(|one| one == architecture || one == "all")
     }
 }
 

@@ -123,7 +123,10 @@ fn errors_say_where_what_and_what_next() {
 fn wrong_recipes_are_refused() {
     for (recipe, expected) in [
         (parse(&WEB.replace("[files]", "[file]")), "10:2: a recipe has no table [file] | did you mean [files]?"),
-        (parse(&WEB.replace("[files]", "[zebra]")), "has no table [zebra] | the tables are [image], [files]"),
+        (
+            parse(&WEB.replace("[files]", "[zebra]")),
+            "has no table [zebra] | the tables are [image], [override], [files], [host]",
+        ),
         (parse("name = \"a.b/c\""), "1:1: `name` belongs in [image] | move the line"),
         (parse(&format!("{WEB}run = [\"x\"]")), "`run` belongs in [image]"),
         (parse(""), "no table [image] | begin the recipe with"),

@@ -123,7 +123,7 @@ fn wrong_words_are_pointed_at() {
         ("path = \"src\"", "url = \"https://x/y\"\nsha256 = \"12\"", "\"12\" isn't a SHA-256"),
         ("\"30m\"", "\"30 minutes\"", "isn't a time"),
         ("\"64m\"", "\"0m\"", "isn't an amount of memory"),
-        ("\">=5.10\"", "\"5.10\"", "it says the oldest that will do"),
+        ("\">=5.10\"", "\"5.10\"", "isn't the oldest kernel that will do | write \">=\" and"),
         ("CAP_NET", "cap-net", "isn't a capability"),
         ("\"make && make install DESTDIR=$OUT\"", "\"\"", "`run`: it is empty"),
         ("name = \"greeter\"", "name = \"Greeter\"", "\"Greeter\" isn't the name of a user"),
