@@ -21,6 +21,7 @@ mod cli {
     mod keep;
     mod key;
     mod kills;
+    mod links;
     mod mixed;
     mod own;
     mod package;

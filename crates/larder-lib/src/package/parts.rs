@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use larder_store::fileset::install::GroupRule;
-use larder_store::fileset::{InstallRules, PackageMetadata};
-use larder_store::{FileSet, Import, Ingest, Metadata, Name, Tree, TreePath};
+use larder_store::fileset::{InstallRules, LinkRule, PackageMetadata};
+use larder_store::{Entry, FileSet, Import, Ingest, Metadata, Name, Tree, TreePath};
 
 use super::needs::Part;
 use super::{BuiltPart, PackageError, output};
@@ -23,7 +23,7 @@ pub(super) struct Draft {
 /// Divides what was built.
 ///
 /// # Errors
-/// A split without files, configuration that isn't there.
+/// A split without files, configuration that isn't there, a link to be made where there is something.
 pub(super) fn divide(recipe: &PackageRecipe, whole: &Tree) -> Result<Vec<Draft>> {
     let splits = recipe.splits.iter().map(|(end, split)| (end.as_str(), split.paths.as_slice()));
     let (own, mut others) = output::divide(whole, &recipe.name, splits)?;
@@ -33,12 +33,32 @@ pub(super) fn divide(recipe: &PackageRecipe, whole: &Tree) -> Result<Vec<Draft>>
             return Err(PackageError::NoConfiguration { package, path }.into());
         }
     }
+    refuse_taken(recipe, whole)?;
     let mut drafts = vec![Draft { end: None, name: recipe.name.clone(), tree: own }];
     for end in recipe.splits.keys() {
         let tree = others.remove(end).unwrap_or_default();
         drafts.push(Draft { end: Some(end.clone()), name: Name::parse(&recipe.split_name(end))?, tree });
     }
     Ok(drafts)
+}
+
+/// Makes sure that nothing that was built is in the way of the package's links.
+fn refuse_taken(recipe: &PackageRecipe, whole: &Tree) -> Result<()> {
+    for LinkRule { path, target } in &recipe.links {
+        let same = |entry: &Entry| matches!(entry, Entry::Symlink { target: other } if **other == *target.as_bytes());
+        let there = whole.get(path.as_bytes()).filter(|there| !same(&there.entry));
+        let above = path.ancestors().filter_map(|above| whole.get(above.as_bytes()));
+        let taken = there.into_iter().chain(above.filter(|above| above.entry != Entry::Directory)).next();
+        if let Some(taken) = taken {
+            return Err(PackageError::LinkTaken {
+                package: recipe.name.clone(),
+                path: format!("/{path}"),
+                taken: format!("/{}", taken.path),
+            }
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// The packages of the sandbox that the package is to hold.
@@ -125,7 +145,7 @@ pub(super) fn write(
 
 /// What a report says of a package.
 pub(super) fn built(name: &Name, version: &str, digest: larder_store::FileSetDigest, tree: &Tree) -> BuiltPart {
-    let files = tree.entries().iter().filter(|entry| entry.entry != larder_store::Entry::Directory).count();
+    let files = tree.entries().iter().filter(|entry| entry.entry != Entry::Directory).count();
     BuiltPart { name: name.clone(), version: version.to_owned(), digest, files, bytes: tree.content_bytes() }
 }
 

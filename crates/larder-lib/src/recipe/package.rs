@@ -21,6 +21,7 @@ use larder_store::{Name, Sha256Digest, TreePath};
 pub use glob::Glob;
 pub(super) use parse::parse;
 pub use values::Requirement;
+pub(crate) use values::{ALIASES, RESERVED};
 
 use super::{EnvironmentName, FileSource, LOCK_NAME, RecipeError, folder_of};
 

@@ -1,6 +1,6 @@
 //! Packages of one's own, made without a build: a record and its files go into the store under the package's name.
 
-use larder_lib::store::fileset::{InstallRules, PackageMetadata};
+use larder_lib::store::fileset::{LinkRule, PackageMetadata};
 use larder_lib::store::refs::{RefEntry, RefKind};
 use larder_lib::store::tree::Attributes;
 use larder_lib::store::{Entry, FileSet, FileSetDigest, Metadata, Name, Store, TreeBuilder, TreePath};
@@ -48,7 +48,17 @@ impl Own {
     }
 
     pub(crate) fn replaces_files_of(mut self, items: &[&str]) -> Self {
-        self.metadata.install = InstallRules { replaces_files_of: texts(items), ..InstallRules::default() };
+        self.metadata.install.replaces_files_of = texts(items);
+        self
+    }
+
+    /// Links to be made: where, and to what.
+    pub(crate) fn links(mut self, links: &[(&str, &str)]) -> Self {
+        let rule = |(path, target): &(&str, &str)| LinkRule {
+            path: TreePath::try_from(*path).expect("path"),
+            target: (*target).to_owned(),
+        };
+        self.metadata.install.links = links.iter().map(rule).collect();
         self
     }
 

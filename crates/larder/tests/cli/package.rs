@@ -272,6 +272,13 @@ fn what_no_package_can_have_is_named() {
     );
     recipe(&site, "conf", ("configuration = [\"/etc/conf\"]", "mkdir $OUT/opt\ntouch $OUT/opt/x", ""));
     says(&refused(&site, "conf"), &["says that /etc/conf is its configuration, and makes no such file"]);
+    for (made, taken) in [("$OUT/usr/bin/hi", "/usr/bin/hi"), ("$OUT/usr/bin", "/usr/bin")] {
+        let run = format!("mkdir -p $OUT/usr\ntest {made} = $OUT/usr/bin || mkdir $OUT/usr/bin\ntouch {made}");
+        recipe(&site, "taken", ("", &run, "[install]\nlinks = { \"/usr/bin/hi\" = \"hello\" }"));
+        let words =
+            format!("example.com/taken wants a link at /usr/bin/hi and has made something else at {taken}\n  hint: ");
+        says(&refused(&site, "taken"), &[&words]);
+    }
     recipe(&site, "arm", ("", "true", "[host]\narch = [\"riscv64\"]"));
     says(&refused(&site, "arm"), &["example.com/arm may be built for riscv64, and this host is "]);
     let text = fs::read_to_string(site.env.path("arm/larder.toml")).expect("the recipe");
@@ -367,6 +374,19 @@ fn a_package_has_users_and_imports() {
     site.ok("remove example.com/box");
     site.ok("gc");
     assert!(site.stdout("packages hello").contains("debian.org/hello"));
+}
+
+/// The test's container has it too, and what was built may be the link itself.
+#[test]
+fn a_package_has_links() {
+    let Some(site) = machine() else { return };
+    let tables = "[install]\nlinks = { \"/usr/bin/hi\" = \"hey\", \"/opt/hey\" = \"/usr/bin/hey\" }\n\
+                  [test]\nrun = \"test $(hi) = hey\\ntest $(/opt/hey) = hey\\ntest ! -e /packages/example.com/linked@1.0/opt\"\nwith = [\"buildtools\"]";
+    let make = "mkdir -p $OUT/usr/bin\necho '#!/bin/sh' > $OUT/usr/bin/hey\necho echo hey >> $OUT/usr/bin/hey\nchmod 755 $OUT/usr/bin/hey";
+    recipe(&site, "linked", ("", make, tables));
+    site.ok("build linked");
+    recipe(&site, "linked", ("", &format!("{make}\nln -s hey $OUT/usr/bin/hi"), tables));
+    site.ok("build linked");
 }
 
 #[test]

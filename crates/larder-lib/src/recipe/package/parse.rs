@@ -243,14 +243,19 @@ impl Section<'_, '_, '_> {
 
     fn links(&self) -> Result<Vec<LinkRule>, RecipeError> {
         let pairs = self.source.pairs(self.table, "links")?.unwrap_or_default();
-        let links = pairs.into_iter().map(|((path, path_range), (target, range))| {
-            let path: TreePath = own::path(path).map_err(|problem| self.source.bad("links", path_range, problem))?;
+        let mut links: BTreeMap<TreePath, (String, Range<usize>)> = BTreeMap::new();
+        for ((path, place), (target, range)) in pairs {
+            let at = own::place(path).map_err(|problem| self.source.bad("links", place.clone(), problem))?;
             let target = own::link_target(target).map_err(|problem| self.source.bad("links", range, problem))?;
-            Ok(LinkRule { path, target })
-        });
-        let mut links: Vec<_> = links.collect::<Result<_, RecipeError>>()?;
-        links.sort();
-        Ok(links)
+            links.insert(at, (target, place));
+        }
+        for (path, (_, place)) in &links {
+            if let Some(above) = path.ancestors().find(|above| links.contains_key(above)) {
+                let (path, above) = (format!("/{path}"), format!("/{above}"));
+                return Err(self.source.error(place.clone(), Problem::BelowLink { path, above }));
+            }
+        }
+        Ok(links.into_iter().map(|(path, (target, _))| LinkRule { path, target }).collect())
     }
 
     fn imports(&self) -> Result<BTreeMap<TreePath, Name>, RecipeError> {

@@ -9,6 +9,11 @@ use larder_store::{Name, Sha256Digest, TreePath};
 use super::super::values::ValueError;
 use super::Glob;
 
+/// Folders of a container's root in which Larder or the kernel puts something.
+pub(crate) const RESERVED: &[&str] = &["dev", "packages", "proc", "run", "sys", "tmp"];
+/// Debian's other names of folders below `/usr`.
+pub(crate) const ALIASES: &[&str] = &["bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin"];
+
 /// What a package says about another: its full name, and what its version must meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
@@ -207,6 +212,22 @@ pub(super) fn path(text: &str) -> Result<TreePath, ValueError> {
         |rule| ValueError::Rule { text: text.to_owned(), what: "a path", rule, example: "\"/etc/hello/hello.conf\"" };
     let path = text.strip_prefix('/').ok_or_else(|| wrong("it doesn't begin with a slash"))?;
     TreePath::try_from(path).map_err(|error| wrong(error.reason))
+}
+
+/// Where a package may put something into a container's root.
+pub(super) fn place(text: &str) -> Result<TreePath, ValueError> {
+    let place = path(text)?;
+    let top = place.as_bytes().split(|&b| b == b'/').next().unwrap_or_default();
+    let is_one_of = |names: &[&str]| names.iter().any(|name| name.as_bytes() == top);
+    let rule = if is_one_of(ALIASES) {
+        "that folder is only another name of one below /usr"
+    } else if is_one_of(RESERVED) {
+        "that folder belongs to Larder or the kernel"
+    } else {
+        return Ok(place);
+    };
+    let (text, what, example) = (text.to_owned(), "a place for a package's files", "\"/usr/bin/hi\"");
+    Err(ValueError::Rule { text, what, rule, example })
 }
 
 /// What a symbolic link points to.
