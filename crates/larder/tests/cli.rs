@@ -3,6 +3,7 @@
 
 mod cli {
     mod actions;
+    mod alternatives;
     mod archive;
     mod ask;
     mod asks;

@@ -102,6 +102,16 @@ pub enum PackageError {
         /// What is in its way.
         taken: String,
     },
+    /// An alternative that the package doesn't have.
+    #[error("{package} says that it has {path} for the alternative {name:?}, and makes no such file")]
+    NoAlternative {
+        /// The package.
+        package: Name,
+        /// The alternative or follower.
+        name: String,
+        /// What it would point to.
+        path: String,
+    },
     /// A package that is to be imported isn't in the sandbox.
     #[error("{package} imports {name}, which isn't in the sandbox")]
     NotInSandbox {

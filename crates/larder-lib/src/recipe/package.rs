@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use larder_solver::Root;
 use larder_store::fileset::install::UserRule;
-use larder_store::fileset::{Actions, HostAsks, LinkRule};
+use larder_store::fileset::{Actions, AlternativeRule, HostAsks, LinkRule};
 use larder_store::{Name, Sha256Digest, TreePath};
 
 pub use glob::Glob;
@@ -65,6 +65,8 @@ pub struct PackageRecipe {
     pub imports: BTreeMap<TreePath, Name>,
     /// Links to be made in the container's root.
     pub links: Vec<LinkRule>,
+    /// Names that several packages may answer to, and what this one has for them.
+    pub alternatives: Vec<AlternativeRule>,
     /// Users that must exist, each with its group.
     pub users: Vec<UserRule>,
     /// What can be done with it when it runs.

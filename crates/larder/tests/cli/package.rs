@@ -390,6 +390,25 @@ fn a_package_has_links() {
 }
 
 #[test]
+fn a_package_has_alternatives() {
+    let Some(site) = machine() else { return };
+    let tables = "[install]\nalternatives = [{ name = \"greet\", link = \"/usr/bin/greet\", path = \"/usr/bin/hey\", priority = 7, followers = [\n\
+                  { name = \"greet.1\", link = \"/opt/greet.1\", path = \"/opt/hey.1\" }] }]\n\
+                  [test]\nrun = \"test $(greet) = hey\\ntest $(cat /opt/greet.1) = manual\"\nwith = [\"buildtools\"]";
+    let make = "mkdir -p $OUT/usr/bin $OUT/opt\necho '#!/bin/sh' > $OUT/usr/bin/hey\necho echo hey >> $OUT/usr/bin/hey\nchmod 755 $OUT/usr/bin/hey";
+    recipe(&site, "choice", ("", make, tables));
+    let words = "example.com/choice says that it has /opt/hey.1 for the alternative \"greet.1\", and makes no such file\n  hint: ";
+    says(&refused(&site, "choice"), &[words]);
+    recipe(&site, "choice", ("", &format!("{make}\necho manual > $OUT/opt/hey.1\ntouch $OUT/usr/bin/greet"), tables));
+    says(&refused(&site, "choice"), &["wants a link at /usr/bin/greet and has made something else at /usr/bin/greet"]);
+    recipe(&site, "choice", ("", &format!("{make}\necho manual > $OUT/opt/hey.1"), tables));
+    site.ok("build choice");
+    site.recipe("box", &["example.com/choice"], "run = [\"greet\"]\n");
+    site.ok("build -q box");
+    assert_eq!(site.stdout("run -q box"), "hey\n");
+}
+
+#[test]
 fn a_test_must_pass() {
     let Some(site) = machine() else { return };
     let make = "mkdir -p $OUT/opt\necho hi > $OUT/opt/greeting";

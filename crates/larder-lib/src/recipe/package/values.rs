@@ -245,6 +245,14 @@ pub(super) fn link_target(text: &str) -> Result<String, ValueError> {
     }
 }
 
+/// The name of an alternative, which becomes a file name in `/etc/alternatives`.
+pub(super) fn alternative(text: &str) -> Result<String, ValueError> {
+    let bad = |c: char| c == '/' || c.is_control() || c.is_whitespace();
+    let good = !text.is_empty() && text.len() <= 255 && !text.starts_with('.') && !text.contains(bad);
+    let rule = "it is 1 to 255 bytes without slashes and white space, and doesn't begin with a dot";
+    named(good, text, "the name of an alternative", (rule, "\"editor\""))
+}
+
 /// The name of a user or group.
 pub(super) fn account(text: &str) -> Result<String, ValueError> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
