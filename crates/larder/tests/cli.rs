@@ -40,4 +40,5 @@ mod cli {
     mod update;
     mod usage;
     mod watch;
+    mod with;
 }

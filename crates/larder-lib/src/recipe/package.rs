@@ -23,7 +23,7 @@ pub(super) use parse::parse;
 pub use values::Requirement;
 pub(crate) use values::{ALIASES, RESERVED};
 
-use super::{EnvironmentName, FileSource, LOCK_NAME, RecipeError, folder_of};
+use super::{EnvironmentName, FileSource, LOCK_NAME, PackagePath, RecipeError, folder_of};
 
 /// How long a build may take that says nothing about it.
 pub const TIMEOUT: Duration = Duration::from_secs(3600);
@@ -116,10 +116,12 @@ pub enum SourceSpec {
 /// How a package is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildSpec {
-    /// The distribution of the packages that it is built with.
-    pub from: Name,
+    /// The distributions of the packages that it is built with, a set: sorted, not empty.
+    pub from: Vec<Name>,
     /// Those packages, besides the base.
     pub with: Vec<Root>,
+    /// Packages whose recipes are beside this one: built first, and there as well.
+    pub paths: Vec<PackagePath>,
     /// What the sandbox's shell is given.
     pub run: String,
     /// After which time it is killed.

@@ -198,8 +198,8 @@ impl Section<'_, '_, '_> {
         Ok(all)
     }
 
-    fn roots(&self, key: &'static str, from: &Name) -> Result<Vec<Root>, RecipeError> {
-        let mut roots = self.set(key, |text| values::root(text, std::slice::from_ref(from)))?;
+    fn roots(&self, key: &'static str, from: &[Name]) -> Result<Vec<Root>, RecipeError> {
+        let mut roots = self.set(key, |text| values::root(text, from))?;
         roots.sort_by_cached_key(ToString::to_string);
         roots.dedup();
         Ok(roots)
@@ -237,10 +237,15 @@ impl Section<'_, '_, '_> {
     }
 
     fn build(&self) -> Result<BuildSpec, RecipeError> {
-        let from = self.needed("from", values::name, "from = \"debian.org/bookworm\"")?;
+        let from = self.source.from(self.table)?;
+        if from.is_empty() {
+            return Err(self.missing("from", "from = \"debian.org/bookworm\""));
+        }
+        let (with, paths) = self.source.packages("with", self.table, &from)?;
         let env = self.source.pairs(self.table, "env")?;
         Ok(BuildSpec {
-            with: self.roots("with", &from)?,
+            with,
+            paths,
             run: self.needed("run", own::script, "run = \"make && make install DESTDIR=$OUT\"")?,
             timeout: self.parsed("timeout", own::duration)?.unwrap_or(TIMEOUT),
             env: env.map_or(Ok(BTreeMap::new()), |pairs| self.source.environment(pairs))?,
@@ -356,7 +361,7 @@ impl Section<'_, '_, '_> {
         Ok(users.into_values().collect())
     }
 
-    fn test(&self, from: &Name) -> Result<TestSpec, RecipeError> {
+    fn test(&self, from: &[Name]) -> Result<TestSpec, RecipeError> {
         Ok(TestSpec {
             run: self.needed("run", own::script, "run = \"hello | grep -q Hello\"")?,
             with: self.roots("with", from)?,
