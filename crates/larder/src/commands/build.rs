@@ -142,13 +142,14 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
     }
     let tiers = |word: &str| report.packages.iter().filter(|package| package.tier_word() == word).count();
     ui::line(format_args!(
-        "{}, {} fetched ({}), scripts: {} none, {} declared, {} skipped",
+        "{}, {} fetched ({}), scripts: {} none, {} declared, {} skipped{}",
         ui::count(report.packages.len(), "package"),
         report.fetched,
         ui::bytes(report.fetched_bytes),
         tiers("none"),
         tiers("declared"),
         tiers("skipped"),
+        if report.tested { "; the test passed" } else { "" },
     ))?;
     let state = if report.changed { "built" } else { "unchanged" };
     let signed = signed_words(&report.signed);
@@ -230,6 +231,7 @@ pub(crate) fn report_json(report: &BuildReport) -> Value {
         "digest": report.digest.to_string(),
         "signed": signed_json(&report.signed),
         "changed": report.changed,
+        "tested": report.tested,
         "fetched": report.fetched,
         "fetched_bytes": report.fetched_bytes,
         "packages": report.packages.iter().map(|package| json!({

@@ -424,6 +424,21 @@ fn a_test_must_pass() {
       | larder$ grep -q hello /opt/greeting
       hint: the whole log is $DIR/store/cache/logs/example.com@tested.test.log; `larder shell` opens the same sandbox
     ");
+    // A list is a program with its arguments, without a shell.
+    recipe(
+        &site,
+        "tested",
+        ("", make, "[test]\nrun = [\"grep\", \"-q\", \"$0 hello\", \"/opt/greeting\"]\nwith = [\"buildtools\"]"),
+    );
+    assert_snapshot!(seen(&site, "tested"), @"
+    error: testing example.com/tested@1.0 failed: `grep -q $0 hello /opt/greeting` ended with code 1
+      hint: the whole log is $DIR/store/cache/logs/example.com@tested.test.log; `larder shell` opens the same sandbox
+    ");
+    recipe(&site, "tested", ("", make, "[test]\nrun = [\"not-there\"]"));
+    says(
+        &refused(&site, "tested"),
+        &["error: the test of example.com/tested@1.0 can't be run: not-there\n  because: "],
+    );
     // The build's packages aren't there.
     recipe(&site, "tested", ("", make, "[test]\nrun = \"snake\""));
     let text = fs::read_to_string(site.env.path("tested/larder.toml")).expect("the recipe");

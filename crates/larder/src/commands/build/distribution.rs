@@ -35,7 +35,7 @@ fn print(report: &DistributionReport) -> Result<(), Failure> {
         ui::line(format_args!("  {} {}", package.name, package.version))?;
     }
     for command in &report.tests {
-        ui::line(format_args!("{GREEN}passed:{RESET} {}", command.join(" ")))?;
+        ui::line(format_args!("{GREEN}passed:{RESET} {command}"))?;
     }
     ui::line(format_args!(
         "{}, {} fetched ({}), tested in an image of {}",
@@ -64,6 +64,6 @@ fn document(report: &DistributionReport) -> Value {
             "digest": package.package.to_string(),
         })).collect::<Vec<_>>(),
         "tested_with": report.tested_with,
-        "tests": report.tests.iter().map(|command| command.join(" ")).collect::<Vec<_>>(),
+        "tests": json::texts(&report.tests),
     })
 }
