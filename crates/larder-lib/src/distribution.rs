@@ -13,7 +13,7 @@ use larder_store::{FileSet, FileSetDigest, Kind, Metadata, Name, Tree};
 use crate::assemble::{self, Draft, NewAsks, Prepared};
 use crate::image::{self, PackageImport};
 use crate::image_test::{self, Attempt};
-use crate::provenance::{self, BuildFacts, BuildKind, Dependency, Subject};
+use crate::provenance::{self, BuildFacts, BuildKind, Dependency, Signer, Subject};
 use crate::recipe::distribution::TestImage;
 use crate::recipe::{CommandLine, DistributionRecipe, Recipe, base_word};
 use crate::solve::{self, Ask, Curated, Earlier, Source, solver_name};
@@ -28,6 +28,8 @@ pub struct DistributionReport {
     pub version: String,
     /// Its identity.
     pub digest: FileSetDigest,
+    /// Who signed how it was made; nobody where that is empty.
+    pub signed: Vec<Signer>,
     /// Whether the name stood for something else, or nothing, before.
     pub changed: bool,
     /// The packages that it pins, sorted by name.
@@ -83,7 +85,7 @@ pub fn build(host: &Host, recipe: &DistributionRecipe, progress: &dyn Progress) 
         }),
     };
     let digest = ingest.write_fileset(&record)?;
-    provenance::record(host, &ingest, &facts(host, recipe, &record, begun))?;
+    let signed = provenance::record(host, &ingest, &facts(host, recipe, &record, begun))?;
     let _lease = ingest.commit_leased()?;
 
     let curated = Curated::load(&host.store, &digest)?;
@@ -101,6 +103,7 @@ pub fn build(host: &Host, recipe: &DistributionRecipe, progress: &dyn Progress) 
         name: recipe.name.clone(),
         version: recipe.version.clone(),
         digest,
+        signed,
         changed,
         packages,
         tested_with,

@@ -9,7 +9,7 @@ use larder_lib::build::{self, BuildOptions, BuildReport, NewAsks, Test};
 use larder_lib::contents::tier_word;
 use larder_lib::lock::Change;
 use larder_lib::overrides::StandIn;
-use larder_lib::provenance::Signer;
+use larder_lib::provenance::{Signer, Standing};
 use larder_lib::recipe::Document;
 use serde_json::{Value, json};
 
@@ -190,6 +190,15 @@ pub(crate) fn signed_words(signers: &[Signer]) -> String {
     match signers {
         [] => "unsigned".to_owned(),
         signers => format!("signed by {}", signers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// What is known of how something was made, with the reason where that can't be believed.
+pub(crate) fn standing_words(standing: &Standing) -> String {
+    match standing {
+        Standing::Signed(signers) => signed_words(signers),
+        Standing::Broken(reason) => format!("what is said of it can't be believed: {reason}"),
+        other => other.to_string(),
     }
 }
 

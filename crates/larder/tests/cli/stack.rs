@@ -78,7 +78,7 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
       example.com/hello 2
     passed: /usr/bin/busybox test -s /usr/share/hello
     2 packages, 1 fetched (9.7 KiB), tested in an image of 3
-    built example.com/stack@1.0
+    built example.com/stack@1.0, unsigned
     blake3:<1>
     $ larder build stack
     2> test example.com/stack@1.0
@@ -86,7 +86,7 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
       example.com/hello 2
     passed: /usr/bin/busybox test -s /usr/share/hello
     2 packages, 0 fetched (0 B), tested in an image of 3
-    unchanged example.com/stack@1.0
+    unchanged example.com/stack@1.0, unsigned
     blake3:<1>
     $ larder build web
     3 packages, 0 fetched (0 B), scripts: 2 none, 1 declared, 0 skipped
@@ -195,7 +195,7 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
       example.com/hello 4
     passed: /usr/bin/busybox test -x /usr/bin/busybox
     2 packages, 0 fetched (0 B), tested in an image of 3
-    built example.com/stack@1.1
+    built example.com/stack@1.1, unsigned
     blake3:<1>
     $ larder history example.com/stack
        VERSION  DIGEST                                                                   WHEN (UTC)        BY
@@ -295,7 +295,7 @@ fn its_test_may_be_an_image_with_a_recipe_of_its_own() {
       example.com/hello 2
     passed: /usr/bin/busybox true
     2 packages, 0 fetched (0 B), tested in an image of 2
-    built example.com/stack@1.0
+    built example.com/stack@1.0, unsigned
     blake3:<1>
     $ larder images
     NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)  SIGNED

@@ -7,6 +7,7 @@ use larder_lib::distribution::{self, DistributionReport};
 use larder_lib::recipe::DistributionRecipe;
 use serde_json::{Value, json};
 
+use super::{signed_json, signed_words};
 use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::json;
@@ -44,8 +45,9 @@ fn print(report: &DistributionReport) -> Result<(), Failure> {
         ui::bytes(report.fetched_bytes),
         report.tested_with,
     ))?;
+    let signed = signed_words(&report.signed);
     let state = if report.changed { "built" } else { "unchanged" };
-    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}", report.name, report.version))?;
+    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}, {signed}", report.name, report.version))?;
     Ok(ui::line(report.digest)?)
 }
 
@@ -55,6 +57,7 @@ fn document(report: &DistributionReport) -> Value {
         "name": report.name.as_str(),
         "version": report.version,
         "digest": report.digest.to_string(),
+        "signed": signed_json(&report.signed),
         "changed": report.changed,
         "fetched": report.fetched,
         "fetched_bytes": report.fetched_bytes,
