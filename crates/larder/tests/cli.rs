@@ -18,6 +18,7 @@ mod cli {
     mod history;
     mod hostile;
     mod import;
+    mod inherit;
     mod json;
     mod keep;
     mod key;

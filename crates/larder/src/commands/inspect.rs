@@ -96,6 +96,14 @@ fn print(image: &Inspection, standings: &[Standing]) -> Result<(), Failure> {
         let open = if action.in_effect { "" } else { "; not used" };
         field("action", format!("{} = {} ({}{open})", action.action, words(&action.command), action.by))?;
     }
+    for one in &image.configuration {
+        let instead = if one.by == one.of { String::new() } else { format!("; {}'s instead", one.by) };
+        field("config", format!("/{} ({}{instead})", one.path, one.of))?;
+    }
+    for one in &image.documentation {
+        let open = if one.used { "" } else { "; not used" };
+        field("docs", format!("{} ({}{open})", one.address, one.by))?;
+    }
     field("own files", format!("{} ({})", image.own_files, ui::bytes(image.own_bytes)))?;
     for stand_in in &image.stand_ins {
         field("stand-in", stand_in_line(stand_in))?;
@@ -157,6 +165,12 @@ fn document(image: &Inspection, standings: &[Standing]) -> Value {
         })).collect::<Vec<_>>(),
         "actions": image.actions.iter().map(|one| json!({
             "action": one.action, "command": one.command, "by": one.by, "used": one.in_effect,
+        })).collect::<Vec<_>>(),
+        "configuration": image.configuration.iter().map(|one| json!({
+            "path": format!("/{}", one.path), "of": one.of, "by": one.by,
+        })).collect::<Vec<_>>(),
+        "documentation": image.documentation.iter().map(|one| json!({
+            "address": one.address, "by": one.by, "used": one.used,
         })).collect::<Vec<_>>(),
         "own_files": image.own_files,
         "own_bytes": image.own_bytes,

@@ -75,6 +75,14 @@ impl Own {
         self
     }
 
+    /// Which of its files are its default configuration, and where its documentation is.
+    pub(crate) fn describes(mut self, configuration: &[&str], documentation: &[&str]) -> Self {
+        let paths = configuration.iter().map(|path| TreePath::try_from(*path).expect("path"));
+        self.metadata.configuration = paths.collect();
+        self.metadata.documentation = texts(documentation);
+        self
+    }
+
     pub(crate) fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.files.push((path.to_owned(), content.as_ref().to_vec(), false));
         self
