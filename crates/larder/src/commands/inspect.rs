@@ -17,7 +17,7 @@ use crate::commands::build::{stand_in_line, stand_ins_json};
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-mod compiled;
+pub(super) mod compiled;
 
 /// Arguments of `larder inspect`.
 #[derive(clap::Args)]

@@ -174,6 +174,7 @@ fn every_document_is_what_the_page_says() {
         "why example.com/web shell",
         "which greeter",
         "which --all tool <1",
+        "which --deep --all log4j-core",
         "files example.com/web",
         "files example.com/web /etc",
         "history example.com/web",

@@ -123,6 +123,8 @@ pub(crate) fn go(world: &World) {
     let found = compiled_in(world, "example.com/counter");
     lists(&found, &["go example.com/stock (devel)", "go github.com/BurntSushi/toml v1.2.0"]);
     assert!(found.iter().any(|one| one.starts_with("go stdlib 1.19")), "{found:?}");
+    let has = world.document(&["which", "--deep", "github.com/BurntSushi/toml", "<v1.3.0"]);
+    assert_eq!(has["items"][0]["image"], "example.com/counter", "{has}");
 }
 
 pub(crate) fn python(world: &World) {
