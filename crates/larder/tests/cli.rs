@@ -3,6 +3,7 @@
 
 mod cli {
     mod actions;
+    mod again;
     mod archive;
     mod ask;
     mod asks;

@@ -23,7 +23,7 @@ fn archive() -> Option<ArchiveBuilder> {
 }
 
 /// A machine where sandboxes work; says why not where they don't.
-fn machine() -> Option<Site> {
+pub(crate) fn machine() -> Option<Site> {
     furnish(Site::with(archive()?))
 }
 
@@ -33,7 +33,7 @@ fn machine_of_user() -> Option<Site> {
 }
 
 /// A recipe of `example.com/NAME`: more keys of `[package]`, the command, and more tables.
-fn recipe(site: &Site, name: &str, (keys, run, tables): (&str, &str, &str)) {
+pub(crate) fn recipe(site: &Site, name: &str, (keys, run, tables): (&str, &str, &str)) {
     let text = format!(
         "[package]\nname = \"example.com/{name}\"\nversion = \"1.0\"\nsummary = \"A test\"\n{keys}\n\
          [build]\nfrom = \"debian.org/bookworm\"\nwith = [\"buildtools\"]\nrun = '''\n{run}\n'''\n{tables}\n"
@@ -62,7 +62,7 @@ fn told(site: &Site, output: &Output) -> String {
 }
 
 #[track_caller]
-fn says(text: &str, words: &[&str]) {
+pub(crate) fn says(text: &str, words: &[&str]) {
     for word in words {
         assert!(text.contains(word), "{text}\ndoesn't say\n{word}");
     }
