@@ -9,10 +9,12 @@
 //! - Whatever decides what a package is has a part in the digest of its inputs; so an equal digest needs no build.
 //! - Where an input came from has no part in the package's record.
 
+mod again;
 mod cache;
 mod compare;
 mod error;
 mod facts;
+mod keep;
 mod log;
 mod needs;
 mod order;
@@ -25,7 +27,7 @@ mod trial;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,8 +37,11 @@ use larder_solver::{Base, Root, Update};
 use larder_store::fileset::Actions;
 use larder_store::{Name, Tree};
 
+pub(crate) use again::{Again, NotAgain, again, recipe_of};
+pub(crate) use compare::compare;
 pub use compare::{Difference, How, Parting};
 pub use error::{Missing, OutputProblem, PackageError, Phase, Stop};
+pub(crate) use keep::{Kept, find as kept};
 pub use log::sweep as sweep_logs;
 pub(crate) use order::Way;
 pub use order::needs as order;
@@ -53,6 +58,7 @@ use crate::{Host, Result, image, provenance};
 use facts::Inputs;
 use report::{Outcome, report};
 use sandbox::{Job, Sandbox, Workshop};
+pub(crate) use source::BLAKE3 as SOURCE_TREE;
 use source::Sources;
 
 /// The rule by which inputs become packages. A change of what a build finds or of what becomes of its output is a new one.
@@ -151,7 +157,8 @@ pub(crate) fn build_on(
     let sources = source::obtain(host, recipe, pin.as_ref(), progress)?;
     let imports = kit.imports();
     let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
-    let built = run_build(host, recipe, &sandbox, &sources, progress)?;
+    let log = log::path(host, &recipe.name, log::Of::Build);
+    let built = run_build(host, recipe, (&sandbox, &sources), &log, progress)?;
     if options.check {
         compare_again(host, recipe, (&sandbox, &sources), &built, progress)?;
     }
@@ -166,7 +173,8 @@ pub(crate) fn build_on(
     if !missing.is_empty() {
         return Err(PackageError::Undeclared { package: recipe.name.clone(), missing }.into());
     }
-    let parts = parts::write(host, &ingest, recipe, (&drafts, imported), sources.time)?;
+    let parts = parts::write(host, &ingest, recipe, (&drafts, &imported), sources.time)?;
+    keep::write(&ingest, recipe, &kit.lock, &sources, &parts)?;
     let inputs =
         Inputs { key: &key, pin: pin.as_ref(), with: &environment.packages, sandbox: &sandbox, time: sources.time };
     let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
@@ -192,7 +200,7 @@ pub(crate) fn build_on(
 ///
 /// # Errors
 /// A recipe that can't be used, or is one of something else.
-pub fn load(path: &std::path::Path) -> Result<PackageRecipe> {
+pub fn load(path: &Path) -> Result<PackageRecipe> {
     match Document::load(path)? {
         Document::Package(recipe) => Ok(*recipe),
         Document::Image(recipe) => Err(other(&recipe.file, "an image")),
@@ -200,7 +208,7 @@ pub fn load(path: &std::path::Path) -> Result<PackageRecipe> {
     }
 }
 
-fn other(file: &std::path::Path, found: &'static str) -> crate::Error {
+fn other(file: &Path, found: &'static str) -> crate::Error {
     RecipeError::new(file, None, Problem::OtherKind { found, wanted: "that of a package" }).into()
 }
 
@@ -300,19 +308,18 @@ fn versioned(recipe: &PackageRecipe) -> String {
 fn run_build(
     host: &Host,
     recipe: &PackageRecipe,
-    sandbox: &Sandbox,
-    sources: &Sources,
+    (sandbox, sources): (&Sandbox, &Sources),
+    log: &Path,
     progress: &dyn Progress,
 ) -> Result<Tree> {
     let task = progress.start(&format!("build {}", versioned(recipe)), None);
-    let log = log::path(host, &recipe.name, Phase::Build);
     let job = Job {
         package: versioned(recipe),
         phase: Phase::Build,
         script: &recipe.build.run,
         env: variables(recipe),
         timeout: recipe.build.timeout,
-        log: log.clone(),
+        log: log.to_owned(),
     };
     let made = (|| {
         let workshop = Workshop::new(host, sources)?;
@@ -325,7 +332,7 @@ fn run_build(
     progress.finish(task);
     match made {
         Ok(tree) if tree.entries().is_empty() => {
-            Err(PackageError::NothingMade { package: versioned(recipe), log }.into())
+            Err(PackageError::NothingMade { package: versioned(recipe), log: log.to_owned() }.into())
         }
         made => made,
     }
@@ -341,7 +348,8 @@ fn compare_again(
 ) -> Result<()> {
     // Whoever writes down the time in seconds must be caught.
     thread::sleep(Duration::from_millis(1100));
-    let second = run_build(host, recipe, sandbox, sources, progress)?;
+    let log = log::path(host, &recipe.name, log::Of::Build);
+    let second = run_build(host, recipe, (sandbox, sources), &log, progress)?;
     if *first == second {
         return Ok(());
     }
@@ -351,5 +359,5 @@ fn compare_again(
 
 /// Where the newest log of a package's build is.
 pub fn log_file(host: &Host, package: &Name) -> PathBuf {
-    log::path(host, package, Phase::Build)
+    log::path(host, package, log::Of::Build)
 }

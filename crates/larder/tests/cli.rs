@@ -3,6 +3,7 @@
 
 mod cli {
     mod actions;
+    mod again;
     mod alternatives;
     mod archive;
     mod ask;

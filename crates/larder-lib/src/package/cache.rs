@@ -31,6 +31,7 @@ fn meaning(recipe: &PackageRecipe) -> String {
     let PackageRecipe {
         file: _,
         text: _,
+        written: _,
         name,
         version,
         summary,

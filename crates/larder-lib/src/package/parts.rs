@@ -16,8 +16,8 @@ use crate::{Host, Result};
 pub(super) struct Draft {
     /// The split; `None` for the package itself, which comes first.
     end: Option<String>,
-    name: Name,
-    tree: Tree,
+    pub(super) name: Name,
+    pub(super) tree: Tree,
 }
 
 /// Divides what was built.
@@ -127,15 +127,29 @@ pub(super) fn write(
     host: &Host,
     ingest: &Ingest<'_>,
     recipe: &PackageRecipe,
-    (drafts, imports): (&[Draft], Vec<Import>),
+    (drafts, imports): (&[Draft], &[Import]),
     time: u64,
 ) -> Result<Vec<BuiltPart>> {
+    let mut parts = Vec::with_capacity(drafts.len());
+    for (record, draft) in records(host, recipe, (drafts, imports), time).iter().zip(drafts) {
+        ingest.write_tree(&draft.tree)?;
+        parts.push(built(&draft.name, &recipe.version, ingest.write_fileset(record)?, &draft.tree));
+    }
+    Ok(parts)
+}
+
+/// The records of what was built, the package's own first.
+pub(super) fn records(
+    host: &Host,
+    recipe: &PackageRecipe,
+    (drafts, imports): (&[Draft], &[Import]),
+    time: u64,
+) -> Vec<FileSet> {
     let architecture = match recipe.architectures.as_slice() {
         [one] if one == "all" => "all".to_owned(),
         _ => host.debian.architecture.clone(),
     };
-    let mut parts = Vec::with_capacity(drafts.len());
-    for draft in drafts {
+    let record = |draft: &Draft| {
         let metadata = match draft.end.as_ref().and_then(|end| recipe.splits.get(end)) {
             None => own_metadata(recipe),
             Some(split) => {
@@ -151,19 +165,17 @@ pub(super) fn write(
                 }
             }
         };
-        let record = FileSet {
+        FileSet {
             name: draft.name.clone(),
             version: recipe.version.clone(),
             architecture: architecture.clone(),
             time,
-            tree: ingest.write_tree(&draft.tree)?,
-            imports: if draft.end.is_none() { imports.clone() } else { Vec::new() },
+            tree: draft.tree.digest(),
+            imports: if draft.end.is_none() { imports.to_vec() } else { Vec::new() },
             metadata: Metadata::Package(metadata),
-        };
-        let digest = ingest.write_fileset(&record)?;
-        parts.push(built(&draft.name, &recipe.version, digest, &draft.tree));
-    }
-    Ok(parts)
+        }
+    };
+    drafts.iter().map(record).collect()
 }
 
 /// What a report says of a package.

@@ -56,7 +56,7 @@ pub(super) fn run(
         script: &test.run,
         env: Vec::new(),
         timeout: recipe.build.timeout,
-        log: log::path(host, &recipe.name, Phase::Test),
+        log: log::path(host, &recipe.name, log::Of::Test),
     };
     let passed = sandbox.test(host, &job, progress);
     progress.finish(task);

@@ -35,6 +35,8 @@ pub struct PackageRecipe {
     pub file: PathBuf,
     /// The digest of the recipe's text.
     pub text: Sha256Digest,
+    /// The text itself: it is kept with what is built from it.
+    pub written: String,
     /// The package's name.
     pub name: Name,
     /// Its version.

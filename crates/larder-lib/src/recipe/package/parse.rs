@@ -102,6 +102,7 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
     Ok(PackageRecipe {
         file: file.to_owned(),
         text: source.digest(),
+        written: text.to_owned(),
         name: package.needed("name", own::package_name, "name = \"example.com/hello\"")?,
         version: package.needed("version", values::version, "version = \"1.0\"")?,
         summary: package.needed("summary", own::line, "summary = \"A friendly greeting\"")?,
