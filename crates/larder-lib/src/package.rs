@@ -73,6 +73,8 @@ pub struct PackageOptions {
     pub check: bool,
     /// Which locked packages of the sandbox may move to newer versions.
     pub update: Update,
+    /// Whether its `[test]` is run. A package that was not tested is built anew the next time.
+    pub test: build::Test,
 }
 
 /// How to open a shell in a sandbox.
@@ -180,8 +182,14 @@ pub(crate) fn build_on(
     let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
     provenance::record(host, &ingest, &facts)?;
     let _new = ingest.commit_leased()?;
-    let tested = trial::run(host, recipe, (&steps, &kit.lock, &parts[0]), progress)?;
-    cache::keep(host, recipe, &key, &parts)?;
+    let tested = match options.test {
+        build::Test::Run => trial::run(host, recipe, (&steps, &kit.lock, &parts[0]), progress)?,
+        build::Test::Skip => false,
+    };
+    // What wasn't tested isn't taken for what passed.
+    if tested || recipe.test.is_none() {
+        cache::keep(host, recipe, &key, &parts)?;
+    }
     save(recipe, &kit.lock, options)?;
     let fetched: Vec<u64> = kit.supplied.iter().filter_map(|one| one.fetched).collect();
     let outcome = Outcome {
