@@ -31,6 +31,7 @@ fn meaning(recipe: &PackageRecipe) -> String {
     let PackageRecipe {
         file: _,
         text: _,
+        written: _,
         name,
         version,
         summary,
@@ -47,6 +48,7 @@ fn meaning(recipe: &PackageRecipe) -> String {
         splits,
         imports,
         links,
+        alternatives,
         users,
         actions,
         test,
@@ -56,7 +58,7 @@ fn meaning(recipe: &PackageRecipe) -> String {
         (
             (name, version, summary, license, homepage, relations, documentation),
             (configuration, build, asks, architectures, splits, links, actions, test),
-            (imports, users)
+            (imports, users, alternatives)
         )
     )
 }

@@ -15,7 +15,8 @@ use crate::progress::Reporter;
 use crate::ui::{self, BOLD, FAINT, GREEN, RESET};
 
 pub(super) fn run(context: &Context, host: &Host, recipe: &PackageRecipe, args: &Args) -> Result<ExitCode, Failure> {
-    let options = PackageOptions { locked: args.locked, check: args.check, ..PackageOptions::default() };
+    let (locked, check, test) = (args.locked, args.check, super::test(args.no_test));
+    let options = PackageOptions { locked, check, test, ..PackageOptions::default() };
     let report = package::build(host, recipe, &options, &Reporter::new(context.quiet))?;
     tell(context, &report, args.verbose)
 }
