@@ -133,7 +133,15 @@ pub(crate) fn python(world: &World) {
     if let Err(why) = fetch_wheels(&wheels) {
         return skip("the example of a Python web app", why);
     }
-    world.env.copy(example("flask"));
+    let copy = world.env.copy(example("flask"));
+    for left in std::fs::read_dir(copy.join("wheels")).expect("wheels") {
+        let left = left.expect("a file").path();
+        if left.extension().is_some_and(|end| end == "whl") {
+            std::fs::remove_file(left).expect("remove");
+        }
+    }
+    let without = world.env.larder(["build", "flask"]).failure(1);
+    assert!(without.stderr.contains("there are no wheels yet: run ./fetch"), "{}", without.stderr);
     for wheel in std::fs::read_dir(wheels).expect("wheels") {
         let wheel = wheel.expect("a wheel");
         let content = std::fs::read(wheel.path()).expect("a wheel");
@@ -157,14 +165,12 @@ pub(crate) fn python(world: &World) {
     assert!(refused.stderr.contains("DO NOT MATCH THE HASHES"), "{}", refused.stderr);
 }
 
-/// Fetches the wheels of the example into a folder, by the caller's pip and as the recipe says.
+/// Fetches the wheels of the example into a folder, by the caller's pip.
 fn fetch_wheels(folder: &Path) -> Result<(), String> {
-    let mut pip = Command::new("pip");
-    pip.args(["download", "--quiet", "--require-hashes", "--only-binary", ":all:", "--python-version", "3.11"]);
-    pip.args(["-r", "requirements.txt", "-d"]).arg(folder).current_dir(example("flask/wheels"));
-    let output = pip.output().map_err(|error| format!("there is no pip: {error}"))?;
-    let said = || String::from_utf8_lossy(&output.stderr).replace('\n', " ");
-    if output.status.success() { Ok(()) } else { Err(format!("pip fetches no wheels here: {}", said())) }
+    let fetch =
+        Command::new(example("flask/wheels/fetch")).arg("-d").arg(folder).output().expect("the example's script");
+    let said = String::from_utf8_lossy(&fetch.stderr).replace('\n', " ");
+    if fetch.status.success() { Ok(()) } else { Err(format!("pip fetches no wheels here: {said}")) }
 }
 
 pub(crate) fn node(world: &World) {
