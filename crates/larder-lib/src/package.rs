@@ -43,16 +43,19 @@ pub use compare::{Difference, How, Parting};
 pub use error::{Missing, OutputProblem, PackageError, Phase, Stop};
 pub(crate) use keep::{Kept, find as kept};
 pub use log::sweep as sweep_logs;
+pub(crate) use log::{Log, Of as LogOf, path as log_path};
 pub(crate) use order::Way;
 pub use order::needs as order;
 pub use report::{BuiltPart, PackageReport};
+pub(crate) use sandbox::PROMPT;
+pub(crate) use watch::Watch;
 
 use crate::beside::{self, Built};
 use crate::build::{self, BuildOptions};
 use crate::image::PackageImport;
 use crate::lock::{Change, Lock};
 use crate::recipe::package::PackageRecipe;
-use crate::recipe::{Document, HostTable, Problem, Recipe, RecipeError};
+use crate::recipe::{CommandLine, Document, HostTable, Problem, Recipe, RecipeError};
 use crate::supply::Supplied;
 use crate::{Host, Result, image, provenance};
 use facts::Inputs;
@@ -324,7 +327,7 @@ fn run_build(
     let job = Job {
         package: versioned(recipe),
         phase: Phase::Build,
-        script: &recipe.build.run,
+        command: &CommandLine::Shell(recipe.build.run.clone()),
         env: variables(recipe),
         timeout: recipe.build.timeout,
         log: log.to_owned(),

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use larder_store::fileset::{Actions, Override};
 use larder_store::{Name, Sha256Digest, TreePath};
 
-pub use actions::TestTable;
+pub use actions::{CommandLine, TestTable};
 pub use distribution::DistributionRecipe;
 pub use document::Document;
 pub use error::{Place, Problem, RecipeError};

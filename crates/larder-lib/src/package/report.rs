@@ -4,6 +4,7 @@ use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSetDigest, Name};
 
 use crate::lock::Change;
+use crate::provenance::{self, Standing};
 use crate::recipe::package::PackageRecipe;
 use crate::{Host, Result};
 
@@ -16,6 +17,8 @@ pub struct PackageReport {
     pub version: String,
     /// Its identity.
     pub digest: FileSetDigest,
+    /// What is known of how it was made, and who signed that.
+    pub standing: Standing,
     /// The package and its splits.
     pub parts: Vec<BuiltPart>,
     /// Whether a name stood for something else, or nothing, before.
@@ -94,12 +97,13 @@ pub(super) fn report(
             refs.set(RefKind::Package, part.name.as_str(), entry)?;
         }
     }
-    let digest = parts.first().map(|part| part.digest);
+    // The package itself is always the first of its parts.
+    let digest = parts.first().map_or_else(|| FileSetDigest::of(b""), |part| part.digest);
     Ok(PackageReport {
         name: recipe.name.clone(),
         version: recipe.version.clone(),
-        // The package itself is always the first of its parts.
-        digest: digest.unwrap_or_else(|| FileSetDigest::of(b"")),
+        standing: provenance::standing(&host.store, &host.keys, &recipe.name, &digest)?,
+        digest,
         parts,
         changed,
         cached: outcome.cached,

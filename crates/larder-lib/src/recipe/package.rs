@@ -23,7 +23,7 @@ pub(super) use parse::parse;
 pub use values::Requirement;
 pub(crate) use values::{ALIASES, RESERVED};
 
-use super::{EnvironmentName, FileSource, LOCK_NAME, PackagePath, RecipeError, folder_of};
+use super::{EnvironmentName, FileSource, LOCK_NAME, PackagePath, RecipeError, TestTable, folder_of};
 
 /// How long a build may take that says nothing about it.
 pub const TIMEOUT: Duration = Duration::from_secs(3600);
@@ -74,7 +74,7 @@ pub struct PackageRecipe {
     /// What can be done with it when it runs.
     pub actions: Actions,
     /// What must pass in a container of it.
-    pub test: Option<TestSpec>,
+    pub test: Option<TestTable>,
 }
 
 /// What a package says about others.
@@ -141,15 +141,6 @@ pub struct Split {
     pub summary: String,
     /// What must be there besides the package itself.
     pub requires: Vec<Requirement>,
-}
-
-/// What must pass in a container of the package.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TestSpec {
-    /// What the container's shell is given.
-    pub run: String,
-    /// Packages that only the test needs.
-    pub with: Vec<Root>,
 }
 
 impl PackageRecipe {

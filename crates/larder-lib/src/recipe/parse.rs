@@ -82,11 +82,7 @@ impl Source<'_> {
             }
         }
         if let Some((key, test)) = document.get_key_value("test") {
-            let test = self.test(self.table("test", test)?, &recipe.from)?;
-            if test.run.is_empty() {
-                return Err(self.error(key.span(), Problem::TestWithoutCommand));
-            }
-            recipe.test = Some(test);
+            recipe.test = Some(self.test(key.span(), self.table("test", test)?, &recipe.from)?);
         }
         Ok(recipe)
     }

@@ -9,7 +9,7 @@ use larder_lib::build::{self, BuildOptions, BuildReport, NewAsks, Test};
 use larder_lib::contents::tier_word;
 use larder_lib::lock::Change;
 use larder_lib::overrides::StandIn;
-use larder_lib::provenance::Signer;
+use larder_lib::provenance::{Signer, Standing};
 use larder_lib::recipe::Document;
 use serde_json::{Value, json};
 
@@ -142,13 +142,14 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
     }
     let tiers = |word: &str| report.packages.iter().filter(|package| package.tier_word() == word).count();
     ui::line(format_args!(
-        "{}, {} fetched ({}), scripts: {} none, {} declared, {} skipped",
+        "{}, {} fetched ({}), scripts: {} none, {} declared, {} skipped{}",
         ui::count(report.packages.len(), "package"),
         report.fetched,
         ui::bytes(report.fetched_bytes),
         tiers("none"),
         tiers("declared"),
         tiers("skipped"),
+        if report.tested { "; the test passed" } else { "" },
     ))?;
     let state = if report.changed { "built" } else { "unchanged" };
     let signed = signed_words(&report.signed);
@@ -192,6 +193,15 @@ pub(crate) fn signed_words(signers: &[Signer]) -> String {
     }
 }
 
+/// What is known of how something was made, with the reason where that can't be believed.
+pub(crate) fn standing_words(standing: &Standing) -> String {
+    match standing {
+        Standing::Signed(signers) => signed_words(signers),
+        Standing::Broken(reason) => format!("what is said of it can't be believed: {reason}"),
+        other => other.to_string(),
+    }
+}
+
 /// The same as `docs/json.md` has it.
 pub(crate) fn signed_json(signers: &[Signer]) -> Value {
     signers.iter().map(|signer| format!("{} {}", signer.domain, signer.key)).collect()
@@ -230,6 +240,7 @@ pub(crate) fn report_json(report: &BuildReport) -> Value {
         "digest": report.digest.to_string(),
         "signed": signed_json(&report.signed),
         "changed": report.changed,
+        "tested": report.tested,
         "fetched": report.fetched,
         "fetched_bytes": report.fetched_bytes,
         "packages": report.packages.iter().map(|package| json!({

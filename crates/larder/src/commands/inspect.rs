@@ -11,7 +11,7 @@ use larder_lib::provenance::{self, Standing};
 use larder_lib::{Name, Reference};
 use serde_json::{Value, json};
 
-use super::build::{signed_json, signed_words};
+use super::build::{signed_json, standing_words};
 use crate::cli::Context;
 use crate::commands::build::{stand_in_line, stand_ins_json};
 use crate::failure::{DONE, Failure};
@@ -59,7 +59,8 @@ fn print(image: &Inspection, standings: &[Standing]) -> Result<(), Failure> {
     let field = |name: &str, value: String| ui::line(format_args!("{:13} {value}", format!("{name}:")));
     field("image", format!("{}@{}", image.record.name, image.record.version))?;
     field("digest", image.digest.to_string())?;
-    field("signed", standings.first().map(signed_line).unwrap_or_default())?;
+    let signed = standings.first().map(standing_words).unwrap_or_default();
+    field("signed", signed.trim_start_matches("signed ").to_owned())?;
     field("architecture", image.record.architecture.clone())?;
     let metadata = &image.metadata;
     if !metadata.from.is_empty() {
@@ -124,15 +125,6 @@ fn words(command: &[String]) -> String {
         if plain { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
     };
     command.iter().map(quote).collect::<Vec<_>>().join(" ")
-}
-
-/// The image's own standing, with the reason where it can't be believed.
-fn signed_line(standing: &Standing) -> String {
-    match standing {
-        Standing::Signed(signers) => signed_words(signers).trim_start_matches("signed ").to_owned(),
-        Standing::Broken(reason) => format!("what is said of it can't be believed: {reason}"),
-        other => other.to_string(),
-    }
 }
 
 fn document(image: &Inspection, standings: &[Standing]) -> Value {

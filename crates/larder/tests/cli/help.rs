@@ -128,7 +128,8 @@ fn help_of_the_main_commands() {
 
     Arguments:
       <TARGET>
-              A folder with a recipe, an image, or a package of the configured distribution
+              A folder with a recipe, an image, or a package: of one's own, or of the configured
+              distribution
 
       [COMMAND]...
               The command, after two dashes; the image's own when absent
@@ -211,6 +212,7 @@ fn help_of_the_main_commands() {
     Examples:
       larder run --net host examples/web
       larder run debian.org/redis-server -- redis-server --version
+      larder run example.com/hello                 a package of one's own, with what it requires
       echo hello | larder run example.com/web -- tr a-z A-Z
       larder run -it --mount ./data:/data:ro example.com/web -- bash
       larder run --memory 512m --cpus 1.5 --pids-limit 100 example.com/web

@@ -70,6 +70,11 @@ impl Own {
         self
     }
 
+    pub(crate) fn action(mut self, name: &str, command: &[&str]) -> Self {
+        self.metadata.actions.insert(name.to_owned(), texts(command));
+        self
+    }
+
     pub(crate) fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.files.push((path.to_owned(), content.as_ref().to_vec(), false));
         self

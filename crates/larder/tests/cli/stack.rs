@@ -73,18 +73,20 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
     2> fetch the package list of bookworm-updates
     2> fetch and convert 1 package
     2> fetch and convert 1 package
+    2> test example.com/stack@1.0
       debian.org/httpd 1.4
       example.com/hello 2
     passed: /usr/bin/busybox test -s /usr/share/hello
     2 packages, 1 fetched (9.7 KiB), tested in an image of 3
-    built example.com/stack@1.0
+    built example.com/stack@1.0, unsigned
     blake3:<1>
     $ larder build stack
+    2> test example.com/stack@1.0
       debian.org/httpd 1.4
       example.com/hello 2
     passed: /usr/bin/busybox test -s /usr/share/hello
     2 packages, 0 fetched (0 B), tested in an image of 3
-    unchanged example.com/stack@1.0
+    unchanged example.com/stack@1.0, unsigned
     blake3:<1>
     $ larder build web
     3 packages, 0 fetched (0 B), scripts: 2 none, 1 declared, 0 skipped
@@ -166,7 +168,8 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
     assert_snapshot!(site.session(&["build stack"]), @r#"
     $ larder build stack
     2> fetch and convert 1 package
-    2> error: the test of example.com/stack can't be run: /usr/bin/busybox true /usr/share/hello
+    2> test example.com/stack@1.1
+    2> error: the test of example.com/stack@1.1 can't be run: /usr/bin/busybox true /usr/share/hello
     2>   because: the container has no program "/usr/bin/busybox"
     [exit code 1]
     "#);
@@ -187,11 +190,12 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
         "gc",
     ]), @"
     $ larder build stack
+    2> test example.com/stack@1.1
       debian.org/httpd 1.5
       example.com/hello 4
     passed: /usr/bin/busybox test -x /usr/bin/busybox
     2 packages, 0 fetched (0 B), tested in an image of 3
-    built example.com/stack@1.1
+    built example.com/stack@1.1, unsigned
     blake3:<1>
     $ larder history example.com/stack
        VERSION  DIGEST                                                                   WHEN (UTC)        BY
@@ -229,16 +233,16 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
 fn a_test_that_fails_publishes_nothing() {
     let Some(site) = site() else { return };
     site.env.write("stack/larder.toml", STACK.replace("/usr/share/hello\"]", "/usr/share/absent\"]"));
-    assert_snapshot!(site.session(&["build stack", "history example.com/stack"]), @r"
+    assert_snapshot!(site.session(&["build stack", "history example.com/stack"]), @"
     $ larder build stack
     2> fetch the package list of bookworm
     2> fetch the package list of bookworm-security
     2> fetch the package list of bookworm-updates
     2> fetch and convert 1 package
     2> fetch and convert 1 package
-    2> error: the test of example.com/stack failed: /usr/bin/busybox test -s /usr/share/absent
-    2>   because: it ended with code 1:
-    2>   hint: nothing was published: the name stands for what it stood for
+    2> test example.com/stack@1.0
+    2> error: testing example.com/stack@1.0 failed: `/usr/bin/busybox test -s /usr/share/absent` ended with code 1
+    2>   hint: the whole log is $DIR/store/cache/logs/example.com@stack.test.log; the name stands for what it did before
     [exit code 1]
     $ larder history example.com/stack
     2> error: there is no image example.com/stack on this host
@@ -286,11 +290,12 @@ fn its_test_may_be_an_image_with_a_recipe_of_its_own() {
     site.env.write("stack/larder.toml", format!("{}{run}", &STACK[..start]));
     assert_snapshot!(site.session(&["build stack", "images"]), @"
     $ larder build stack
+    2> test example.com/stack@1.0
       debian.org/httpd 1.4
       example.com/hello 2
     passed: /usr/bin/busybox true
     2 packages, 0 fetched (0 B), tested in an image of 2
-    built example.com/stack@1.0
+    built example.com/stack@1.0, unsigned
     blake3:<1>
     $ larder images
     NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)  SIGNED
