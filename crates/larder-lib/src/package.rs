@@ -56,7 +56,9 @@ use facts::Inputs;
 use report::{Outcome, report};
 use sandbox::{Job, Sandbox, Workshop};
 pub(crate) use source::BLAKE3 as SOURCE_TREE;
-use source::Sources;
+pub(crate) use source::archive::file as fetch_file;
+pub(crate) use source::publisher::KEY_SCHEME;
+use source::{Given, Sources};
 
 /// The rule by which inputs become packages. A change of what a build finds or of what becomes of its output is a new one.
 pub const RULE: &str = "build/1";
@@ -124,7 +126,7 @@ pub fn build(
         save(recipe, &kit.lock, options)?;
         return report(host, recipe, parts, Outcome { changes, ..Outcome::cached() });
     }
-    let sources = source::obtain(host, recipe, pin.as_ref(), progress)?;
+    let sources = source::obtain(host, recipe, Given { pin: pin.as_ref(), publisher: None }, progress)?;
     let imports: Vec<_> = kit.supplied.iter().map(|one| one.import.clone()).collect();
     let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
     let log = log::path(host, &recipe.name, log::Of::Build);
@@ -145,7 +147,7 @@ pub fn build(
     }
     let parts = parts::write(host, &ingest, recipe, (&drafts, &imported), sources.time)?;
     keep::write(&ingest, recipe, &kit.lock, &sources, &parts)?;
-    let inputs = Inputs { key: &key, pin: pin.as_ref(), sandbox: &sandbox, time: sources.time };
+    let inputs = Inputs { key: &key, pin: pin.as_ref(), sandbox: &sandbox, sources: &sources };
     let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
     provenance::record(host, &ingest, &facts)?;
     let _new = ingest.commit_leased()?;
@@ -192,7 +194,7 @@ pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progre
     let _lease = host.store.lease()?;
     let kit = obtain(host, &environment, old.as_ref(), &BuildOptions::default(), progress)?;
     kit.lock.save(&recipe.lock_file())?;
-    let sources = source::obtain(host, recipe, None, progress)?;
+    let sources = source::obtain(host, recipe, Given::default(), progress)?;
     let imports: Vec<_> = kit.supplied.iter().map(|one| one.import.clone()).collect();
     let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
     let workshop = Workshop::new(host, &sources)?;

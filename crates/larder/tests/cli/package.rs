@@ -43,7 +43,7 @@ pub(crate) fn recipe(site: &Site, name: &str, (keys, run, tables): (&str, &str, 
 
 /// Builds a package that must be refused, and shows what is said.
 #[track_caller]
-fn refused(site: &Site, name: &str) -> String {
+pub(crate) fn refused(site: &Site, name: &str) -> String {
     let output = site.run(&format!("build -q {name}")).failure(1);
     assert_eq!(output.stdout, "");
     let none = site.run(&format!("inspect example.com/{name}"));
