@@ -43,10 +43,13 @@ pub use compare::{Difference, How, Parting};
 pub use error::{Missing, OutputProblem, PackageError, Phase, Stop};
 pub(crate) use keep::{Kept, find as kept};
 pub use log::sweep as sweep_logs;
+pub(crate) use order::Way;
 pub use order::needs as order;
 pub use report::{BuiltPart, PackageReport};
 
+use crate::beside::{self, Built};
 use crate::build::{self, BuildOptions};
+use crate::image::PackageImport;
 use crate::lock::{Change, Lock};
 use crate::recipe::package::PackageRecipe;
 use crate::recipe::{Document, HostTable, Problem, Recipe, RecipeError};
@@ -91,6 +94,12 @@ struct Kit {
     supplied: Vec<Supplied>,
 }
 
+impl Kit {
+    fn imports(&self) -> Vec<PackageImport> {
+        self.supplied.iter().map(|one| one.import.clone()).collect()
+    }
+}
+
 /// Builds a package.
 ///
 /// # Errors
@@ -102,14 +111,34 @@ pub fn build(
     options: &PackageOptions,
     progress: &dyn Progress,
 ) -> Result<PackageReport> {
+    build_on(host, recipe, options, &Way::default(), progress)
+}
+
+/// Builds a package that others wait for.
+///
+/// # Errors
+/// As [`build`](build()).
+pub(crate) fn build_on(
+    host: &Host,
+    recipe: &PackageRecipe,
+    options: &PackageOptions,
+    way: &Way<'_>,
+    progress: &dyn Progress,
+) -> Result<PackageReport> {
     let started = Instant::now();
     check_architecture(host, recipe)?;
-    order::check_alone(recipe)?;
-    let environment = environment(recipe);
+    order::check(recipe, way)?;
+    let steps = way.to(&recipe.name);
+    let mut environment = environment(recipe);
     let old = Lock::load(&recipe.lock_file())?;
     let pin = source::pin(recipe)?;
     let _lease = host.store.lease()?;
-    let fits = |lock: &&Lock| lock.architecture == host.debian.architecture && lock.check(&environment).is_ok();
+    let built = beside::build(host, &mut environment, &steps, progress)?;
+    let fits = |lock: &&Lock| {
+        lock.architecture == host.debian.architecture
+            && lock.check(&environment).is_ok()
+            && build::rebuilt(lock, &built).is_none()
+    };
     if let Some(lock) = old.as_ref().filter(fits).filter(|_| !options.check && options.update == Update::None) {
         let key = cache::key(recipe, pin.as_ref(), lock);
         if let Some(parts) = cache::get(host, recipe, &key)? {
@@ -118,7 +147,8 @@ pub fn build(
     }
     let (locked, update) = (options.locked, options.update.clone());
     let solving = BuildOptions { locked, update, ..BuildOptions::default() };
-    let kit = obtain(host, &environment, old.as_ref(), &solving, progress)?;
+    let kit = obtain(host, (&environment, &built), old.as_ref(), &solving, progress)?;
+    order::check_sandbox(host, recipe, (&steps, &environment.packages), &kit.imports())?;
     let key = cache::key(recipe, pin.as_ref(), &kit.lock);
     let changes = changes(old.as_ref(), &kit.lock);
     let cached = if options.check { None } else { cache::get(host, recipe, &key)? };
@@ -127,7 +157,7 @@ pub fn build(
         return report(host, recipe, parts, Outcome { changes, ..Outcome::cached() });
     }
     let sources = source::obtain(host, recipe, Given { pin: pin.as_ref(), publisher: None }, progress)?;
-    let imports: Vec<_> = kit.supplied.iter().map(|one| one.import.clone()).collect();
+    let imports = kit.imports();
     let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
     let log = log::path(host, &recipe.name, log::Of::Build);
     let built = run_build(host, recipe, (&sandbox, &sources), &log, progress)?;
@@ -147,11 +177,12 @@ pub fn build(
     }
     let parts = parts::write(host, &ingest, recipe, (&drafts, &imported), sources.time)?;
     keep::write(&ingest, recipe, &kit.lock, &sources, &parts)?;
-    let inputs = Inputs { key: &key, pin: pin.as_ref(), sandbox: &sandbox, sources: &sources };
+    let inputs =
+        Inputs { key: &key, pin: pin.as_ref(), with: &environment.packages, sandbox: &sandbox, sources: &sources };
     let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
     provenance::record(host, &ingest, &facts)?;
     let _new = ingest.commit_leased()?;
-    let tested = trial::run(host, recipe, (&kit.lock, &parts[0]), progress)?;
+    let tested = trial::run(host, recipe, (&steps, &kit.lock, &parts[0]), progress)?;
     cache::keep(host, recipe, &key, &parts)?;
     save(recipe, &kit.lock, options)?;
     let fetched: Vec<u64> = kit.supplied.iter().filter_map(|one| one.fetched).collect();
@@ -189,14 +220,15 @@ fn other(file: &Path, found: &'static str) -> crate::Error {
 /// As [`build`](build()), up to where the command is run.
 pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progress: &dyn Progress) -> Result<Exit> {
     check_architecture(host, recipe)?;
-    let environment = environment(recipe);
+    order::check(recipe, &Way::default())?;
+    let mut environment = environment(recipe);
     let old = Lock::load(&recipe.lock_file())?;
     let _lease = host.store.lease()?;
-    let kit = obtain(host, &environment, old.as_ref(), &BuildOptions::default(), progress)?;
+    let built = beside::build(host, &mut environment, &Way::default().to(&recipe.name), progress)?;
+    let kit = obtain(host, (&environment, &built), old.as_ref(), &BuildOptions::default(), progress)?;
     kit.lock.save(&recipe.lock_file())?;
     let sources = source::obtain(host, recipe, Given::default(), progress)?;
-    let imports: Vec<_> = kit.supplied.iter().map(|one| one.import.clone()).collect();
-    let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
+    let sandbox = Sandbox::new(host, &kit.imports(), image::metadata(&environment, &environment.packages), progress)?;
     let workshop = Workshop::new(host, &sources)?;
     let mut env = variables(recipe);
     env.extend(options.env.clone());
@@ -214,7 +246,7 @@ fn check_architecture(host: &Host, recipe: &PackageRecipe) -> Result<()> {
 
 /// The sandbox as the recipe of an image: what the solver and the lock know it as.
 fn environment(recipe: &PackageRecipe) -> Recipe {
-    as_image(recipe, recipe.build.with.clone())
+    Recipe { paths: recipe.build.paths.clone(), ..as_image(recipe, recipe.build.with.clone()) }
 }
 
 /// A recipe of an image of packages from where a package's build takes them.
@@ -224,7 +256,7 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         text: recipe.text,
         name: recipe.name.clone(),
         version: recipe.version.clone(),
-        from: vec![recipe.build.from.clone()],
+        from: recipe.build.from.clone(),
         base: Base::Essential,
         packages,
         paths: Vec::new(),
@@ -245,13 +277,12 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
 
 fn obtain(
     host: &Host,
-    environment: &Recipe,
+    (environment, built): (&Recipe, &Built),
     old: Option<&Lock>,
     options: &BuildOptions,
     progress: &dyn Progress,
 ) -> Result<Kit> {
-    let build::Packages { lock, supplied, .. } =
-        build::packages(host, environment, &BTreeMap::new(), old, options, progress)?;
+    let build::Packages { lock, supplied, .. } = build::packages(host, environment, built, old, options, progress)?;
     Ok(Kit { lock, supplied })
 }
 

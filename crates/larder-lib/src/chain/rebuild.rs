@@ -6,8 +6,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use larder_debian::ArchiveFile;
 use larder_debian::convert::{self, Expected};
-use larder_debian::distribution::ArchiveFile;
 use larder_debian::{declare, fetch};
 use larder_store::{FileSet, FileSetDigest, Name, ObjectDigest};
 

@@ -48,6 +48,7 @@ fn meaning(recipe: &PackageRecipe) -> String {
         splits,
         imports,
         links,
+        alternatives,
         users,
         actions,
         test,
@@ -57,7 +58,7 @@ fn meaning(recipe: &PackageRecipe) -> String {
         (
             (name, version, summary, license, homepage, relations, documentation),
             (configuration, build, asks, architectures, splits, links, actions, test),
-            (imports, users)
+            (imports, users, alternatives)
         )
     )
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use larder_store::fileset::install::GroupRule;
 use larder_store::fileset::{InstallRules, PackageMetadata};
-use larder_store::{FileSet, Import, Ingest, Metadata, Name, Tree, TreePath};
+use larder_store::{Entry, FileSet, Import, Ingest, Metadata, Name, Tree, TreePath};
 
 use super::needs::Part;
 use super::{BuiltPart, PackageError, output};
@@ -23,7 +23,7 @@ pub(super) struct Draft {
 /// Divides what was built.
 ///
 /// # Errors
-/// A split without files, configuration that isn't there.
+/// A split without files, configuration or an alternative that isn't there, a link to be made where there is something.
 pub(super) fn divide(recipe: &PackageRecipe, whole: &Tree) -> Result<Vec<Draft>> {
     let splits = recipe.splits.iter().map(|(end, split)| (end.as_str(), split.paths.as_slice()));
     let (own, mut others) = output::divide(whole, &recipe.name, splits)?;
@@ -33,12 +33,55 @@ pub(super) fn divide(recipe: &PackageRecipe, whole: &Tree) -> Result<Vec<Draft>>
             return Err(PackageError::NoConfiguration { package, path }.into());
         }
     }
+    refuse_taken(recipe, whole)?;
+    refuse_unprovided(recipe, &own)?;
     let mut drafts = vec![Draft { end: None, name: recipe.name.clone(), tree: own }];
     for end in recipe.splits.keys() {
         let tree = others.remove(end).unwrap_or_default();
         drafts.push(Draft { end: Some(end.clone()), name: Name::parse(&recipe.split_name(end))?, tree });
     }
     Ok(drafts)
+}
+
+/// Makes sure that nothing that was built is in the way of the package's links and of those of its alternatives.
+fn refuse_taken(recipe: &PackageRecipe, whole: &Tree) -> Result<()> {
+    let links = recipe.links.iter().map(|link| (&link.path, Some(&link.target)));
+    let followers = recipe.alternatives.iter().flat_map(|rule| &rule.followers).map(|follower| &follower.link);
+    let alternatives = recipe.alternatives.iter().map(|rule| &rule.link).chain(followers);
+    for (path, target) in links.chain(alternatives.map(|link| (link, None))) {
+        let same = |entry: &Entry| match (entry, target) {
+            (Entry::Symlink { target: other }, Some(target)) => **other == *target.as_bytes(),
+            _ => false,
+        };
+        let there = whole.get(path.as_bytes()).filter(|there| !same(&there.entry));
+        let above = path.ancestors().filter_map(|above| whole.get(above.as_bytes()));
+        let taken = there.into_iter().chain(above.filter(|above| above.entry != Entry::Directory)).next();
+        if let Some(taken) = taken {
+            return Err(PackageError::LinkTaken {
+                package: recipe.name.clone(),
+                path: format!("/{path}"),
+                taken: format!("/{}", taken.path),
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that the package has what its alternatives and their followers point to: who has nothing there is passed over in an image.
+fn refuse_unprovided(recipe: &PackageRecipe, own: &Tree) -> Result<()> {
+    let held = |path: &TreePath| recipe.imports.keys().any(|place| path.is_below(place.as_bytes()));
+    let linked = |path: &TreePath| recipe.links.iter().any(|link| link.path == *path);
+    for rule in &recipe.alternatives {
+        let followers = rule.followers.iter().map(|follower| (&follower.name, &follower.path));
+        for (name, path) in [(&rule.name, &rule.path)].into_iter().chain(followers) {
+            if own.get(path.as_bytes()).is_none() && !held(path) && !linked(path) {
+                let (package, name, path) = (recipe.name.clone(), name.clone(), format!("/{path}"));
+                return Err(PackageError::NoAlternative { package, name, path }.into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The packages of the sandbox that the package is to hold.
@@ -137,7 +180,7 @@ pub(super) fn records(
 
 /// What a report says of a package.
 pub(super) fn built(name: &Name, version: &str, digest: larder_store::FileSetDigest, tree: &Tree) -> BuiltPart {
-    let files = tree.entries().iter().filter(|entry| entry.entry != larder_store::Entry::Directory).count();
+    let files = tree.entries().iter().filter(|entry| entry.entry != Entry::Directory).count();
     BuiltPart { name: name.clone(), version: version.to_owned(), digest, files, bytes: tree.content_bytes() }
 }
 
@@ -164,6 +207,7 @@ fn own_metadata(recipe: &PackageRecipe) -> PackageMetadata {
         install: InstallRules {
             replaces_files_of: replaces_files_of.into_iter().collect(),
             links: recipe.links.clone(),
+            alternatives: recipe.alternatives.clone(),
             groups: groups.into_iter().map(|name| GroupRule { name: name.to_owned(), gid: None }).collect(),
             users: recipe.users.clone(),
             ..InstallRules::default()

@@ -53,7 +53,7 @@ pub(crate) fn refused(site: &Site, name: &str) -> String {
 
 /// The same, without what differs from run to run.
 #[track_caller]
-fn seen(site: &Site, name: &str) -> String {
+pub(crate) fn seen(site: &Site, name: &str) -> String {
     site.redact(&refused(site, name))
 }
 
@@ -272,6 +272,13 @@ fn what_no_package_can_have_is_named() {
     );
     recipe(&site, "conf", ("configuration = [\"/etc/conf\"]", "mkdir $OUT/opt\ntouch $OUT/opt/x", ""));
     says(&refused(&site, "conf"), &["says that /etc/conf is its configuration, and makes no such file"]);
+    for (made, taken) in [("$OUT/usr/bin/hi", "/usr/bin/hi"), ("$OUT/usr/bin", "/usr/bin")] {
+        let run = format!("mkdir -p $OUT/usr\ntest {made} = $OUT/usr/bin || mkdir $OUT/usr/bin\ntouch {made}");
+        recipe(&site, "taken", ("", &run, "[install]\nlinks = { \"/usr/bin/hi\" = \"hello\" }"));
+        let words =
+            format!("example.com/taken wants a link at /usr/bin/hi and has made something else at {taken}\n  hint: ");
+        says(&refused(&site, "taken"), &[&words]);
+    }
     recipe(&site, "arm", ("", "true", "[host]\narch = [\"riscv64\"]"));
     says(&refused(&site, "arm"), &["example.com/arm may be built for riscv64, and this host is "]);
     let text = fs::read_to_string(site.env.path("arm/larder.toml")).expect("the recipe");
@@ -367,6 +374,38 @@ fn a_package_has_users_and_imports() {
     site.ok("remove example.com/box");
     site.ok("gc");
     assert!(site.stdout("packages hello").contains("debian.org/hello"));
+}
+
+/// The test's container has it too, and what was built may be the link itself.
+#[test]
+fn a_package_has_links() {
+    let Some(site) = machine() else { return };
+    let tables = "[install]\nlinks = { \"/usr/bin/hi\" = \"hey\", \"/opt/hey\" = \"/usr/bin/hey\" }\n\
+                  [test]\nrun = \"test $(hi) = hey\\ntest $(/opt/hey) = hey\\ntest ! -e /packages/example.com/linked@1.0/opt\"\nwith = [\"buildtools\"]";
+    let make = "mkdir -p $OUT/usr/bin\necho '#!/bin/sh' > $OUT/usr/bin/hey\necho echo hey >> $OUT/usr/bin/hey\nchmod 755 $OUT/usr/bin/hey";
+    recipe(&site, "linked", ("", make, tables));
+    site.ok("build linked");
+    recipe(&site, "linked", ("", &format!("{make}\nln -s hey $OUT/usr/bin/hi"), tables));
+    site.ok("build linked");
+}
+
+#[test]
+fn a_package_has_alternatives() {
+    let Some(site) = machine() else { return };
+    let tables = "[install]\nalternatives = [{ name = \"greet\", link = \"/usr/bin/greet\", path = \"/usr/bin/hey\", priority = 7, followers = [\n\
+                  { name = \"greet.1\", link = \"/opt/greet.1\", path = \"/opt/hey.1\" }] }]\n\
+                  [test]\nrun = \"test $(greet) = hey\\ntest $(cat /opt/greet.1) = manual\"\nwith = [\"buildtools\"]";
+    let make = "mkdir -p $OUT/usr/bin $OUT/opt\necho '#!/bin/sh' > $OUT/usr/bin/hey\necho echo hey >> $OUT/usr/bin/hey\nchmod 755 $OUT/usr/bin/hey";
+    recipe(&site, "choice", ("", make, tables));
+    let words = "example.com/choice says that it has /opt/hey.1 for the alternative \"greet.1\", and makes no such file\n  hint: ";
+    says(&refused(&site, "choice"), &[words]);
+    recipe(&site, "choice", ("", &format!("{make}\necho manual > $OUT/opt/hey.1\ntouch $OUT/usr/bin/greet"), tables));
+    says(&refused(&site, "choice"), &["wants a link at /usr/bin/greet and has made something else at /usr/bin/greet"]);
+    recipe(&site, "choice", ("", &format!("{make}\necho manual > $OUT/opt/hey.1"), tables));
+    site.ok("build choice");
+    site.recipe("box", &["example.com/choice"], "run = [\"greet\"]\n");
+    site.ok("build -q box");
+    assert_eq!(site.stdout("run -q box"), "hey\n");
 }
 
 #[test]
