@@ -22,7 +22,6 @@ use crate::distribution::Lacking;
 use crate::import::ImportError;
 use crate::keys::KeyError;
 use crate::lock::{LockError, Mismatch};
-use crate::provenance::SourceRefused;
 use crate::recipe::RecipeError;
 use crate::verify::{Finding, VerifyError};
 
@@ -92,9 +91,6 @@ pub enum Error {
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A source's publisher.
-    #[error(transparent)]
-    SourceRefused(#[from] SourceRefused),
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),

@@ -62,7 +62,9 @@ use facts::Inputs;
 use report::{Outcome, report};
 use sandbox::{Job, Sandbox, Workshop};
 pub(crate) use source::BLAKE3 as SOURCE_TREE;
-use source::Sources;
+pub(crate) use source::archive::file as fetch_file;
+pub(crate) use source::publisher::KEY_SCHEME;
+use source::{Given, Sources};
 
 /// The rule by which inputs become packages. A change of what a build finds or of what becomes of its output is a new one.
 pub const RULE: &str = "build/1";
@@ -159,7 +161,7 @@ pub(crate) fn build_on(
         save(recipe, &kit.lock, options)?;
         return report(host, recipe, parts, Outcome { changes, ..Outcome::cached() });
     }
-    let sources = source::obtain(host, recipe, pin.as_ref(), progress)?;
+    let sources = source::obtain(host, recipe, Given { pin: pin.as_ref(), publisher: None }, progress)?;
     let imports = kit.imports();
     let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
     let log = log::path(host, &recipe.name, log::Of::Build);
@@ -181,7 +183,7 @@ pub(crate) fn build_on(
     let parts = parts::write(host, &ingest, recipe, (&drafts, &imported), sources.time)?;
     keep::write(&ingest, recipe, &kit.lock, &sources, &parts)?;
     let inputs =
-        Inputs { key: &key, pin: pin.as_ref(), with: &environment.packages, sandbox: &sandbox, time: sources.time };
+        Inputs { key: &key, pin: pin.as_ref(), with: &environment.packages, sandbox: &sandbox, sources: &sources };
     let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
     provenance::record(host, &ingest, &facts)?;
     let _new = ingest.commit_leased()?;
@@ -236,7 +238,7 @@ pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progre
     let built = beside::build(host, &mut environment, &Way::default().to(&recipe.name), progress)?;
     let kit = obtain(host, (&environment, &built), old.as_ref(), &BuildOptions::default(), progress)?;
     kit.lock.save(&recipe.lock_file())?;
-    let sources = source::obtain(host, recipe, None, progress)?;
+    let sources = source::obtain(host, recipe, Given::default(), progress)?;
     let sandbox = Sandbox::new(host, &kit.imports(), image::metadata(&environment, &environment.packages), progress)?;
     let workshop = Workshop::new(host, &sources)?;
     let mut env = variables(recipe);

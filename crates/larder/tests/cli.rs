@@ -34,6 +34,7 @@ mod cli {
     mod run;
     mod same;
     mod site;
+    mod source;
     mod stack;
     mod stand_in;
     mod store;

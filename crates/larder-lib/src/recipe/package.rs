@@ -105,6 +105,8 @@ pub enum SourceSpec {
         url: String,
         /// Its digest.
         sha256: Sha256Digest,
+        /// Its publisher's signature, where it is to be checked.
+        signature: Option<SignatureSpec>,
     },
     /// A commit of a git repository.
     Git {
@@ -113,6 +115,24 @@ pub enum SourceSpec {
         /// The commit's full hash.
         commit: String,
     },
+}
+
+/// A publisher's detached signature of a file that is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureSpec {
+    /// Where the signature is.
+    pub at: SignatureAt,
+    /// The publisher's OpenPGP key, beside the recipe.
+    pub key: FileSource,
+}
+
+/// Where a signature is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignatureAt {
+    /// It is fetched.
+    Url(String),
+    /// It is beside the recipe.
+    Path(FileSource),
 }
 
 /// How a package is built.
