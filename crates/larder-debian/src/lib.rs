@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod compose;
 pub mod convert;
 pub mod deb;
