@@ -28,7 +28,7 @@ use crate::recipe::Recipe;
 use crate::solve::{self, Ask, Curated};
 use crate::supply::{self, Supplied};
 use crate::verify::Finding;
-use crate::{Error, Host, Result, beside, image_test};
+use crate::{Error, Host, Result, beside, capture, image_test};
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
@@ -144,7 +144,9 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     }
     ingest.commit()?;
     let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
-    let Packages { lock, supplied, roots } = packages(host, &recipe, &built, old.as_ref(), options, progress)?;
+    let mut packages = packages(host, &recipe, &built, old.as_ref(), options, progress)?;
+    capture::apply(host, &recipe, &mut packages, progress)?;
+    let Packages { lock, supplied, roots } = packages;
 
     let imports: Vec<_> = supplied.iter().map(|one| one.import.clone()).collect();
     let draft = Draft {

@@ -155,6 +155,7 @@ fn run_in(host: &Host, image: &Prepared, test: &TestTable, progress: &dyn Progre
         streams: Some(streams),
         go_on: None,
         map: None,
+        layer: None,
     };
     let ended = container::launch(host, &place, process, host.store.lease()?, progress);
     match ended?.exit {

@@ -13,13 +13,13 @@ mod cache;
 mod compare;
 mod error;
 mod facts;
-mod log;
+pub(crate) mod log;
 mod needs;
 mod order;
 mod output;
 mod parts;
 mod report;
-mod sandbox;
+pub(crate) mod sandbox;
 mod source;
 mod trial;
 mod watch;
@@ -217,6 +217,7 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         from: vec![recipe.build.from.clone()],
         base: Base::Essential,
         packages,
+        captured: Vec::new(),
         paths: Vec::new(),
         overrides: Vec::new(),
         recommends: false,

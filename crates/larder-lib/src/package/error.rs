@@ -203,6 +203,10 @@ pub enum Phase {
     Build,
     /// `[test] run`.
     Test,
+    /// Maintainer scripts.
+    Configure,
+    /// `[package] install.script`.
+    Install,
 }
 
 /// Why something was killed.
@@ -254,6 +258,8 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::Build => "building",
             Self::Test => "testing",
+            Self::Configure => "configuring",
+            Self::Install => "installing",
         })
     }
 }

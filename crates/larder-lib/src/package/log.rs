@@ -1,6 +1,6 @@
 //! What a build says: written to a file while it runs, kept for as long as nobody deletes it.
 //!
-//! Those of packages without a name go with a garbage collection. The newest log of a package is `cache/logs/<name>.log` in the store, that of its test `cache/logs/<name>.test.log`, with `@` for the
+//! Those of packages without a name go with a garbage collection. The newest log of a package is `cache/logs/<name>.log` in the store, those of its test and of scripts end in `.test.log` and `.script.log`; `@` stands for the
 //! slashes of the name.
 
 use std::fs::{self, File};
@@ -35,16 +35,20 @@ pub(super) struct Said(String);
 const FOLDER: &str = "cache/logs";
 
 /// Where a package's log is kept.
-pub(super) fn path(host: &Host, package: &Name, phase: Phase) -> PathBuf {
+pub(crate) fn path(host: &Host, package: &Name, phase: Phase) -> PathBuf {
     let end = match phase {
         Phase::Build => BUILD_END,
         Phase::Test => TEST_END,
+        Phase::Configure | Phase::Install => SCRIPT_END,
     };
     host.store.root().join(FOLDER).join(format!("{}{end}", package.as_str().replace('/', "@")))
 }
 
 const BUILD_END: &str = ".log";
 const TEST_END: &str = ".test.log";
+/// Longer ones first.
+const ENDS: [&str; 3] = [SCRIPT_END, TEST_END, BUILD_END];
+const SCRIPT_END: &str = ".script.log";
 
 /// Removes the logs of packages that have no name in the store.
 ///
@@ -55,8 +59,7 @@ pub fn sweep(store: &Store) -> Result<()> {
     let names = store.refs().names(RefKind::Package)?;
     for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
         let file = entry.file_name();
-        let Some(name) = file.to_str().and_then(|file| file.strip_suffix(TEST_END).or(file.strip_suffix(BUILD_END)))
-        else {
+        let Some(name) = file.to_str().and_then(|file| ENDS.iter().find_map(|end| file.strip_suffix(end))) else {
             continue;
         };
         if names.binary_search(&name.replace('@', "/")).is_err() {
