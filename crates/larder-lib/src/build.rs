@@ -145,7 +145,8 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     ingest.commit()?;
     let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
     let mut packages = packages(host, &recipe, &built, old.as_ref(), options, progress)?;
-    capture::apply(host, &recipe, &mut packages, progress)?;
+    let wanted = capture::Wanted { names: &recipe.captured, base: recipe.base, overrides: &recipe.overrides };
+    capture::apply(host, &wanted, (&mut packages.lock, &mut packages.supplied), progress)?;
     let Packages { lock, supplied, roots } = packages;
 
     let imports: Vec<_> = supplied.iter().map(|one| one.import.clone()).collect();

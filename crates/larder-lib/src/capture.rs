@@ -29,7 +29,7 @@ use larder_store::fileset::InstallRules;
 use larder_store::{Ingest, Name, ObjectDigest, Store, Tree, TreeBuilder};
 
 pub use debian::{Captured, of_name};
-pub(crate) use debian::{apply, sweep};
+pub(crate) use debian::{Wanted, apply, sweep};
 pub use error::CaptureError;
 pub use larder_debian::capture::{RULE, Verdict};
 pub use layer::How;

@@ -104,26 +104,35 @@ fn find<'a>(supplied: &'a [Supplied], name: &str) -> Result<&'a Supplied> {
     }
 }
 
-/// Captures what an image's recipe asks for, and puts it in the place of the packages' declarations.
+/// What an image wants to be captured.
+pub(crate) struct Wanted<'a> {
+    /// The packages, by short or full names.
+    pub(crate) names: &'a [String],
+    /// What the image has besides what it asks for.
+    pub(crate) base: Base,
+    /// What stands in for what.
+    pub(crate) overrides: &'a [Override],
+}
+
+/// Captures what an image wants, and puts it in the place of the packages' declarations.
 ///
 /// # Errors
 /// A name that isn't among the packages; what [`capture`] fails with; another capture than the lock has.
-pub(crate) fn apply(host: &Host, recipe: &Recipe, packages: &mut Packages, progress: &dyn Progress) -> Result<()> {
+pub(crate) fn apply(
+    host: &Host,
+    wanted: &Wanted<'_>,
+    (lock, supplied): (&mut Lock, &mut [Supplied]),
+    progress: &dyn Progress,
+) -> Result<()> {
     let mut found: BTreeMap<Name, (PackageImport, LockedCapture)> = BTreeMap::new();
-    for name in &recipe.captured {
-        let package = find(&packages.supplied, name)?;
+    for name in wanted.names {
+        let package = find(supplied, name)?;
         let locked = package.locked.captured.as_ref();
         let kept = locked.filter(|locked| is_here(&host.store, locked));
         let capture = match kept {
             Some(locked) => locked.clone(),
             None => {
-                let request = Request {
-                    package,
-                    supplied: &packages.supplied,
-                    lock: &packages.lock,
-                    base: recipe.base,
-                    overrides: &recipe.overrides,
-                };
+                let request = Request { package, supplied, lock, base: wanted.base, overrides: wanted.overrides };
                 let captured = capture(host, &request, progress)?;
                 let found = LockedCapture::of(&host.store, &captured.fileset)?;
                 if let Some(locked) = locked.filter(|locked| locked.fileset != found.fileset) {
@@ -142,15 +151,14 @@ pub(crate) fn apply(host: &Host, recipe: &Recipe, packages: &mut Packages, progr
         let declarations = Some((record.name, record.version, capture.fileset));
         found.insert(package.import.name.clone(), (PackageImport { declarations, ..package.import.clone() }, capture));
     }
-    for one in &mut packages.supplied {
+    for one in &mut *supplied {
         one.locked.captured = None;
         if let Some((import, capture)) = found.remove(&one.import.name) {
             one.import = import;
             one.locked.captured = Some(capture);
         }
     }
-    packages.lock.packages =
-        packages.supplied.iter().map(|one| (one.import.name.clone(), one.locked.clone())).collect();
+    lock.packages = supplied.iter().map(|one| (one.import.name.clone(), one.locked.clone())).collect();
     Ok(())
 }
 

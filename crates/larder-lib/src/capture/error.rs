@@ -115,9 +115,10 @@ impl CaptureError {
                 "nothing was kept: leave the package out of `captured`, and put what it lacks into the image with [files]"
                     .to_owned()
             }
-            Self::Differs { .. } => "build without --locked and with `larder update` of the package to take what is found now, \
-                 or leave it out of `captured`"
-                .to_owned(),
+            Self::Differs { package, .. } => format!(
+                "`larder update RECIPE {}` takes what is found now; or leave it out of `captured`",
+                package.short()
+            ),
         })
     }
 }

@@ -374,11 +374,13 @@ fn a_lock_pins_what_was_captured() {
     assert_snapshot!(other.session(&["build -q --locked web", "images"]), @r"
     $ larder build -q --locked web
     2> error: the scripts of debian.org/thing left something else than the lock has (locked blake3:<1>, found blake3:<2>): /etc/thing/thing.conf is another
-    2>   hint: build without --locked and with `larder update` of the package to take what is found now, or leave it out of `captured`
+    2>   hint: `larder update RECIPE thing` takes what is found now; or leave it out of `captured`
     [exit code 1]
     $ larder images
     NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)  SIGNED
     ");
+    other.ok("update -q web thing");
+    other.ok("build -q --locked web");
     // Without the package in `captured` its scripts are what they were.
     site.recipe("web", &["thing"], "");
     assert_snapshot!(site.session(&["build -q --locked web"]), @r"
@@ -446,4 +448,23 @@ fn what_an_image_cannot_capture() {
     example.com/box  1.0      <1>                  3  YYYY-MM-DD hh:mm  unsigned
     "#);
     assert!(!site.env.path("failing/larder.lock").exists());
+}
+
+/// A newer version is captured anew, from the recipe's folder and by the image's name alone.
+#[test]
+fn an_update_captures_the_newer_version() {
+    let newer = "#!/bin/sh\necho listen 81 > /etc/thing/thing.conf\n";
+    let Some(mut site) = machine(vec![thing("1.0", EVERYTHING)]) else { return };
+    site.recipe("web", &["thing"], "captured = [\"thing\"]\n");
+    site.recipe("other", &["thing"], "captured = [\"thing\"]\n");
+    site.ok("build -q web other");
+    site.archive.publish(with_tools(vec![thing("2.0", newer)]).expect("tools"));
+    for line in ["update -q web thing", "update -q example.com/other thing"] {
+        site.ok(line);
+    }
+    for image in ["example.com/web", "example.com/other"] {
+        let shown = site.stdout(&format!("inspect {image}"));
+        assert!(shown.lines().any(|line| line.contains("2.0") && line.contains("captured")), "{shown}");
+        assert_eq!(site.stdout(&format!("run -q {image} -- cat /etc/thing/thing.conf")), "listen 81\n");
+    }
 }

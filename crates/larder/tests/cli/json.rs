@@ -227,7 +227,9 @@ fn every_document_is_what_the_page_says() {
         // Only what was captured can have been refused.
         let refused = "packages[].refused";
         if captured.is_none() && (name == "larder/capture/v1" || schema.contains_key(refused)) {
-            checker.seen.extend(schema.keys().filter(|field| *field == refused).map(|field| (name.clone(), field.clone())));
+            checker
+                .seen
+                .extend(schema.keys().filter(|field| *field == refused).map(|field| (name.clone(), field.clone())));
             if name == "larder/capture/v1" {
                 continue;
             }
