@@ -214,6 +214,7 @@ fn verified(host: &Host, composition: &Composition) -> Result<Vec<Finding>> {
             executable: shown.entry.mode() & 0o111 != 0,
             owner: match shown.of.as_str() {
                 of if of == image => Owner::Image,
+                of if of.contains('@') && plan.is_made_link(path) => Owner::MadeLink(of),
                 of if of.contains('@') => Owner::Package(of),
                 of => Owner::Composer(of),
             },

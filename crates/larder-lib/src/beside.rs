@@ -1,41 +1,47 @@
 //! Packages whose recipes are beside a recipe that asks for them: built first, then asked for by their names.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use larder_debian::progress::Progress;
 use larder_store::{FileSetDigest, Name};
 
-use crate::package::{self, PackageOptions};
+use crate::package::{self, PackageOptions, Way};
 use crate::recipe::{PackagePath, Recipe};
 use crate::{Error, Host, Result};
+
+/// What was built because of a recipe's folders.
+#[derive(Debug, Default)]
+pub(crate) struct Built {
+    /// The packages that are asked for.
+    pub(crate) asked: BTreeMap<Name, FileSetDigest>,
+    /// Their splits, which may be asked for by name.
+    pub(crate) splits: BTreeMap<Name, FileSetDigest>,
+}
+
+impl Built {
+    /// Everything.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Name, &FileSetDigest)> {
+        self.asked.iter().chain(&self.splits)
+    }
+}
 
 /// Builds the packages that a recipe names by their folders, and lets it ask for them by name.
 ///
 /// # Errors
-/// Whatever keeps one of them from being built; two recipes of one name.
-pub(crate) fn build(
-    host: &Host,
-    recipe: &mut Recipe,
-    progress: &dyn Progress,
-) -> Result<BTreeMap<Name, FileSetDigest>> {
-    let mut built: BTreeMap<Name, FileSetDigest> = BTreeMap::new();
+/// Whatever keeps one of them from being built; two recipes of one name; a circle of recipes.
+pub(crate) fn build(host: &Host, recipe: &mut Recipe, way: &Way<'_>, progress: &dyn Progress) -> Result<Built> {
+    let mut built = Built::default();
     let mut folders: BTreeMap<Name, &PackagePath> = BTreeMap::new();
     for path in &recipe.paths {
-        let folder = recipe.folder().join(&path.path);
-        let (name, fileset) = build_package_recipe(host, &folder, progress)?;
-        if let Some(other) = folders.insert(name.clone(), path) {
-            return Err(Error::SameName { name, first: other.path.clone(), second: path.path.clone() });
+        let beside = package::load(&recipe.folder().join(&path.path))?;
+        let report = package::build_on(host, &beside, &PackageOptions::default(), way, progress)?;
+        if let Some(other) = folders.insert(report.name.clone(), path) {
+            return Err(Error::SameName { name: report.name, first: other.path.clone(), second: path.path.clone() });
         }
-        built.insert(name, fileset);
+        let splits = report.parts.into_iter().filter(|part| part.name != report.name);
+        built.splits.extend(splits.map(|part| (part.name, part.digest)));
+        built.asked.insert(report.name, report.digest);
     }
-    recipe.with_built(built.keys());
+    recipe.with_built(built.asked.keys());
     Ok(built)
-}
-
-/// Builds the package whose recipe is in a folder.
-fn build_package_recipe(host: &Host, folder: &Path, progress: &dyn Progress) -> Result<(Name, FileSetDigest)> {
-    let recipe = package::load(folder)?;
-    let report = package::build(host, &recipe, &PackageOptions::default(), progress)?;
-    Ok((report.name, report.digest))
 }

@@ -17,18 +17,20 @@ use larder_store::{FileSet, FileSetDigest, Ingest, Name, Reference, Selector, Tr
 pub use crate::assemble::NewAsks;
 pub use crate::assemble::OverrideLine;
 use crate::assemble::{self, Assembled, Draft};
+use crate::beside::{self, Built};
 use crate::compose::{self, Composition};
 use crate::image;
 use crate::images::{self, Found};
 use crate::kept::{self, Asked, Earlier, Kept};
 use crate::lock::{Change, Lock};
 use crate::overrides::{self, StandIn};
+use crate::package::Way;
 use crate::provenance::{self, BuildFacts, Dependency, Signer};
 use crate::recipe::Recipe;
 use crate::solve::{self, Ask, Curated};
 use crate::supply::{self, Supplied};
 use crate::verify::Finding;
-use crate::{Error, Host, Result, beside, capture, image_test};
+use crate::{Error, Host, Result, capture, image_test};
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
@@ -129,7 +131,7 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     let lock_file = recipe.lock_file();
     let text = Lock::read(&lock_file)?;
     let _lease = host.store.lease()?;
-    let built = beside::build(host, &mut recipe, progress)?;
+    let built = beside::build(host, &mut recipe, &Way::default(), progress)?;
     let earlier = Earlier::find(host, &recipe.name)?.filter(|earlier| has(&earlier.record, &built));
     // First of all, so that a file that isn't there is said before anything is fetched.
     let ingest = host.store.begin()?;
@@ -282,11 +284,11 @@ fn own_tree(recipe: &Recipe, ingest: &Ingest<'_>, earlier: Option<&Earlier>) -> 
     Ok((tree, digest))
 }
 
-/// Whether an image imports each of these packages as it was just built.
-fn has(image: &FileSet, built: &BTreeMap<Name, FileSetDigest>) -> bool {
-    built
-        .iter()
-        .all(|(name, fileset)| image.imports.iter().any(|import| import.name == *name && import.fileset == *fileset))
+/// Whether an image imports these packages as they were just built.
+fn has(image: &FileSet, built: &Built) -> bool {
+    let imported = |name: &Name| image.imports.iter().find(|import| import.name == *name).map(|import| import.fileset);
+    built.asked.iter().all(|(name, fileset)| imported(name) == Some(*fileset))
+        && built.splits.iter().all(|(name, fileset)| imported(name).is_none_or(|there| there == *fileset))
 }
 
 /// What stands in for what in an image. Without an override, no package's record is read.
@@ -347,7 +349,7 @@ pub(crate) struct Packages {
 pub(crate) fn packages(
     host: &Host,
     recipe: &Recipe,
-    built: &BTreeMap<Name, FileSetDigest>,
+    built: &Built,
     old: Option<&Lock>,
     options: &BuildOptions,
     progress: &dyn Progress,
@@ -372,7 +374,9 @@ pub(crate) fn packages(
         None if options.locked => return Err(Error::NoLock { file: recipe.lock_file() }),
         _ => {}
     }
-    let earlier = old.map(Lock::earlier).unwrap_or_default();
+    let mut earlier = old.map(Lock::earlier).unwrap_or_default();
+    // What was locked of a split that was just built again is no reason to keep it.
+    earlier.filesets.retain(|name, _| !built.splits.contains_key(name));
     let ask = Ask {
         from: &recipe.from,
         roots: &recipe.packages,
@@ -380,7 +384,7 @@ pub(crate) fn packages(
         recommends: recipe.recommends,
         earlier: &earlier,
         update: solve::freed(&options.update, &earlier)?,
-        built,
+        built: &built.asked,
         overrides: &recipe.overrides,
         unpublished: None,
     };
@@ -392,11 +396,8 @@ pub(crate) fn packages(
 }
 
 /// A package that was built from a recipe beside this one to something other than the lock has: its name, what the lock has, what was made.
-fn rebuilt<'a>(
-    lock: &Lock,
-    built: &'a BTreeMap<Name, FileSetDigest>,
-) -> Option<(&'a Name, FileSetDigest, FileSetDigest)> {
-    built.iter().find_map(|(name, found)| {
+pub(crate) fn rebuilt<'a>(lock: &Lock, built: &'a Built) -> Option<(&'a Name, FileSetDigest, FileSetDigest)> {
+    built.all().find_map(|(name, found)| {
         let locked = lock.packages.get(name)?.fileset;
         (locked != *found).then_some((name, locked, *found))
     })

@@ -28,8 +28,9 @@ use larder_runtime::view::{ViewKind, ViewKindName, ViewTree};
 use larder_store::fileset::InstallRules;
 use larder_store::{Ingest, Name, ObjectDigest, Store, Tree, TreeBuilder};
 
+pub(crate) use closure::{Among, closure};
 pub use debian::{Captured, of_name};
-pub(crate) use debian::{Wanted, apply, sweep};
+pub(crate) use debian::{Wanted, apply, bounded, joined, sweep};
 pub use error::CaptureError;
 pub use larder_debian::capture::{RULE, Verdict};
 pub use layer::How;

@@ -4,6 +4,7 @@
 //! [`Link`]s: its record and contents, the statement and who signed it, and then either the inputs that the statement names, or the
 //! way back into the archive. What can't be looked at any more is said and fails nothing; what doesn't hold fails.
 
+mod again;
 mod archive;
 mod made;
 mod rebuild;

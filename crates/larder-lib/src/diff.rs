@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use larder_store::fileset::Override;
-use larder_store::{Entry, FileSet, FileSetDigest, Store, Tree, TreeEntry, TreePath};
+use larder_store::{Entry, FileSet, FileSetDigest, Name, Store, Tree, TreeEntry, TreePath};
 
-use crate::Result;
 use crate::image::declared_package;
+use crate::{Result, contents};
 
 /// Something that one image has and the other has not, or has otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,15 @@ pub struct PackageState {
     pub fileset: FileSetDigest,
 }
 
+/// A link that a package wants made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeLink {
+    /// What it points to.
+    pub target: String,
+    /// The package's full name.
+    pub package: Name,
+}
+
 /// The differences between two images, each list sorted by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageDiff {
@@ -37,6 +46,8 @@ pub struct ImageDiff {
     pub declarations: Vec<(String, Change<PackageState>)>,
     /// Own files by path.
     pub files: Vec<(TreePath, Change<TreeEntry>)>,
+    /// Links that packages want made, by path.
+    pub links: Vec<(TreePath, Change<MadeLink>)>,
     /// What else the records say, by key.
     pub settings: Vec<(String, Change<String>)>,
 }
@@ -51,13 +62,14 @@ impl ImageDiff {
 /// Compares two images.
 ///
 /// # Errors
-/// A tree that is missing or damaged.
+/// A tree or record that is missing or damaged.
 pub fn diff(store: &Store, old: &FileSet, new: &FileSet) -> Result<ImageDiff> {
     let (old_tree, new_tree) = (store.tree(&old.tree)?, store.tree(&new.tree)?);
     Ok(ImageDiff {
         packages: changes(imports(old, false), imports(new, false)),
         declarations: changes(imports(old, true), imports(new, true)),
         files: changes(own_files(&old_tree), own_files(&new_tree)),
+        links: changes(made_links(store, old)?, made_links(store, new)?),
         settings: changes(settings(old), settings(new)),
     })
 }
@@ -89,6 +101,18 @@ fn imports(image: &FileSet, declarations: bool) -> BTreeMap<String, PackageState
 fn own_files(tree: &Tree) -> BTreeMap<TreePath, TreeEntry> {
     let files = tree.entries().iter().filter(|entry| entry.entry != Entry::Directory || !entry.attributes.is_default());
     files.map(|entry| (entry.path.clone(), entry.clone())).collect()
+}
+
+/// Of two packages that want one path, the plan has refused one, or they want the same.
+fn made_links(store: &Store, image: &FileSet) -> Result<BTreeMap<TreePath, MadeLink>> {
+    let mut links = BTreeMap::new();
+    for package in contents::packages(store, image)? {
+        for link in package.rules().flat_map(|rules| &rules.links) {
+            let made = MadeLink { target: link.target.clone(), package: package.import.name.clone() };
+            links.entry(link.path.clone()).or_insert(made);
+        }
+    }
+    Ok(links)
 }
 
 fn settings(image: &FileSet) -> BTreeMap<String, String> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use larder_debian::ArchiveFile;
 use larder_debian::DebianError;
-use larder_debian::distribution::ArchiveFile;
 use larder_debian::progress::Progress;
 use larder_store::fsck::FsckOptions;
 use larder_store::gc::{GcOptions, GcReport};

@@ -10,9 +10,9 @@ mod universe;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use larder_debian::distribution::{ArchiveFile, Distribution, Evidence, Refresh};
 use larder_debian::progress::Progress;
 use larder_debian::sources::{self, Part};
+use larder_debian::{ArchiveFile, Distribution, Evidence, Refresh};
 use larder_solver::{Base, Request, Root, Solution, Universe, Update};
 use larder_store::Name;
 

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use larder_debian::declare::TABLE_VERSION;
-use larder_debian::distribution::{ArchiveFile, Evidence};
 use larder_debian::progress::Progress;
+use larder_debian::{ArchiveFile, Evidence};
 use larder_store::{FileSetDigest, Name};
 
 use crate::image::PackageImport;

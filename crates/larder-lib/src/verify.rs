@@ -76,6 +76,8 @@ pub struct RootEntry<'a> {
 pub enum Owner<'a> {
     /// A package's: its name, perhaps with its version.
     Package(&'a str),
+    /// A link that a package wanted made, by the package's name.
+    MadeLink(&'a str),
     /// A composer's.
     Composer(&'a str),
     /// The image's own.
@@ -424,7 +426,7 @@ impl Found {
 
 fn owner(owner: Owner<'_>) -> &str {
     match owner {
-        Owner::Package(name) | Owner::Composer(name) => name,
+        Owner::Package(name) | Owner::MadeLink(name) | Owner::Composer(name) => name,
         Owner::Image => "the image",
     }
 }

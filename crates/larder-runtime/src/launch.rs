@@ -28,6 +28,7 @@
 
 mod cgroup;
 mod channel;
+mod collect;
 mod devices;
 mod directory;
 mod foreground;
@@ -39,6 +40,7 @@ mod idmap;
 mod init;
 mod job;
 mod mounts;
+mod ours;
 mod own;
 mod privileges;
 mod probe;
@@ -59,8 +61,8 @@ use crate::view::{ViewKindName, ViewRequest};
 
 pub(crate) use foreground::try_user_namespace;
 
+pub use collect::{Collected, collect};
 pub use devices::{DeviceError, device};
-pub use directory::{Collected, collect};
 pub use foreground::run;
 pub use foreign::{OtherRuntime, RuntimeKind};
 pub use idmap::{IdRange, MapTools, UserMap};

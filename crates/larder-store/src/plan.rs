@@ -6,7 +6,8 @@
 //! - [`expand`]: any FileSet's whole tree, its imports' whole trees below their mount paths. A FileSet reached twice at
 //!   one path is kept once; two contents at one path are an error that names both.
 //! - [`install`]: an image's root. An import below `packages/` is a package and stays visible there whole; each of its
-//!   paths is also linked into the same place of the root. The image's own files win, and are reported.
+//!   paths is also linked into the same place of the root, and the links of its install rules are made there. The image's
+//!   own files win, and are reported.
 //!
 //! Absent on purpose: numeric owners, generated files and anything else that depends on the *set* of packages as a
 //! whole. That is the composers' work, on top of a finished plan.
@@ -31,7 +32,7 @@ pub use expand::{Expanded, expand};
 pub use install::{InstallPlan, Overridden, Packaged, install};
 
 /// Counts changes of the rules in this module: part of every [`PlanDigest`].
-const PLAN_VERSION: u32 = 1;
+const PLAN_VERSION: u32 = 2;
 /// BLAKE3 `derive_key` context of a plan's digest.
 const PLAN_CONTEXT: &str = "larder 2026 install plan";
 /// The folder of an image's root in which its packages are visible.
@@ -98,6 +99,20 @@ pub enum PlanError<E: std::error::Error + 'static> {
         first: String,
         /// `name@version` of the other.
         second: String,
+    },
+    /// A link that a package wants made, where there is something else.
+    #[error("{owner} wants a link to {target} at /{path}, where {other} has {there}")]
+    Link {
+        /// Where.
+        path: TreePath,
+        /// What it is to point to.
+        target: String,
+        /// `name@version` of who wants it.
+        owner: String,
+        /// `name@version` of whose the other thing is; it may be the same.
+        other: String,
+        /// What that is: `a file`, `a directory`, `a link to TARGET`.
+        there: String,
     },
     /// A path lies below something that isn't a directory.
     #[error("/{path} of {owner} lies below /{above}, which is no directory in {other}")]

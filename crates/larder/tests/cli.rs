@@ -3,6 +3,8 @@
 
 mod cli {
     mod actions;
+    mod again;
+    mod alternatives;
     mod archive;
     mod ask;
     mod asks;
@@ -22,6 +24,7 @@ mod cli {
     mod keep;
     mod key;
     mod kills;
+    mod links;
     mod mixed;
     mod own;
     mod package;
@@ -39,4 +42,5 @@ mod cli {
     mod update;
     mod usage;
     mod watch;
+    mod with;
 }

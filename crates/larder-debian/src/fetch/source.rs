@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::cache;
 use super::transport::{Failure, Reply, Transport, Validators, read_problem};
-use crate::distribution::Config;
+use crate::config::Config;
 use crate::error::DebianError;
 use crate::progress::{Progress, Task};
 

@@ -14,18 +14,22 @@ use crate::{Error, Host, Result};
 
 /// What an image is made of.
 #[derive(Clone, Copy)]
-pub(super) struct Among<'a> {
-    pub(super) packages: &'a [PackageImport],
-    pub(super) base: Base,
-    pub(super) overrides: &'a [Override],
+pub(crate) struct Among<'a> {
+    /// Its packages.
+    pub(crate) packages: &'a [PackageImport],
+    /// What it has besides what it asks for.
+    pub(crate) base: Base,
+    /// What stands in for what.
+    pub(crate) overrides: &'a [Override],
 }
 
-/// The packages of an image that one of them needs, itself included, sorted by name. In an image without a base, whose author put into
+/// The packages of an image that are asked for by the solver's names, with what they need, in the order of the image; `what` names who
+/// asks. In an image without a base, whose author put into
 /// it what scripts may need, they are all of them.
 ///
 /// # Errors
 /// Records that are missing.
-pub(super) fn closure(host: &Host, package: &PackageImport, among: Among<'_>) -> Result<Vec<PackageImport>> {
+pub(crate) fn closure(host: &Host, asked: &[Root], among: Among<'_>, what: &str) -> Result<Vec<PackageImport>> {
     if among.base == Base::None {
         return Ok(among.packages.to_vec());
     }
@@ -37,7 +41,7 @@ pub(super) fn closure(host: &Host, package: &PackageImport, among: Among<'_>) ->
     };
     let packages = among.packages.iter().map(loaded).collect::<Result<Vec<_>>>()?;
     let universe = ImageUniverse::new(&host.debian.architecture, &packages, among.overrides);
-    let mut roots = vec![Root::any(solver_name(&package.name))];
+    let mut roots = asked.to_vec();
     if !universe.candidates(MERGED).is_empty() {
         roots.push(Root::any(MERGED));
     }
@@ -45,7 +49,7 @@ pub(super) fn closure(host: &Host, package: &PackageImport, among: Among<'_>) ->
     let locked: BTreeMap<_, _> = versions.collect();
     let request = Request { roots: &roots, base: among.base, recommends: false, locked: &locked, update: Update::None };
     let solution = larder_solver::resolve(&universe, &request)
-        .map_err(|failure| Error::Inconsistent { image: format!("{}@{}", package.name, package.version), failure })?;
+        .map_err(|failure| Error::Inconsistent { image: what.to_owned(), failure })?;
     let chosen: BTreeSet<&str> = solution.packages.iter().map(|chosen| chosen.name.as_str()).collect();
     let is_chosen = |name: &Name| chosen.contains(solver_name(name));
     Ok(among.packages.iter().filter(|import| is_chosen(&import.name)).cloned().collect())

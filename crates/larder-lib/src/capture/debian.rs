@@ -10,8 +10,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use larder_debian::ArchiveFile;
 use larder_debian::capture::RULE;
-use larder_debian::distribution::ArchiveFile;
 use larder_debian::progress::Progress;
 use larder_solver::{Base, Root};
 use larder_store::fileset::{FilesMetadata, InstallRules, Override, ScriptTier};
@@ -23,6 +23,7 @@ use super::closure::{self, Among};
 use super::error::CaptureError;
 use super::scripts::{self, Files, Scripts};
 use super::{Row, Taken, Work, report};
+use crate::beside::Built;
 use crate::build::{self, BuildOptions, Packages};
 use crate::image::{self, PackageImport};
 use crate::lock::{Lock, LockedCapture, LockedOrigin};
@@ -82,7 +83,7 @@ pub fn of_name(host: &Host, from: &Name, root: &Root, progress: &dyn Progress) -
     let _lease = host.store.lease()?;
     let recipe = Recipe::of_packages(from.clone(), vec![root.clone()])?;
     let Packages { lock, supplied, .. } =
-        build::packages(host, &recipe, &BTreeMap::new(), None, &BuildOptions::default(), progress)?;
+        build::packages(host, &recipe, &Built::default(), None, &BuildOptions::default(), progress)?;
     let package = find(&supplied, &root.name)?;
     let request = Request { package, supplied: &supplied, lock: &lock, base: Base::Essential, overrides: &[] };
     capture(host, &request, progress)
@@ -179,7 +180,8 @@ pub(crate) fn capture(host: &Host, request: &Request<'_>, progress: &dyn Progres
     };
     let packages: Vec<PackageImport> = request.supplied.iter().map(|one| one.import.clone()).collect();
     let among = Among { packages: &packages, base: request.base, overrides: request.overrides };
-    let mut seen = closure::closure(host, import, among)?;
+    let asked = [Root::any(solve::solver_name(&import.name))];
+    let mut seen = closure::closure(host, &asked, among, &format!("{}@{}", import.name, import.version))?;
     let key = key(host, import, &archive.sha256.hex(), &seen);
     if let Some(captured) = kept(host, import, &key)? {
         return Ok(captured);
@@ -213,7 +215,7 @@ pub(crate) fn capture(host: &Host, request: &Request<'_>, progress: &dyn Progres
         script: &command,
         env: scripts.environment(dpkg),
         timeout: TIMEOUT,
-        log: log::path(host, &import.name, Phase::Configure),
+        log: log::path(host, &import.name, log::Of::Script),
     };
     let task = progress.start(&format!("configure {}@{} in a sandbox", import.name, import.version), None);
     let ingest = host.store.begin()?;
@@ -338,24 +340,26 @@ fn fileset(host: &Host, package: &PackageImport, scripts: &Scripts, taken: &Take
 
 /// What is declared and what was seen; of two rules about one thing the declared one, which knows more.
 fn rules(declared: Option<&InstallRules>, taken: &Taken) -> InstallRules {
-    let mut rules = declared.cloned().unwrap_or_default();
+    let debians = format!("{}/", larder_debian::convert::DOMAIN);
+    let short = |name: &String| name.strip_prefix(&debians).unwrap_or(name).to_owned();
+    let seen = InstallRules { replaces_files_of: taken.replaces.iter().map(short).collect(), ..taken.rules.clone() };
+    let script = ScriptTier::Captured(bounded(&taken.refused));
+    InstallRules { script, ..joined(declared.cloned().unwrap_or_default(), &seen) }
+}
+
+/// Rules with more rules about other things.
+pub(crate) fn joined(mut rules: InstallRules, more: &InstallRules) -> InstallRules {
     fn join<T: Clone, K: Ord>(into: &mut Vec<T>, from: &[T], key: impl Fn(&T) -> K) {
         let known: BTreeSet<K> = into.iter().map(&key).collect();
         into.extend(from.iter().filter(|rule| !known.contains(&key(rule))).cloned());
         into.sort_by_key(key);
     }
-    join(&mut rules.users, &taken.rules.users, |rule| rule.name.clone());
-    join(&mut rules.groups, &taken.rules.groups, |rule| rule.name.clone());
-    join(&mut rules.alternatives, &taken.rules.alternatives, |rule| (rule.name.clone(), rule.path.clone()));
-    join(&mut rules.diversions, &taken.rules.diversions, |rule| rule.path.clone());
-    join(&mut rules.shells, &taken.rules.shells, String::clone);
-    rules.replaces_files_of = {
-        let mut names: BTreeSet<String> = rules.replaces_files_of.into_iter().collect();
-        let debians = format!("{}/", larder_debian::convert::DOMAIN);
-        names.extend(taken.replaces.iter().map(|name| name.strip_prefix(&debians).unwrap_or(name).to_owned()));
-        names.into_iter().collect()
-    };
-    rules.script = ScriptTier::Captured(bounded(&taken.refused));
+    join(&mut rules.users, &more.users, |rule| rule.name.clone());
+    join(&mut rules.groups, &more.groups, |rule| rule.name.clone());
+    join(&mut rules.alternatives, &more.alternatives, |rule| (rule.name.clone(), rule.path.clone()));
+    join(&mut rules.diversions, &more.diversions, |rule| rule.path.clone());
+    join(&mut rules.shells, &more.shells, String::clone);
+    join(&mut rules.replaces_files_of, &more.replaces_files_of, String::clone);
     rules
 }
 

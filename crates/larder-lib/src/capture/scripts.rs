@@ -12,10 +12,10 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use larder_debian::ArchiveFile;
 use larder_debian::convert::{self, Converted, Expected};
 use larder_debian::deb::{Deb, Limits};
 use larder_debian::declare::{self, Declared};
-use larder_debian::distribution::ArchiveFile;
 use larder_debian::fetch;
 use larder_debian::progress::Progress;
 use larder_store::{Attributes, Entry, FileSet, Ingest, ObjectDigest, Tree, TreeBuilder, TreePath};

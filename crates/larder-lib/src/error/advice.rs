@@ -74,7 +74,8 @@ impl Error {
             Self::Verification { .. } => Some(
                 "add the package that has what is missing, or put a file of your own there with [files]".to_owned(),
             ),
-            Self::Plan(PlanError::Conflict { .. }) => {
+            Self::Plan(PlanError::Link { owner, other, .. }) if owner == other => None,
+            Self::Plan(PlanError::Conflict { .. } | PlanError::Link { .. }) => {
                 Some("leave one of the two out, or put a file of your own there with [files]".to_owned())
             }
             Self::Build(error) => return error.hints(),

@@ -16,7 +16,7 @@ const KEYRINGS: &str = "the package debian-archive-keyring has the archive's key
 
 /// Where a package of one's own comes from.
 pub(super) const OWN_PACKAGE: &str =
-    "`larder build` its recipe first, or name the folder of the recipe: packages = [{ path = \"../hello\" }]";
+    "`larder build` its recipe first, or name the folder of the recipe: { path = \"../hello\" }";
 
 /// The next step after a package that doesn't fit in another's place.
 pub(super) fn stand_in(better: &str) -> String {

@@ -92,6 +92,26 @@ pub enum PackageError {
         /// The path.
         path: String,
     },
+    /// A link to be made where the package has something else.
+    #[error("{package} wants a link at {path} and has made something else at {taken}")]
+    LinkTaken {
+        /// The package.
+        package: Name,
+        /// Where the link is to be.
+        path: String,
+        /// What is in its way.
+        taken: String,
+    },
+    /// An alternative that the package doesn't have.
+    #[error("{package} says that it has {path} for the alternative {name:?}, and makes no such file")]
+    NoAlternative {
+        /// The package.
+        package: Name,
+        /// The alternative or follower.
+        name: String,
+        /// What it would point to.
+        path: String,
+    },
     /// A package that is to be imported isn't in the sandbox.
     #[error("{package} imports {name}, which isn't in the sandbox")]
     NotInSandbox {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use larder_solver::Root;
 use larder_store::json::Value;
 
 use super::sandbox::Sandbox;
@@ -18,6 +19,8 @@ pub(super) struct Inputs<'a> {
     pub(super) key: &'a str,
     /// Its sources.
     pub(super) pin: Option<&'a Pin>,
+    /// The packages that were asked for.
+    pub(super) with: &'a [Root],
     /// Where it was built.
     pub(super) sandbox: &'a Sandbox,
     /// `SOURCE_DATE_EPOCH`.
@@ -45,11 +48,11 @@ pub(super) fn facts(
     dependencies.push(Dependency::Source { uri: crate::recipe::FILE_NAME.to_owned(), digests: text });
     let text = |text: &str| Value::String(text.to_owned());
     let env = recipe.build.env.iter().map(|(name, value)| (name.to_string(), text(value)));
-    let with = recipe.build.with.iter().map(|root| text(&root.to_string())).collect();
+    let with = inputs.with.iter().map(|root| text(&root.to_string())).collect();
     let parameters = BTreeMap::from([
         ("architecture".to_owned(), text(&host.debian.architecture)),
         ("env".to_owned(), Value::object(env)),
-        ("from".to_owned(), text(recipe.build.from.as_str())),
+        ("from".to_owned(), recipe.build.from.iter().map(|from| text(from.as_str())).collect()),
         ("inputs".to_owned(), text(&format!("blake3:{}", inputs.key.rsplit('/').next().unwrap_or_default()))),
         ("rule".to_owned(), text(RULE)),
         ("run".to_owned(), text(&recipe.build.run)),

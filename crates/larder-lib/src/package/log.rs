@@ -1,7 +1,7 @@
 //! What a build says: written to a file while it runs, kept for as long as nobody deletes it.
 //!
-//! Those of packages without a name go with a garbage collection. The newest log of a package is `cache/logs/<name>.log` in the store, those of its test and of scripts end in `.test.log` and `.script.log`; `@` stands for the
-//! slashes of the name.
+//! Those of packages without a name go with a garbage collection. The newest log of a package is `cache/logs/<name>.log` in the store, that of its test `cache/logs/<name>.test.log`, that
+//! of the last time that it was made again `cache/logs/<name>.again.log`, that of scripts `cache/logs/<name>.script.log`, with `@` for the slashes of the name.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use larder_store::{Name, RefKind, Store};
 
-use super::error::Phase;
 use super::sandbox::PROMPT;
 use crate::{Error, Host, Result, container};
 
@@ -34,21 +33,37 @@ pub(super) struct Said(String);
 /// Where logs are, in the store.
 const FOLDER: &str = "cache/logs";
 
-/// Where a package's log is kept.
-pub(crate) fn path(host: &Host, package: &Name, phase: Phase) -> PathBuf {
-    let end = match phase {
-        Phase::Build => BUILD_END,
-        Phase::Test => TEST_END,
-        Phase::Configure | Phase::Install => SCRIPT_END,
-    };
-    host.store.root().join(FOLDER).join(format!("{}{end}", package.as_str().replace('/', "@")))
+/// Of what a log is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Of {
+    /// A build.
+    Build,
+    /// The test of what was built.
+    Test,
+    /// A build that is only compared.
+    Again,
+    /// Maintainer scripts, or a package's own.
+    Script,
 }
 
-const BUILD_END: &str = ".log";
-const TEST_END: &str = ".test.log";
-/// Longer ones first.
-const ENDS: [&str; 3] = [SCRIPT_END, TEST_END, BUILD_END];
-const SCRIPT_END: &str = ".script.log";
+impl Of {
+    /// All, longer ends first.
+    const ALL: [Self; 4] = [Self::Script, Self::Again, Self::Test, Self::Build];
+
+    fn end(self) -> &'static str {
+        match self {
+            Self::Build => ".log",
+            Self::Test => ".test.log",
+            Self::Again => ".again.log",
+            Self::Script => ".script.log",
+        }
+    }
+}
+
+/// Where a package's log is kept.
+pub(crate) fn path(host: &Host, package: &Name, of: Of) -> PathBuf {
+    host.store.root().join(FOLDER).join(format!("{}{}", package.as_str().replace('/', "@"), of.end()))
+}
 
 /// Removes the logs of packages that have no name in the store.
 ///
@@ -59,7 +74,8 @@ pub fn sweep(store: &Store) -> Result<()> {
     let names = store.refs().names(RefKind::Package)?;
     for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
         let file = entry.file_name();
-        let Some(name) = file.to_str().and_then(|file| ENDS.iter().find_map(|end| file.strip_suffix(end))) else {
+        let name = file.to_str().and_then(|file| Of::ALL.into_iter().find_map(|of| file.strip_suffix(of.end())));
+        let Some(name) = name else {
             continue;
         };
         if names.binary_search(&name.replace('@', "/")).is_err() {

@@ -12,13 +12,8 @@ use std::path::Path;
 use larder_store::{Attributes, Entry, Ingest, Name, Tree, TreeBuilder, TreePath};
 
 use super::error::{OutputProblem, PackageError};
-use crate::recipe::package::Glob;
+use crate::recipe::package::{ALIASES, Glob, RESERVED};
 use crate::{Error, Result};
-
-/// Where Larder and the kernel put something.
-const RESERVED: &[&str] = &["dev", "packages", "proc", "run", "sys", "tmp"];
-/// Debian's other names of folders below `/usr`.
-const ALIASES: &[&str] = &["bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin"];
 
 /// Reads a folder into the store.
 ///

@@ -1,5 +1,6 @@
 //! What a build of a package did, and the names that it gives.
 
+use larder_store::fileset::ScriptTier;
 use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSetDigest, Name};
 
@@ -26,6 +27,8 @@ pub struct PackageReport {
     pub checked: bool,
     /// Whether its test was run, and passed.
     pub tested: bool,
+    /// What became of the package's own script.
+    pub script: ScriptTier,
     /// What became of the build's packages since the lock was last written.
     pub changes: Vec<(Name, Change)>,
     /// How many packages the sandbox had; 0 where none was needed.
@@ -95,6 +98,8 @@ pub(super) fn report(
         }
     }
     let digest = parts.first().map(|part| part.digest);
+    let record = digest.map(|digest| host.store.fileset(&digest)).transpose()?;
+    let script = record.as_ref().and_then(|record| record.install()).map(|install| install.script.clone());
     Ok(PackageReport {
         name: recipe.name.clone(),
         version: recipe.version.clone(),
@@ -105,6 +110,7 @@ pub(super) fn report(
         cached: outcome.cached,
         checked: outcome.checked,
         tested: outcome.tested,
+        script: script.unwrap_or_default(),
         changes: outcome.changes,
         packages: outcome.packages,
         fetched: outcome.fetched,

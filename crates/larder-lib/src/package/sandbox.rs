@@ -42,7 +42,7 @@ use crate::{Error, Host, Result, compose, run};
 /// The image of a sandbox, in records and messages.
 const SANDBOX: &str = "host.internal/sandbox";
 /// What gives the sandbox its user.
-const USER_PACKAGE: &str = "host.internal/sandbox-user";
+pub(super) const USER_PACKAGE: &str = "host.internal/sandbox-user";
 /// The host name inside.
 const HOSTNAME: &str = "larder-build";
 /// The user inside, and its number: one that Debian reserves and nobody gives out, so that no user of the host can reach into a build that
@@ -135,6 +135,22 @@ fn own_map() -> UserMap {
     }
 }
 
+/// The FileSet that gives the sandbox its user.
+///
+/// # Errors
+/// None: its name is one.
+pub(super) fn user() -> Result<FileSet> {
+    Ok(FileSet {
+        name: Name::parse(USER_PACKAGE)?,
+        version: "1".to_owned(),
+        architecture: "all".to_owned(),
+        time: 0,
+        tree: Tree::default().digest(),
+        imports: Vec::new(),
+        metadata: Metadata::Files(FilesMetadata { install: user_rules() }),
+    })
+}
+
 /// How the FileSet with the sandbox's user came to be: by the rule alone.
 fn user_facts(host: &Host, user: &FileSet) -> BuildFacts {
     BuildFacts {
@@ -159,15 +175,8 @@ impl Sandbox {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let ingest = host.store.begin()?;
-        let user = FileSet {
-            name: Name::parse(USER_PACKAGE)?,
-            version: "1".to_owned(),
-            architecture: "all".to_owned(),
-            time: 0,
-            tree: ingest.write_tree(&Tree::default())?,
-            imports: Vec::new(),
-            metadata: Metadata::Files(FilesMetadata { install: user_rules() }),
-        };
+        ingest.write_tree(&Tree::default())?;
+        let user = user()?;
         let user_digest = ingest.write_fileset(&user)?;
         provenance::record(host, &ingest, &user_facts(host, &user))?;
         let mut imports = packages.to_vec();

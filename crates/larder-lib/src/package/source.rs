@@ -33,7 +33,7 @@ const RULE: &str = "source-1";
 const READ_AS: &str = "source";
 
 /// How the digest of a tree is called among the digests of sources.
-const BLAKE3: &str = "blake3";
+pub(crate) const BLAKE3: &str = "blake3";
 
 /// Sources in the store.
 pub(super) struct Sources {
@@ -41,6 +41,13 @@ pub(super) struct Sources {
     pub(super) tree: Tree,
     /// Their one time, which is `SOURCE_DATE_EPOCH`.
     pub(super) time: u64,
+}
+
+impl Sources {
+    /// Files whose time follows from their contents.
+    pub(super) fn of(tree: Tree) -> Self {
+        Self { time: image::own_time(&tree.digest()), tree }
+    }
 }
 
 /// What the sources are, whatever has to be done to have them.
@@ -95,9 +102,8 @@ pub(super) fn obtain(
     pin: Option<&Pin>,
     progress: &dyn Progress,
 ) -> Result<Sources> {
-    let from_tree = |tree: Tree| Sources { time: image::own_time(&tree.digest()), tree };
     match &recipe.source {
-        None => Ok(from_tree(Tree::default())),
+        None => Ok(Sources::of(Tree::default())),
         Some(SourceSpec::Path(source)) => {
             let ingest = host.store.begin()?;
             let tree = beside(recipe, source, &mut |content| Ok(ingest.write_object(content, u64::MAX)?))?;
@@ -106,7 +112,7 @@ pub(super) fn obtain(
             if pinned.is_some_and(|pinned| *pinned != tree.digest().hex()) {
                 return Err(PackageError::SourcesChanged { path: source.path.clone() }.into());
             }
-            Ok(from_tree(tree))
+            Ok(Sources::of(tree))
         }
         Some(spec) => fetch(host, spec, progress),
     }

@@ -170,7 +170,7 @@ impl Source<'_> {
             }
             (None, Some(value)) => {
                 // The distribution itself is one of those in which short names are looked up, so that nothing is cut.
-                let (packages, paths) = self.packages(table, from)?;
+                let (packages, paths) = self.packages("packages", table, from)?;
                 if let Some(path) = paths.first() {
                     return Err(RecipeError::new(
                         self.file,

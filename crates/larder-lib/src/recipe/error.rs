@@ -166,6 +166,28 @@ pub enum Problem {
     /// Packages are to be looked up, and nothing says where.
     #[error("[image] has no `from`, so there is no distribution to take packages from")]
     MissingFrom,
+    /// A link that would lie below another one.
+    #[error("{path} lies below {above}, which is to be a link")]
+    BelowLink {
+        /// The link.
+        path: String,
+        /// The other one.
+        above: String,
+    },
+    /// Something of `[install]` that is there twice.
+    #[error("[install] has {what} twice")]
+    Twice {
+        /// What.
+        what: String,
+    },
+    /// A link of an alternative that is to be another link as well.
+    #[error("{path} is to be a link of the alternative {name:?}, and another one of [install] as well")]
+    TwoLinks {
+        /// The link.
+        path: String,
+        /// The alternative or follower.
+        name: String,
+    },
     /// `run` and `[actions] start` are both there.
     #[error("`start` of [actions] is what `run` of [image] says already")]
     TwoStarts,
@@ -259,6 +281,8 @@ impl Problem {
                 "add a line such as: from = \"debian.org/bookworm\" (an image of your own files alone says base = \"none\")"
                     .to_owned()
             }
+            Self::Twice { .. } | Self::TwoLinks { .. } => "leave one of the two out, or give it another path".to_owned(),
+            Self::BelowLink { .. } => "write the path that it really has, behind the other link".to_owned(),
             Self::TwoStarts => "leave one of the two out".to_owned(),
             Self::TestWithoutCommand => "add a line such as: run = [\"nginx\", \"-t\"]".to_owned(),
             Self::Ignore { .. } => "its patterns are those of .gitignore: docs/recipe.md".to_owned(),

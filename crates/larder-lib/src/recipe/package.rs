@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use larder_solver::Root;
 use larder_store::fileset::install::UserRule;
-use larder_store::fileset::{Actions, HostAsks, LinkRule};
+use larder_store::fileset::{Actions, AlternativeRule, HostAsks, LinkRule};
 use larder_store::{Name, Sha256Digest, TreePath};
 
 pub use glob::Glob;
 pub(super) use parse::parse;
 pub use values::Requirement;
+pub(crate) use values::{ALIASES, RESERVED};
 
-use super::{EnvironmentName, FileSource, LOCK_NAME, RecipeError, folder_of};
+use super::{EnvironmentName, FileSource, LOCK_NAME, PackagePath, RecipeError, folder_of};
 
 /// How long a build may take that says nothing about it.
 pub const TIMEOUT: Duration = Duration::from_secs(3600);
@@ -34,6 +35,8 @@ pub struct PackageRecipe {
     pub file: PathBuf,
     /// The digest of the recipe's text.
     pub text: Sha256Digest,
+    /// The text itself: it is kept with what is built from it.
+    pub written: String,
     /// The package's name.
     pub name: Name,
     /// Its version.
@@ -64,8 +67,12 @@ pub struct PackageRecipe {
     pub imports: BTreeMap<TreePath, Name>,
     /// Links to be made in the container's root.
     pub links: Vec<LinkRule>,
+    /// Names that several packages may answer to, and what this one has for them.
+    pub alternatives: Vec<AlternativeRule>,
     /// Users that must exist, each with its group.
     pub users: Vec<UserRule>,
+    /// What is run once in a container of the package, before it is one.
+    pub script: Option<String>,
     /// What can be done with it when it runs.
     pub actions: Actions,
     /// What must pass in a container of it.
@@ -113,10 +120,12 @@ pub enum SourceSpec {
 /// How a package is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildSpec {
-    /// The distribution of the packages that it is built with.
-    pub from: Name,
+    /// The distributions of the packages that it is built with, a set: sorted, not empty.
+    pub from: Vec<Name>,
     /// Those packages, besides the base.
     pub with: Vec<Root>,
+    /// Packages whose recipes are beside this one: built first, and there as well.
+    pub paths: Vec<PackagePath>,
     /// What the sandbox's shell is given.
     pub run: String,
     /// After which time it is killed.

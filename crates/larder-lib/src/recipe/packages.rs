@@ -44,28 +44,30 @@ impl Source<'_> {
         Ok(names.into_iter().collect())
     }
 
-    /// `packages`: names with constraints, and folders with recipes.
+    /// `packages`, or another key with such a list: names with constraints, and folders with recipes.
     pub(super) fn packages(
         &self,
+        key: &'static str,
         table: &DeTable<'_>,
         from: &[Name],
     ) -> Result<(Vec<Root>, Vec<PackagePath>), RecipeError> {
-        let Some(value) = table.get("packages") else { return Ok((Vec::new(), Vec::new())) };
+        let Some(value) = table.get(key) else { return Ok((Vec::new(), Vec::new())) };
         let DeValue::Array(items) = value.get_ref() else {
-            return Err(self.wrong_type("packages", "a list of packages", value));
+            return Err(self.wrong_type(key, "a list of packages", value));
         };
+        let one = format!("{key}[]");
         let (mut roots, mut paths) = (BTreeMap::new(), BTreeMap::new());
         for item in items {
             if item.get_ref().is_table() {
-                let path = self.package_path(item)?;
+                let path = self.package_path(&one, item)?;
                 paths.insert(path.path.clone(), path);
                 continue;
             }
             if !item.get_ref().is_str() {
-                return Err(self.wrong_type("packages[]", "a string or a table such as { path = \"../hello\" }", item));
+                return Err(self.wrong_type(&one, "a string or a table such as { path = \"../hello\" }", item));
             }
-            let (text, range) = self.string("packages[]", item)?;
-            let root = values::root(text, from).map_err(|source| self.bad("packages", range, source))?;
+            let (text, range) = self.string(&one, item)?;
+            let root = values::root(text, from).map_err(|source| self.bad(key, range, source))?;
             roots.insert(root.to_string(), root);
         }
         Ok((roots.into_values().collect(), paths.into_values().collect()))
@@ -86,16 +88,14 @@ impl Source<'_> {
         Ok(names.into_iter().collect())
     }
 
-    fn package_path(&self, item: &Value<'_>) -> Result<PackagePath, RecipeError> {
-        let table = self.table("packages[]", item)?;
-        self.only(table, "packages[]", &["path"])?;
+    fn package_path(&self, one: &str, item: &Value<'_>) -> Result<PackagePath, RecipeError> {
+        let table = self.table(one, item)?;
+        self.only(table, one, &["path"])?;
         let Some(value) = table.get("path") else {
             let example = "{ path = \"../hello\" }";
-            return Err(
-                self.error(item.span(), Problem::MissingIn { table: "packages[]".to_owned(), key: "path", example })
-            );
+            return Err(self.error(item.span(), Problem::MissingIn { table: one.to_owned(), key: "path", example }));
         };
-        let (text, range) = self.string("packages[].path", value)?;
+        let (text, range) = self.string(&format!("{one}.path"), value)?;
         let path = recipe_path(text)
             .map_err(|reason| ValueError::RecipePath { text: text.to_owned(), reason })
             .map_err(|source| self.bad("path", range.clone(), source))?;
@@ -160,7 +160,7 @@ impl Source<'_> {
     pub(super) fn only(
         &self,
         table: &DeTable<'_>,
-        name: &'static str,
+        name: &str,
         keys: &'static [&'static str],
     ) -> Result<(), RecipeError> {
         match table.iter().find(|(key, _)| !keys.contains(&key.get_ref().as_ref())) {

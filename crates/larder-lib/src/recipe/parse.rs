@@ -102,7 +102,7 @@ impl Source<'_> {
         let missing =
             |key, example| self.error(header.clone(), Problem::MissingKey { table: "image".to_owned(), key, example });
         let from = self.from(image)?;
-        let (packages, paths) = self.packages(image, &from)?;
+        let (packages, paths) = self.packages("packages", image, &from)?;
         let recipe = Recipe {
             file: self.file.to_owned(),
             text: self.digest(),

@@ -87,6 +87,23 @@ impl<'a> Source<'a> {
         value.get_ref().as_bool().ok_or_else(|| self.wrong_type(key, "true or false", value))
     }
 
+    /// A whole number of 64 bits.
+    pub(super) fn integer(&self, key: &str, value: &Value<'_>) -> Result<i64, RecipeError> {
+        let expected = "a whole number of 64 bits";
+        let number = value.get_ref().as_integer().ok_or_else(|| self.wrong_type(key, expected, value))?;
+        i64::from_str_radix(number.as_str(), number.radix()).map_err(|_| self.wrong_type(key, expected, value))
+    }
+
+    /// The tables of a list.
+    pub(super) fn tables<'t, 'i>(
+        &self,
+        key: &'static str,
+        value: &'t Value<'i>,
+    ) -> Result<Vec<(&'t DeTable<'i>, Range<usize>)>, RecipeError> {
+        let items = value.get_ref().as_array().ok_or_else(|| self.wrong_type(key, "a list of tables", value))?;
+        items.iter().map(|item| Ok((self.table(&format!("{key}[]"), item)?, item.span()))).collect()
+    }
+
     pub(super) fn table<'t, 'i>(&self, key: &str, value: &'t Value<'i>) -> Result<&'t DeTable<'i>, RecipeError> {
         value.get_ref().as_table().ok_or_else(|| self.wrong_type(key, "a table", value))
     }

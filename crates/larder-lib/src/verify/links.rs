@@ -3,7 +3,8 @@
 //! Many of Debian's links dangle by design: `-dev` links to libraries that aren't installed, links to documentation of
 //! other packages, links that a script would have made whole. dpkg leaves them dangling too, so they are counted and not
 //! reported. A link is reported where Larder is to blame, or the image's author: a composer made it; or it points to a
-//! path that some package of the image ships and that something else has taken the place of; or it is the image's own.
+//! path that some package of the image ships and that something else has taken the place of; or it is the image's own, or
+//! one that a package wanted made (`links` of its install rules).
 
 use larder_store::Entry;
 

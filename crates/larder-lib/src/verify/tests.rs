@@ -72,6 +72,7 @@ struct Image {
     entries: BTreeMap<TreePath, (Entry, bool, Option<&'static str>)>,
     contents: HashMap<ObjectDigest, Vec<u8>>,
     shipped: Vec<&'static str>,
+    made: Vec<&'static str>,
     env: BTreeMap<String, String>,
     run: Option<&'static str>,
     bare: bool,
@@ -124,6 +125,11 @@ impl Image {
         self.put(path, Entry::Symlink { target: target.as_bytes().into() }, false);
     }
 
+    fn made_link(&mut self, path: &'static str, target: &str) {
+        self.link(path, target);
+        self.made.push(path);
+    }
+
     fn owned_by_image(&mut self, path: &str) {
         self.entries.get_mut(path.as_bytes()).expect("entry").2 = None;
     }
@@ -136,7 +142,13 @@ impl Image {
                 path,
                 entry,
                 executable: *executable,
-                owner: owner.map_or(Owner::Image, Owner::Package),
+                owner: match owner {
+                    None => Owner::Image,
+                    Some(package) if self.made.iter().any(|made| made.as_bytes() == path.as_bytes()) => {
+                        Owner::MadeLink(package)
+                    }
+                    Some(package) => Owner::Package(package),
+                },
             })
             .collect();
         verify(&Input {
@@ -347,6 +359,24 @@ fn only_links_that_the_composition_broke_are_findings() {
         ]
     );
     assert_eq!(image.report().dangling, 1);
+}
+
+/// A package's own dangling link is its publisher's business; one that it wants made has no other reason to be there.
+#[test]
+fn a_link_that_a_package_wants_made_leads_somewhere() {
+    let mut image = Image::new();
+    image.made_link("usr/bin/hi", "dash");
+    image.made_link("opt/state", "/run/state");
+    assert_eq!((image.said(), image.report().dangling), (vec![], 0));
+    image.made_link("opt/gone", "nowhere");
+    image.made_link("usr/bin/ho", "hello");
+    assert_eq!(
+        image.said(),
+        [
+            "Failure /usr/bin/ho (pkg): it points to /usr/bin/hello, which isn't in the image",
+            "Finding /opt/gone (pkg): it points to /opt/nowhere, which isn't in the image",
+        ]
+    );
 }
 
 #[test]

@@ -77,8 +77,8 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         return Err(RuntimeError::Refused { source });
     }
     let made = match job.runtime {
-        None => Leaf::create(&directory, &job.spec),
-        Some(_) => Leaf::expect(&directory, &job.spec),
+        None => Leaf::create(directory.path(), &job.spec),
+        Some(_) => Leaf::expect(directory.path(), &job.spec),
     };
     let leaf = match made {
         Ok(leaf) => leaf,

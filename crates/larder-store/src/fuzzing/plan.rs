@@ -3,7 +3,7 @@
 //! ```text
 //! package NAME          begins a package; before the first, lines are the image's own
 //! file PATH CONTENT     link PATH TARGET     directory PATH
-//! replaces NAME         divert PATH TO       import PATH NAME
+//! replaces NAME         divert PATH TO       import PATH NAME      make PATH TARGET
 //! ```
 //!
 //! Lines that mean nothing are passed over.
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use crate::fileset::{DiversionRule, ImageMetadata, Import, InstallRules, PackageMetadata};
+use crate::fileset::{DiversionRule, ImageMetadata, Import, InstallRules, LinkRule, PackageMetadata};
 use crate::plan::{Catalog, InstallPlan, Loaded, install};
 use crate::{Attributes, Entry, FileSet, FileSetDigest, Metadata, Name, ObjectDigest, TreeBuilder, TreePath};
 
@@ -51,6 +51,7 @@ pub fn plan(bytes: &[u8]) {
         assert!(!path.is_below(b"packages"));
         let parent = path.parent().map(|parent| one.entries.get(&parent).map(|planned| &planned.entry.entry));
         assert!(matches!(parent, None | Some(Some(Entry::Directory))), "{path} has no directory above it");
+        assert!(!one.is_made_link(path) || matches!(one.entries[path].entry.entry, Entry::Symlink { .. }));
     }
     _ = one.package_entries();
 }
@@ -95,6 +96,10 @@ impl Drawn {
             }
             "divert" => {
                 self.rules.diversions.push(DiversionRule { path: path?, to: TreePath::new(two?).ok()? });
+                return None;
+            }
+            "make" => {
+                self.rules.links.push(LinkRule { path: path?, target: two?.to_owned() });
                 return None;
             }
             "import" => {

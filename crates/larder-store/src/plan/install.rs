@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Catalog, Entries, Expanded, Loaded, PACKAGES, PlanDigest, PlanError, Planned};
 use super::{expand, merge_same, settle_parents};
-use crate::fileset::{InstallRules, Metadata};
-use crate::tree::{Entry, TreeEntry};
+use crate::fileset::{InstallRules, LinkRule, Metadata};
+use crate::tree::{Attributes, Entry, TreeEntry};
 use crate::{FileSetDigest, TreePath};
 
 /// What stands where in a container, before composers add what depends on the whole set.
@@ -54,6 +54,15 @@ impl InstallPlan {
         self.packages.iter().filter_map(|p| Some((p.source, rules(&self.sources[p.source])?)))
     }
 
+    /// Whether what stands at a path is a link that a package has made there by its install rules, and no file of its tree.
+    pub fn is_made_link(&self, path: &TreePath) -> bool {
+        self.entries.get(path).is_some_and(|planned| {
+            matches!(planned.entry.entry, Entry::Symlink { .. })
+                && planned.moved_from.is_none()
+                && self.sources[planned.source].tree.get(path.as_bytes()).is_none()
+        })
+    }
+
     /// Every path below `packages/`, each with its FileSet: the mount points, their parents and the packages' whole trees.
     ///
     /// # Errors
@@ -98,7 +107,8 @@ fn index(sources: &[Arc<Loaded>]) -> HashMap<FileSetDigest, usize> {
 ///
 /// # Errors
 /// A FileSet that can't be loaded; two owners of one path with different content where neither declares that it replaces
-/// the other and no diversion says so; a path below something that isn't a directory; files in `packages`.
+/// the other and no diversion says so; a link to be made where there is something else; a path below something that isn't a
+/// directory; files or links in `packages`.
 pub fn install<C: Catalog>(catalog: &C, image: &Arc<Loaded>) -> Result<InstallPlan, PlanError<C::Error>> {
     let mut mounted = (**image).clone();
     mounted.record.imports.retain(|import| !import.path.is_below(PACKAGES));
@@ -133,6 +143,12 @@ pub fn install<C: Catalog>(catalog: &C, image: &Arc<Loaded>) -> Result<InstallPl
         for (path, planned) in &package.expanded.entries {
             let source = index[&package.expanded.sources[planned.source].digest];
             layout.add_package_entry(package.source, path, Planned { source, ..planned.clone() })?;
+        }
+    }
+    // After all files, so that what is in the way of a link has been laid.
+    for package in &packages {
+        for link in rules(&sources[package.source]).into_iter().flat_map(|rules| &rules.links) {
+            layout.add_link(package.source, link)?;
         }
     }
     let own_index: Vec<usize> = own.sources.iter().map(|l| index[&l.digest]).collect();
@@ -181,28 +197,65 @@ impl<'a> Layout<'a> {
         Self { sources, diversions, replaces, entries: Entries::new(), overridden: BTreeSet::new() }
     }
 
+    /// Where something of a package that isn't a directory goes, if another package diverts its path.
+    fn diverted(&self, package: usize, path: &TreePath) -> Option<&'a TreePath> {
+        let (owner, to) = self.diversions.get(path)?;
+        (package_name(&self.sources[package]) != owner).then_some(*to)
+    }
+
     fn add_package_entry<E: std::error::Error + 'static>(
         &mut self,
         package: usize,
         path: &TreePath,
-        planned: Planned,
+        mut planned: Planned,
     ) -> Result<(), PlanError<E>> {
-        let mut planned = planned;
-        if let Some((owner, to)) = self.diversions.get(path)
-            && package_name(&self.sources[package]) != owner
-            && planned.entry.entry != Entry::Directory
+        if planned.entry.entry != Entry::Directory
+            && let Some(to) = self.diverted(package, path)
         {
             planned.moved_from.get_or_insert_with(|| path.clone());
-            planned.entry.path = (*to).clone();
+            planned.entry.path = to.clone();
         }
         self.refuse_reserved(&planned)?;
+        let (path, source) = (planned.entry.path.clone(), planned.source);
+        let Some(there) = self.lay(planned) else { return Ok(()) };
+        let (first, second) = (there.min(source), there.max(source));
+        Err(PlanError::Conflict {
+            path,
+            first: self.sources[first].to_string(),
+            second: self.sources[second].to_string(),
+        })
+    }
+
+    /// A link that a package wants in the root besides its files.
+    fn add_link<E: std::error::Error + 'static>(
+        &mut self,
+        package: usize,
+        link: &LinkRule,
+    ) -> Result<(), PlanError<E>> {
+        let path = self.diverted(package, &link.path).unwrap_or(&link.path).clone();
+        let made = Entry::Symlink { target: link.target.as_bytes().into() };
+        let entry = TreeEntry { path: path.clone(), entry: made, attributes: Attributes::default() };
+        let planned = Planned { source: package, moved_from: None, entry };
+        self.refuse_reserved(&planned)?;
+        let Some(there) = self.lay(planned) else { return Ok(()) };
+        Err(PlanError::Link {
+            there: describe(&self.entries[&path].entry.entry),
+            path,
+            owner: self.sources[package].to_string(),
+            target: link.target.clone(),
+            other: self.sources[there].to_string(),
+        })
+    }
+
+    /// Lays something of a package into the root. Where it can't be, the answer is the index of the FileSet that is in its way.
+    fn lay(&mut self, planned: Planned) -> Option<usize> {
         let path = planned.entry.path.clone();
         let Some(there) = self.entries.get_mut(&path) else {
             self.entries.insert(path, planned);
-            return Ok(());
+            return None;
         };
         if merge_same(there, &planned) {
-            return Ok(());
+            return None;
         }
         if there.entry.entry == Entry::Directory && planned.entry.entry == Entry::Directory {
             // A script that changes a directory of another package has the last word there.
@@ -210,28 +263,23 @@ impl<'a> Layout<'a> {
             match (declared(there.source), declared(planned.source)) {
                 (false, true) => {
                     *there = planned;
-                    return Ok(());
+                    return None;
                 }
-                (true, false) => return Ok(()),
+                (true, false) => return None,
                 _ => {}
             }
         }
-        if self.may_replace(planned.source, self.entries[&path].source) {
-            let hidden = self.entries.insert(path.clone(), planned.clone()).map(|p| p.source);
-            self.overridden.extend(hidden.map(|of| (path, planned.source, of)));
-            return Ok(());
+        let there = there.source;
+        if self.may_replace(planned.source, there) {
+            self.overridden.insert((path.clone(), planned.source, there));
+            self.entries.insert(path, planned);
+            return None;
         }
-        let there = self.entries[&path].source;
         if self.may_replace(there, planned.source) {
             self.overridden.insert((path, there, planned.source));
-            return Ok(());
+            return None;
         }
-        let (first, second) = (there.min(planned.source), there.max(planned.source));
-        Err(PlanError::Conflict {
-            path,
-            first: self.sources[first].to_string(),
-            second: self.sources[second].to_string(),
-        })
+        Some(there)
     }
 
     /// Whether the package at index `new` declares that it replaces files of the one at `old`.
@@ -284,4 +332,13 @@ fn is_declaration(loaded: &Loaded) -> bool {
 fn package_name(loaded: &Loaded) -> &str {
     let name = loaded.record.name.as_str();
     if is_declaration(loaded) { name.strip_suffix("/declarations").unwrap_or(name) } else { name }
+}
+
+/// What stands somewhere, in words.
+fn describe(entry: &Entry) -> String {
+    match entry {
+        Entry::Directory => "a directory".to_owned(),
+        Entry::File { .. } => "a file".to_owned(),
+        Entry::Symlink { target } => format!("a link to {}", String::from_utf8_lossy(target)),
+    }
 }

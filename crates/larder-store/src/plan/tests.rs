@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{Catalog, Loaded, PlanError, expand, install};
 use crate::fileset::{
-    DiversionRule, FileSet, FilesMetadata, ImageMetadata, Import, InstallRules, Metadata, PackageMetadata,
+    DiversionRule, FileSet, FilesMetadata, ImageMetadata, Import, InstallRules, LinkRule, Metadata, PackageMetadata,
 };
 use crate::tree::{Attributes, Entry, Tree, TreeEntry};
 use crate::{FileSetDigest, Name, ObjectDigest, TreeDigest, TreePath};
@@ -294,4 +294,122 @@ fn nothing_but_imports_stands_where_packages_are_shown() {
     assert!(error.contains("/packages of example.com/image@1 can't be there"), "{error}");
     let image = shelf.image(&[], &[honest]);
     install(&shelf, &image).expect("an empty folder is no harm");
+}
+
+fn links(links: &[(&str, &str)]) -> InstallRules {
+    let rule = |(at, target): &(&str, &str)| LinkRule { path: path(at), target: (*target).to_owned() };
+    InstallRules { links: links.iter().map(rule).collect(), ..InstallRules::default() }
+}
+
+fn link(target: &str) -> Entry {
+    Entry::Symlink { target: target.as_bytes().into() }
+}
+
+const BIN: [(&str, &str); 2] = [("usr", "/"), ("usr/bin", "/")];
+
+#[test]
+fn links_are_made_in_the_root_alone() {
+    let mut shelf = Shelf::default();
+    let a = shelf.package("example.com/a", &BIN, links(&[("usr/bin/hi", "hello"), ("opt/deep/er", "/usr/bin/hi")]));
+    let b = shelf.package("example.com/b", &BIN, links(&[("usr/bin/hi", "hello")]));
+    let image = shelf.image(&[], &[a, b]);
+    let plan = install(&shelf, &image).expect("one link, wanted twice");
+    assert_eq!(plan.entries[&path("usr/bin/hi")].entry.entry, link("hello"));
+    assert_eq!(plan.sources[plan.entries[&path("usr/bin/hi")].source].to_string(), "example.com/a@1");
+    assert_eq!(plan.entries[&path("opt/deep/er")].entry.entry, link("/usr/bin/hi"));
+    assert_eq!(plan.entries[&path("opt/deep")].entry.entry, Entry::Directory);
+    assert!(plan.is_made_link(&path("opt/deep/er")) && !plan.is_made_link(&path("usr/bin")));
+    assert!(plan.overridden.is_empty());
+    let whole = plan.package_entries().expect("paths");
+    assert!(!whole.contains_key(&path("packages/example.com/a@1/usr/bin/hi")), "a package's own tree stays as it is");
+}
+
+#[test]
+fn a_link_has_one_target_or_both_packages_are_named() {
+    for names in [["a", "b"], ["b", "a"]] {
+        let mut shelf = Shelf::default();
+        let [one, two] = names.map(|name| format!("example.com/{name}"));
+        let one = shelf.package(&one, &BIN, links(&[("usr/bin/hi", "here")]));
+        let two = shelf.package(&two, &BIN, links(&[("usr/bin/hi", "there")]));
+        let image = shelf.image(&[], &[one, two]);
+        let error = install(&shelf, &image).expect_err("two targets").to_string();
+        let (first, second) = if names[0] == "a" { ("here", "there") } else { ("there", "here") };
+        let expected = format!(
+            "example.com/b@1 wants a link to {second} at /usr/bin/hi, where example.com/a@1 has a link to {first}"
+        );
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
+fn a_link_takes_no_others_place() {
+    let there = [("usr", "/"), ("usr/bin", "/"), ("usr/bin/hi", "file"), ("usr/lib", "/"), ("usr/lib/x", "x")];
+    for (at, words) in [
+        ("usr/bin/hi", "wants a link to x at /usr/bin/hi, where debian.org/there@1 has a file"),
+        ("usr/lib", "wants a link to x at /usr/lib, where debian.org/there@1 has a directory"),
+        ("usr", "where debian.org/there@1 has a directory"),
+        (
+            "usr/bin/hi/x",
+            "/usr/bin/hi/x of example.com/a@1 lies below /usr/bin/hi, which is no directory in debian.org/there@1",
+        ),
+        ("packages", "/packages of example.com/a@1 can't be there"),
+        ("packages/debian.org/there@1/usr/bin/hi", "of example.com/a@1 can't be there: /packages is where"),
+    ] {
+        let mut shelf = Shelf::default();
+        let there = shelf.package("debian.org/there", &there, InstallRules::default());
+        let a = shelf.package("example.com/a", &[], links(&[(at, "x")]));
+        let image = shelf.image(&[], &[there, a]);
+        let error = install(&shelf, &image).expect_err(at).to_string();
+        assert!(error.contains(words), "{error}\nnot\n{words}");
+    }
+    // Nor that of a file of its own, whichever link it is below.
+    let mut shelf = Shelf::default();
+    let a = shelf.package("example.com/a", &[("f", "1")], links(&[("f", "x")]));
+    let image = shelf.image(&[], &[a]);
+    let error = install(&shelf, &image).expect_err("its own").to_string();
+    assert_eq!(error, "example.com/a@1 wants a link to x at /f, where example.com/a@1 has a file");
+    let a = shelf.package("example.com/a", &[], links(&[("f", "/etc"), ("f/passwd", "x")]));
+    let image = shelf.image(&[], &[a]);
+    let error = install(&shelf, &image).expect_err("through its own").to_string();
+    assert_eq!(error, "/f/passwd of example.com/a@1 lies below /f, which is no directory in example.com/a@1");
+}
+
+#[test]
+fn links_give_way_as_files_do() {
+    // To the image's own files, of whatever kind.
+    for own in [&[("hi", "mine")][..], &[("hi", "/"), ("hi/x", "mine")]] {
+        let mut shelf = Shelf::default();
+        let a = shelf.package("example.com/a", &[], links(&[("hi", "hello")]));
+        let image = shelf.image(own, &[a]);
+        let plan = install(&shelf, &image).expect("own files win");
+        assert_eq!(plan.entries[&path("hi")].source, plan.image);
+        assert!(!plan.is_made_link(&path("hi")));
+        let [over] = plan.overridden.as_slice() else { panic!("{:?}", plan.overridden) };
+        assert_eq!((over.by, plan.sources[over.of].to_string()), (plan.image, "example.com/a@1".to_owned()));
+    }
+    // To a package that says that it replaces them, and they take the place of what their package may replace.
+    for (replacing, kept) in [("a", "hello"), ("b", "other")] {
+        let mut shelf = Shelf::default();
+        let other = if replacing == "a" { "b" } else { "a" };
+        let mut package = |name: &str, target: &str| {
+            let replaces_files_of = if name == replacing { vec![other.to_owned()] } else { Vec::new() };
+            let rules = InstallRules { replaces_files_of, ..links(&[("hi", target)]) };
+            shelf.package(&format!("example.com/{name}"), &[], rules)
+        };
+        let both = [package("a", "hello"), package("b", "other")];
+        let image = shelf.image(&[], &both);
+        let plan = install(&shelf, &image).expect("replaced");
+        assert_eq!(plan.entries[&path("hi")].entry.entry, link(kept));
+        assert_eq!(plan.overridden.len(), 1);
+    }
+    // Aside, where another package diverts their path.
+    let mut shelf = Shelf::default();
+    let diversions = vec![DiversionRule { path: path("hi"), to: path("hi.orig") }];
+    let a = shelf.package("example.com/a", &[("hi", "a")], InstallRules { diversions, ..InstallRules::default() });
+    let b = shelf.package("example.com/b", &[], links(&[("hi", "hello")]));
+    let image = shelf.image(&[], &[a, b]);
+    let plan = install(&shelf, &image).expect("diverted");
+    assert_eq!(plan.entries[&path("hi")].entry.entry, file("a"));
+    assert_eq!(plan.entries[&path("hi.orig")].entry.entry, link("hello"));
+    assert!(plan.is_made_link(&path("hi.orig")));
 }

@@ -126,14 +126,7 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
         ui::line(format_args!("{YELLOW}skipped:{RESET} {}: {}{more}", package.name, reasons[0]))?;
     }
     for package in &report.packages {
-        let ScriptTier::Captured(refused) = &package.tier else { continue };
-        let said = match refused.as_slice() {
-            [] => "nothing was refused".to_owned(),
-            [one] => format!("refused {one}"),
-            all if verbose => format!("refused {}", all.join("; ")),
-            [first, others @ ..] => format!("refused {first} (and {} more)", others.len()),
-        };
-        ui::line(format_args!("{YELLOW}captured:{RESET} {}: {said}", package.name))?;
+        captured_line(package.name.as_str(), &package.tier, verbose)?;
     }
     for overridden in &report.overridden {
         ui::line(format_args!(
@@ -168,6 +161,18 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
     let signed = signed_words(&report.signed);
     ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}, {signed}", report.name, report.version))?;
     Ok(ui::line(report.digest)?)
+}
+
+/// Says what was captured of scripts, if anything was.
+fn captured_line(name: &str, tier: &ScriptTier, verbose: bool) -> Result<(), Failure> {
+    let ScriptTier::Captured(refused) = tier else { return Ok(()) };
+    let said = match refused.as_slice() {
+        [] => "nothing was refused".to_owned(),
+        [one] => format!("refused {one}"),
+        all if verbose => format!("refused {}", all.join("; ")),
+        [first, others @ ..] => format!("refused {first} (and {} more)", others.len()),
+    };
+    Ok(ui::line(format_args!("{YELLOW}captured:{RESET} {name}: {said}"))?)
 }
 
 /// What an override means, in one line.

@@ -61,6 +61,9 @@ fn print(diff: &ImageDiff) -> Result<(), Failure> {
     for (path, change) in &diff.files {
         line(&format!("/{path}"), change, |entry| format!("{:04o}", entry.mode()))?;
     }
+    for (path, change) in &diff.links {
+        line(&format!("link /{path}"), change, |link| format!("{} ({})", link.target, link.package))?;
+    }
     for (key, change) in &diff.settings {
         line(key, change, Clone::clone)?;
     }
@@ -95,6 +98,7 @@ fn document(diff: &ImageDiff) -> Value {
             };
             json!({"kind": kind, "mode": format!("{:04o}", entry.mode()), "digest": digest})
         }),
+        "links": changes(&diff.links, |link| json!({"target": link.target, "package": link.package.as_str()})),
         "settings": changes(&diff.settings, |value| json!(value)),
     })
 }

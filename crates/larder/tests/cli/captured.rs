@@ -82,6 +82,17 @@ fn with_tools(packages: Vec<Deb>) -> Option<larder_testkit::archive::ArchiveBuil
     Some(packages.into_iter().fold(archive, larder_testkit::archive::ArchiveBuilder::package))
 }
 
+/// Writes the recipe of `example.com/NAME`, a package with a script that installs it.
+fn own(site: &Site, name: &str, script: &str) {
+    let text = format!(
+        "[package]\nname = \"example.com/{name}\"\nversion = \"1\"\nsummary = \"x\"\n\
+         requires = [\"debian.org/scripttools\"]\n[build]\nfrom = \"debian.org/bookworm\"\n\
+         run = \"busybox mkdir -p $OUT/usr/bin; cd $OUT/usr/bin; echo '#!/bin/sh' > {name}; busybox chmod 755 {name}\"\n\
+         [install]\nusers = [{{ name = \"{name}\" }}]\nscript = '''\n{script}\n'''\n"
+    );
+    site.env.write(format!("{name}/larder.toml"), text);
+}
+
 /// A script of `thing` that must be refused, and what is said.
 fn refused(postinst: &str) -> Option<String> {
     let site = machine(vec![thing("1.0", &format!("#!/bin/sh\nset -e\n{postinst}\n"))])?;
@@ -99,7 +110,9 @@ pub(crate) fn documents() -> Option<Vec<String>> {
     let site = machine(vec![thing("1.0", EVERYTHING)])?;
     site.recipe("web", &["thing"], "captured = [\"thing\"]\n");
     let captured = site.stdout("debian capture --json thing");
-    Some(vec![captured, site.stdout("build --json web"), site.stdout("inspect --json example.com/web")])
+    let image = [site.stdout("build --json web"), site.stdout("inspect --json example.com/web")];
+    own(&site, "tool", "echo x > /etc/tool.conf; echo x > /usr/bin/new");
+    Some(vec![captured, image[0].clone(), image[1].clone(), site.stdout("build --json tool")])
 }
 
 #[test]
@@ -467,4 +480,130 @@ fn an_update_captures_the_newer_version() {
         assert!(shown.lines().any(|line| line.contains("2.0") && line.contains("captured")), "{shown}");
         assert_eq!(site.stdout(&format!("run -q {image} -- cat /etc/thing/thing.conf")), "listen 81\n");
     }
+}
+
+/// A package's own script runs where the package is installed, with what it requires; what it leaves becomes the package's.
+#[test]
+fn a_package_has_a_script_of_its_own() {
+    let Some(site) = machine(Vec::new()) else { return };
+    let script = "[ -x /usr/bin/tool ] && [ $(id -u) = 0 ] && printf 'made with %s\\n' $(hostname) > /etc/tool.conf\n\
+                  mkdir -p /var/lib/tool && chown tool:tool /var/lib/tool && chmod 750 /var/lib/tool\n\
+                  echo -----BEGIN PRIVATE KEY----- > /etc/tool.pem\n\
+                  date > /etc/when; echo x > /usr/bin/other; echo theirs > /etc/other.conf";
+    own(&site, "tool", script);
+    site.recipe("web", &["example.com/tool"], "");
+    assert_snapshot!(site.session(&[
+        "build tool",
+        "build tool",
+        "build --check tool",
+        "packages",
+        "build web",
+        "run -q web -- cat /etc/tool.conf /etc/other.conf",
+        "run -q web -- ls -ld /var/lib/tool",
+        "run -q web -- ls /etc/tool.pem /etc/when /usr/bin/other",
+        "inspect example.com/web",
+    ]), @r"
+    $ larder build tool
+    2> fetch and convert 2 packages
+    2> build example.com/tool@1
+    2> install example.com/tool@1
+      example.com/tool 3 files, 40 B
+    captured: example.com/tool: refused /etc/tool.pem: it holds a private key, which every image would share (and 2 more)
+    4 packages in the sandbox, 2 fetched (17.9 KiB); no test
+    built example.com/tool@1
+    blake3:<1>
+    $ larder build tool
+      example.com/tool 3 files, 40 B
+    captured: example.com/tool: refused /etc/tool.pem: it holds a private key, which every image would share (and 2 more)
+    built before from the same inputs; nothing was run
+    unchanged example.com/tool@1
+    blake3:<1>
+    $ larder build --check tool
+    2> build example.com/tool@1
+    2> build example.com/tool@1
+    2> install example.com/tool@1
+      example.com/tool 3 files, 40 B
+    captured: example.com/tool: refused /etc/tool.pem: it holds a private key, which every image would share (and 2 more)
+    4 packages in the sandbox, 0 fetched (0 B); no test; two builds are equal
+    unchanged example.com/tool@1
+    blake3:<1>
+    $ larder packages
+    NAME                    VERSION  DIGEST           SIZE  IMAGES  SCRIPTS   SIGNED
+    debian.org/base-files   12.4     <2>             202 B       1  declared  archive
+    debian.org/hello        2.0      <3>             201 B       1  none      archive
+    debian.org/other        1        <4>             179 B       0            archive
+    debian.org/scripttools  1        <5>             201 B       0            archive
+    debian.org/toolbox      1.36     <6>           1.9 MiB       1  none      archive
+    example.com/tool        1        <1>              40 B       0            unsigned
+    example.com/tool        1        <7>              10 B       0            no statement
+    $ larder build web
+    captured: example.com/tool: refused /etc/tool.pem: it holds a private key, which every image would share (and 2 more)
+    override: /etc/other.conf of example.com/tool@1 instead of debian.org/other@1's
+    5 packages, 0 fetched (0 B), scripts: 3 none, 1 declared, 1 captured, 0 skipped
+    built example.com/web@1.0, unsigned
+    blake3:<8>
+    $ larder run -q web -- cat /etc/tool.conf /etc/other.conf
+    made with larder-build
+    theirs
+    $ larder run -q web -- ls -ld /var/lib/tool
+    drwxr-x---    2 tool     tool            27 Sep 17  1983 /var/lib/tool
+    $ larder run -q web -- ls /etc/tool.pem /etc/when /usr/bin/other
+    2> ls: /etc/tool.pem: No such file or directory
+    2> ls: /etc/when: No such file or directory
+    2> ls: /usr/bin/other: No such file or directory
+    [exit code 1]
+    $ larder inspect example.com/web
+    image:        example.com/web@1.0
+    digest:       blake3:<8>
+    signed:       unsigned
+    architecture: amd64
+    from:         debian.org/bookworm, base essential
+    asked for:    example.com/tool
+    own files:    0 (0 B)
+    packages:     5 (1.9 MiB)
+      PACKAGE                 VERSION     SIZE  SCRIPTS   SIGNED    DIGEST
+      debian.org/base-files   12.4       202 B  declared  archive   <2>
+      debian.org/other        1          179 B  none      archive   <4>
+      debian.org/scripttools  1          201 B  none      archive   <5>
+      debian.org/toolbox      1.36     1.9 MiB  none      archive   <6>
+      example.com/tool        1           40 B  captured  unsigned  <1>
+    ");
+    site.ok("verify example.com/web");
+    site.ok("fsck --deep");
+}
+
+#[test]
+fn a_script_of_a_package_that_fails() {
+    let Some(site) = machine(Vec::new()) else { return };
+    own(&site, "tool", "echo on my way; wget http://192.0.2.1/x");
+    assert_snapshot!(site.session(&["build -q tool", "packages"]), @r"
+    $ larder build -q tool
+    2> error: installing example.com/tool@1 failed: `wget http://192.0.2.1/x` ended with code 1
+    2>   | larder$ echo on my way
+    2>   | on my way
+    2>   | larder$ wget http://192.0.2.1/x
+    2>   | Connecting to 192.0.2.1 (192.0.2.1:80)
+    2>   | wget: can't connect to remote host (192.0.2.1): Network is unreachable
+    2>   hint: scripts have no network: what they would fetch must be in a package
+    2>   hint: the whole log is $DIR/store/cache/logs/example.com@tool.script.log
+    [exit code 1]
+    $ larder packages
+    NAME                    VERSION  DIGEST           SIZE  IMAGES  SCRIPTS   SIGNED
+    debian.org/base-files   12.4     <1>             202 B       1  declared  archive
+    debian.org/hello        2.0      <2>             201 B       1  none      archive
+    debian.org/other        1        <3>             179 B       0            archive
+    debian.org/scripttools  1        <4>             201 B       0            archive
+    debian.org/toolbox      1.36     <5>           1.9 MiB       1  none      archive
+    example.com/tool        1        <6>              10 B       0            no statement
+    ");
+    assert!(!site.env.path("tool/larder.lock").exists());
+    own(&site, "tool", "");
+    assert_snapshot!(site.session(&["build -q tool"]), @r"
+    $ larder build -q tool
+    2> error: tool/larder.toml:11:10: `script`: it is empty
+    2>    |
+    2> 11 | script = '''
+    2>    |          ^^^
+    [exit code 1]
+    ");
 }

@@ -83,7 +83,7 @@ fn a_second_look_reads_no_file_and_a_collection_takes_what_was_kept() {
     // Another version of the reader wrote them, or a loss of power did: the files are read again, and now one is missed.
     for reading in readings() {
         let text = fs::read_to_string(&reading).expect("a reading");
-        fs::write(&reading, text.replace("\"version\":1", "\"version\":0")).expect("write");
+        fs::write(&reading, text.replace("\"version\":2", "\"version\":1")).expect("write");
     }
     let output = site.run("inspect --deep example.com/web").failure(1);
     assert!(output.stderr.contains("is not in the store"), "{output:?}");

@@ -212,7 +212,7 @@ fn every_document_is_what_the_page_says() {
     for document in sandbox.iter().flatten().chain(&stack).chain(captured.iter().flatten()) {
         checker.check(document);
     }
-    for document in super::stand_in::documents() {
+    for document in super::stand_in::documents().into_iter().chain(super::links::documents()) {
         checker.check(&document);
     }
 

@@ -268,7 +268,7 @@ fn what_is_not_there_is_said() {
     [exit code 1]
     $ larder build web
     2> error: there is no package exampel.org/nothing in the store
-    2>   hint: `larder build` its recipe first, or name the folder of the recipe: packages = [{ path = "../hello" }]
+    2>   hint: `larder build` its recipe first, or name the folder of the recipe: { path = "../hello" }
     [exit code 1]
     $ larder build web
     2> error: can't choose packages from debian.org/bookworm:

@@ -1,6 +1,6 @@
 //! Packages of one's own, made without a build: a record and its files go into the store under the package's name.
 
-use larder_lib::store::fileset::{InstallRules, PackageMetadata};
+use larder_lib::store::fileset::{AlternativeRule, LinkRule, PackageMetadata};
 use larder_lib::store::refs::{RefEntry, RefKind};
 use larder_lib::store::tree::Attributes;
 use larder_lib::store::{Entry, FileSet, FileSetDigest, Metadata, Name, Store, TreeBuilder, TreePath};
@@ -48,7 +48,25 @@ impl Own {
     }
 
     pub(crate) fn replaces_files_of(mut self, items: &[&str]) -> Self {
-        self.metadata.install = InstallRules { replaces_files_of: texts(items), ..InstallRules::default() };
+        self.metadata.install.replaces_files_of = texts(items);
+        self
+    }
+
+    /// Links to be made: where, and to what.
+    pub(crate) fn links(mut self, links: &[(&str, &str)]) -> Self {
+        let rule = |(path, target): &(&str, &str)| LinkRule {
+            path: TreePath::try_from(*path).expect("path"),
+            target: (*target).to_owned(),
+        };
+        self.metadata.install.links = links.iter().map(rule).collect();
+        self
+    }
+
+    /// An alternative: its name, its link, what that points to, and how much that is preferred.
+    pub(crate) fn alternative(mut self, name: &str, (link, path): (&str, &str), priority: i64) -> Self {
+        let [link, path] = [link, path].map(|path| TreePath::try_from(path).expect("path"));
+        let rule = AlternativeRule { name: name.to_owned(), link, path, priority, followers: Vec::new() };
+        self.metadata.install.alternatives.push(rule);
         self
     }
 

@@ -23,7 +23,7 @@ fn archive() -> Option<ArchiveBuilder> {
 }
 
 /// A machine where sandboxes work; says why not where they don't.
-fn machine() -> Option<Site> {
+pub(crate) fn machine() -> Option<Site> {
     furnish(Site::with(archive()?))
 }
 
@@ -33,7 +33,7 @@ fn machine_of_user() -> Option<Site> {
 }
 
 /// A recipe of `example.com/NAME`: more keys of `[package]`, the command, and more tables.
-fn recipe(site: &Site, name: &str, (keys, run, tables): (&str, &str, &str)) {
+pub(crate) fn recipe(site: &Site, name: &str, (keys, run, tables): (&str, &str, &str)) {
     let text = format!(
         "[package]\nname = \"example.com/{name}\"\nversion = \"1.0\"\nsummary = \"A test\"\n{keys}\n\
          [build]\nfrom = \"debian.org/bookworm\"\nwith = [\"buildtools\"]\nrun = '''\n{run}\n'''\n{tables}\n"
@@ -43,7 +43,7 @@ fn recipe(site: &Site, name: &str, (keys, run, tables): (&str, &str, &str)) {
 
 /// Builds a package that must be refused, and shows what is said.
 #[track_caller]
-fn refused(site: &Site, name: &str) -> String {
+pub(crate) fn refused(site: &Site, name: &str) -> String {
     let output = site.run(&format!("build -q {name}")).failure(1);
     assert_eq!(output.stdout, "");
     let none = site.run(&format!("inspect example.com/{name}"));
@@ -53,7 +53,7 @@ fn refused(site: &Site, name: &str) -> String {
 
 /// The same, without what differs from run to run.
 #[track_caller]
-fn seen(site: &Site, name: &str) -> String {
+pub(crate) fn seen(site: &Site, name: &str) -> String {
     site.redact(&refused(site, name))
 }
 
@@ -62,7 +62,7 @@ fn told(site: &Site, output: &Output) -> String {
 }
 
 #[track_caller]
-fn says(text: &str, words: &[&str]) {
+pub(crate) fn says(text: &str, words: &[&str]) {
     for word in words {
         assert!(text.contains(word), "{text}\ndoesn't say\n{word}");
     }
@@ -272,6 +272,13 @@ fn what_no_package_can_have_is_named() {
     );
     recipe(&site, "conf", ("configuration = [\"/etc/conf\"]", "mkdir $OUT/opt\ntouch $OUT/opt/x", ""));
     says(&refused(&site, "conf"), &["says that /etc/conf is its configuration, and makes no such file"]);
+    for (made, taken) in [("$OUT/usr/bin/hi", "/usr/bin/hi"), ("$OUT/usr/bin", "/usr/bin")] {
+        let run = format!("mkdir -p $OUT/usr\ntest {made} = $OUT/usr/bin || mkdir $OUT/usr/bin\ntouch {made}");
+        recipe(&site, "taken", ("", &run, "[install]\nlinks = { \"/usr/bin/hi\" = \"hello\" }"));
+        let words =
+            format!("example.com/taken wants a link at /usr/bin/hi and has made something else at {taken}\n  hint: ");
+        says(&refused(&site, "taken"), &[&words]);
+    }
     recipe(&site, "arm", ("", "true", "[host]\narch = [\"riscv64\"]"));
     says(&refused(&site, "arm"), &["example.com/arm may be built for riscv64, and this host is "]);
     let text = fs::read_to_string(site.env.path("arm/larder.toml")).expect("the recipe");
@@ -369,6 +376,38 @@ fn a_package_has_users_and_imports() {
     assert!(site.stdout("packages hello").contains("debian.org/hello"));
 }
 
+/// The test's container has it too, and what was built may be the link itself.
+#[test]
+fn a_package_has_links() {
+    let Some(site) = machine() else { return };
+    let tables = "[install]\nlinks = { \"/usr/bin/hi\" = \"hey\", \"/opt/hey\" = \"/usr/bin/hey\" }\n\
+                  [test]\nrun = \"test $(hi) = hey\\ntest $(/opt/hey) = hey\\ntest ! -e /packages/example.com/linked@1.0/opt\"\nwith = [\"buildtools\"]";
+    let make = "mkdir -p $OUT/usr/bin\necho '#!/bin/sh' > $OUT/usr/bin/hey\necho echo hey >> $OUT/usr/bin/hey\nchmod 755 $OUT/usr/bin/hey";
+    recipe(&site, "linked", ("", make, tables));
+    site.ok("build linked");
+    recipe(&site, "linked", ("", &format!("{make}\nln -s hey $OUT/usr/bin/hi"), tables));
+    site.ok("build linked");
+}
+
+#[test]
+fn a_package_has_alternatives() {
+    let Some(site) = machine() else { return };
+    let tables = "[install]\nalternatives = [{ name = \"greet\", link = \"/usr/bin/greet\", path = \"/usr/bin/hey\", priority = 7, followers = [\n\
+                  { name = \"greet.1\", link = \"/opt/greet.1\", path = \"/opt/hey.1\" }] }]\n\
+                  [test]\nrun = \"test $(greet) = hey\\ntest $(cat /opt/greet.1) = manual\"\nwith = [\"buildtools\"]";
+    let make = "mkdir -p $OUT/usr/bin $OUT/opt\necho '#!/bin/sh' > $OUT/usr/bin/hey\necho echo hey >> $OUT/usr/bin/hey\nchmod 755 $OUT/usr/bin/hey";
+    recipe(&site, "choice", ("", make, tables));
+    let words = "example.com/choice says that it has /opt/hey.1 for the alternative \"greet.1\", and makes no such file\n  hint: ";
+    says(&refused(&site, "choice"), &[words]);
+    recipe(&site, "choice", ("", &format!("{make}\necho manual > $OUT/opt/hey.1\ntouch $OUT/usr/bin/greet"), tables));
+    says(&refused(&site, "choice"), &["wants a link at /usr/bin/greet and has made something else at /usr/bin/greet"]);
+    recipe(&site, "choice", ("", &format!("{make}\necho manual > $OUT/opt/hey.1"), tables));
+    site.ok("build choice");
+    site.recipe("box", &["example.com/choice"], "run = [\"greet\"]\n");
+    site.ok("build -q box");
+    assert_eq!(site.stdout("run -q box"), "hey\n");
+}
+
 #[test]
 fn a_test_must_pass() {
     let Some(site) = machine() else { return };
@@ -393,6 +432,16 @@ fn a_test_must_pass() {
         &refused(&site, "tested"),
         &["testing example.com/tested@1.0 failed: `snake` ended with code 127", "snake: not found"],
     );
+}
+
+#[test]
+fn what_was_not_tested_is_not_taken_for_what_passed() {
+    let Some(site) = machine() else { return };
+    let make = "mkdir -p $OUT/opt\necho hi > $OUT/opt/greeting";
+    recipe(&site, "later", ("", make, "[test]\nrun = \"grep -q hello /opt/greeting\"\nwith = [\"buildtools\"]"));
+    let report = site.stdout("build --no-test --json later");
+    says(&report, &["\"tested\": false"]);
+    says(&site.run("build -q later").failure(1).stderr, &["testing example.com/later@1.0 failed"]);
 }
 
 #[test]

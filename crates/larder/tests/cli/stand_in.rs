@@ -146,7 +146,7 @@ fn what_does_not_fit_is_refused_unless_it_is_forced() {
     2> fetch the package list of bookworm-security
     2> fetch the package list of bookworm-updates
     2> error: there is no package example.com/tls in the store
-    2>   hint: `larder build` its recipe first, or name the folder of the recipe: packages = [{ path = "../hello" }]
+    2>   hint: `larder build` its recipe first, or name the folder of the recipe: { path = "../hello" }
     [exit code 1]
     $ larder build web
     2> error: example.com/tls 3.1 doesn't say that it can stand in for debian.org/libtls 3.0-1

@@ -58,6 +58,8 @@ impl PackageError {
             Self::Output { problem, .. } => vec![problem.hint().to_owned()],
             Self::EmptySplit { .. } => vec!["change its `paths`, or leave it out".to_owned()],
             Self::NoConfiguration { .. } => vec!["change `configuration`, or install the file".to_owned()],
+            Self::LinkTaken { .. } => vec!["change the link in [install], or leave out what is in the way".to_owned()],
+            Self::NoAlternative { .. } => vec!["change `path` of the alternative, or install the file".to_owned()],
             Self::Undeclared { missing, .. } => undeclared(missing),
             Self::NotReproducible { .. } => vec![
                 "take times from SOURCE_DATE_EPOCH, sort what is listed, and leave out random numbers and names"

@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use larder_solver::Root;
-use larder_store::fileset::install::UserRule;
+use larder_store::fileset::install::{Follower, UserRule};
 use larder_store::fileset::metadata::ACTIONS;
-use larder_store::fileset::{Actions, LinkRule};
+use larder_store::fileset::{Actions, AlternativeRule, LinkRule};
 use larder_store::{Name, TreePath};
 use toml::de::DeTable;
 
@@ -40,7 +40,9 @@ const PACKAGE: &[&str] = &[
 const SOURCE: &[&str] = &["path", "url", "sha256", "git", "commit"];
 const BUILD: &[&str] = &["from", "with", "run", "timeout", "env"];
 const SPLIT: &[&str] = &["paths", "summary", "requires"];
-const INSTALL: &[&str] = &["links", "users"];
+const INSTALL: &[&str] = &["links", "alternatives", "users", "script"];
+const ALTERNATIVE: &[&str] = &["name", "link", "path", "priority", "followers"];
+const FOLLOWER: &[&str] = &["name", "link", "path"];
 const USER: &[&str] = &["name", "group", "home", "shell", "comment"];
 const TEST: &[&str] = &["run", "with"];
 /// Where keys belong that stand outside of all tables.
@@ -88,14 +90,20 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
             .map(|(key, value)| split(&source, (key.get_ref(), key.span()), value))
             .collect()
     })?;
-    let (links, users) = match section("install", INSTALL)? {
-        None => (Vec::new(), Vec::new()),
-        Some(install) => (install.links()?, install.users()?),
+    let (links, alternatives, users) = match section("install", INSTALL)? {
+        None => (Vec::new(), Vec::new(), Vec::new()),
+        Some(install) => {
+            let links = install.links()?;
+            let alternatives = install.alternatives(&links)?;
+            (links, alternatives, install.users()?)
+        }
     };
+    let script = section("install", INSTALL)?.map(|install| install.parsed("script", own::script)).transpose()?;
     let test = section("test", TEST)?.map(|test| test.test(&build.from)).transpose()?;
     Ok(PackageRecipe {
         file: file.to_owned(),
         text: source.digest(),
+        written: text.to_owned(),
         name: package.needed("name", own::package_name, "name = \"example.com/hello\"")?,
         version: package.needed("version", values::version, "version = \"1.0\"")?,
         summary: package.needed("summary", own::line, "summary = \"A friendly greeting\"")?,
@@ -118,7 +126,9 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
         splits,
         imports: package.imports()?,
         links,
+        alternatives,
         users,
+        script: script.flatten(),
         actions: section("actions", ACTIONS)?.map_or(Ok(Actions::new()), |actions| source.actions(actions.table))?,
         test,
     })
@@ -191,8 +201,8 @@ impl Section<'_, '_, '_> {
         Ok(all)
     }
 
-    fn roots(&self, key: &'static str, from: &Name) -> Result<Vec<Root>, RecipeError> {
-        let mut roots = self.set(key, |text| values::root(text, std::slice::from_ref(from)))?;
+    fn roots(&self, key: &'static str, from: &[Name]) -> Result<Vec<Root>, RecipeError> {
+        let mut roots = self.set(key, |text| values::root(text, from))?;
         roots.sort_by_cached_key(ToString::to_string);
         roots.dedup();
         Ok(roots)
@@ -230,10 +240,15 @@ impl Section<'_, '_, '_> {
     }
 
     fn build(&self) -> Result<BuildSpec, RecipeError> {
-        let from = self.needed("from", values::name, "from = \"debian.org/bookworm\"")?;
+        let from = self.source.from(self.table)?;
+        if from.is_empty() {
+            return Err(self.missing("from", "from = \"debian.org/bookworm\""));
+        }
+        let (with, paths) = self.source.packages("with", self.table, &from)?;
         let env = self.source.pairs(self.table, "env")?;
         Ok(BuildSpec {
-            with: self.roots("with", &from)?,
+            with,
+            paths,
             run: self.needed("run", own::script, "run = \"make && make install DESTDIR=$OUT\"")?,
             timeout: self.parsed("timeout", own::duration)?.unwrap_or(TIMEOUT),
             env: env.map_or(Ok(BTreeMap::new()), |pairs| self.source.environment(pairs))?,
@@ -243,14 +258,80 @@ impl Section<'_, '_, '_> {
 
     fn links(&self) -> Result<Vec<LinkRule>, RecipeError> {
         let pairs = self.source.pairs(self.table, "links")?.unwrap_or_default();
-        let links = pairs.into_iter().map(|((path, path_range), (target, range))| {
-            let path: TreePath = own::path(path).map_err(|problem| self.source.bad("links", path_range, problem))?;
+        let mut links: BTreeMap<TreePath, (String, Range<usize>)> = BTreeMap::new();
+        for ((path, place), (target, range)) in pairs {
+            let at = own::place(path).map_err(|problem| self.source.bad("links", place.clone(), problem))?;
             let target = own::link_target(target).map_err(|problem| self.source.bad("links", range, problem))?;
-            Ok(LinkRule { path, target })
-        });
-        let mut links: Vec<_> = links.collect::<Result<_, RecipeError>>()?;
-        links.sort();
-        Ok(links)
+            links.insert(at, (target, place));
+        }
+        for (path, (_, place)) in &links {
+            if let Some(above) = path.ancestors().find(|above| links.contains_key(above)) {
+                let (path, above) = (format!("/{path}"), format!("/{above}"));
+                return Err(self.source.error(place.clone(), Problem::BelowLink { path, above }));
+            }
+        }
+        Ok(links.into_iter().map(|(path, (target, _))| LinkRule { path, target }).collect())
+    }
+
+    fn alternatives(&self, links: &[LinkRule]) -> Result<Vec<AlternativeRule>, RecipeError> {
+        let Some(value) = self.table.get("alternatives") else { return Ok(Vec::new()) };
+        let mut alternatives = BTreeMap::new();
+        // Each link of theirs is made once.
+        let mut made: BTreeMap<TreePath, String> = BTreeMap::new();
+        for (table, place) in self.source.tables("alternatives", value)? {
+            let section = self.inner("install.alternatives", (table, place), ALTERNATIVE)?;
+            let (name, link, path) = section.alternative()?;
+            let Some(priority) = section.table.get("priority") else {
+                return Err(section.missing("priority", "priority = 50"));
+            };
+            let priority = self.source.integer("priority", priority)?;
+            let mut followers = BTreeMap::new();
+            if let Some(value) = section.table.get("followers") {
+                for (table, place) in self.source.tables("followers", value)? {
+                    let follower = self.inner("install.alternatives.followers", (table, place), FOLLOWER)?;
+                    let (name, link, path) = follower.alternative()?;
+                    let (key, twice) = (name.clone(), format!("a follower {name:?}"));
+                    if followers.insert(key, Follower { name, link, path }).is_some() {
+                        return Err(self.source.error(follower.place, Problem::Twice { what: twice }));
+                    }
+                }
+            }
+            let followers: Vec<Follower> = followers.into_values().collect();
+            let names = followers.iter().map(|follower| (&follower.link, &follower.name));
+            for (link, name) in names.chain([(&link, &name)]) {
+                let is_link = links.iter().any(|other| other.path == *link);
+                let other = made.insert(link.clone(), name.clone()).filter(|other| other != name);
+                if is_link || other.is_some() {
+                    let path = format!("/{link}");
+                    return Err(self.source.error(section.place, Problem::TwoLinks { path, name: name.clone() }));
+                }
+            }
+            let key = (name.clone(), path.clone());
+            let twice = format!("/{path} for the alternative {name:?}");
+            if alternatives.insert(key, AlternativeRule { name, link, path, priority, followers }).is_some() {
+                return Err(self.source.error(section.place, Problem::Twice { what: twice }));
+            }
+        }
+        Ok(alternatives.into_values().collect())
+    }
+
+    /// The name of an alternative, its link, and what that points to.
+    fn alternative(&self) -> Result<(String, TreePath, TreePath), RecipeError> {
+        Ok((
+            self.needed("name", own::alternative, "name = \"editor\"")?,
+            self.needed("link", own::place, "link = \"/usr/bin/editor\"")?,
+            self.needed("path", own::place, "path = \"/usr/bin/hello-editor\"")?,
+        ))
+    }
+
+    /// A table within this one.
+    fn inner<'t, 'i>(
+        &self,
+        name: &str,
+        (table, place): (&'t DeTable<'i>, Range<usize>),
+        keys: &'static [&'static str],
+    ) -> Result<Section<'_, 't, 'i>, RecipeError> {
+        Section { source: self.source, name: name.to_owned(), place, table }.only(keys)
     }
 
     fn imports(&self) -> Result<BTreeMap<TreePath, Name>, RecipeError> {
@@ -265,14 +346,9 @@ impl Section<'_, '_, '_> {
 
     fn users(&self) -> Result<Vec<UserRule>, RecipeError> {
         let Some(value) = self.table.get("users") else { return Ok(Vec::new()) };
-        let Some(items) = value.get_ref().as_array() else {
-            return Err(self.source.wrong_type("users", "a list of tables", value));
-        };
         let mut users = BTreeMap::new();
-        for item in items.iter() {
-            let table = self.source.table("users[]", item)?;
-            let name = "install.users".to_owned();
-            let section = Section { source: self.source, name, place: item.span(), table }.only(USER)?;
+        for (table, place) in self.source.tables("users", value)? {
+            let section = self.inner("install.users", (table, place), USER)?;
             let name = section.needed("name", own::account, "users = [{ name = \"hello\" }]")?;
             let user = UserRule {
                 uid: None,
@@ -288,7 +364,7 @@ impl Section<'_, '_, '_> {
         Ok(users.into_values().collect())
     }
 
-    fn test(&self, from: &Name) -> Result<TestSpec, RecipeError> {
+    fn test(&self, from: &[Name]) -> Result<TestSpec, RecipeError> {
         Ok(TestSpec {
             run: self.needed("run", own::script, "run = \"hello | grep -q Hello\"")?,
             with: self.roots("with", from)?,

@@ -41,6 +41,9 @@ summary = "Headers"
 
 [install]
 links = { "/usr/bin/hi" = "hello" }
+alternatives = [{ name = "greet", link = "/usr/bin/greet", path = "/usr/bin/hello", priority = -5, followers = [
+    { name = "greet.1", link = "/usr/share/man/man1/greet.1", path = "/usr/share/man/man1/hello.1" },
+] }]
 users = [{ name = "greeter", home = "/var/lib/greeter" }]
 
 [actions]
@@ -85,6 +88,8 @@ fn the_example_means_what_it_says() {
     assert_eq!(recipe.architectures, ["amd64", "arm64"]);
     assert_eq!(recipe.splits["dev"].summary, "Headers");
     assert_eq!((recipe.links[0].path.to_string(), recipe.links[0].target.as_str()), ("usr/bin/hi".to_owned(), "hello"));
+    let alternative = &recipe.alternatives[0];
+    assert_eq!((alternative.name.as_str(), alternative.priority, alternative.followers.len()), ("greet", -5, 1));
     assert_eq!((recipe.users[0].group.as_str(), recipe.users[0].shell.as_str()), ("greeter", "/usr/sbin/nologin"));
     assert_eq!(
         recipe.imports.iter().map(|(path, name)| format!("{path} {name}")).collect::<Vec<_>>(),
@@ -130,6 +135,42 @@ fn wrong_words_are_pointed_at() {
         ("home = \"/var", "homes = \"/var", "[install.users] has no key `homes` | did you mean `home`?"),
         ("\"/var/lib/greeter\"", "\"/var:x\"", "it has a colon"),
         ("\"debian.org/wamerican\"", "\"wamerican\"", "`imports`: \"wamerican\" isn't a name"),
+        ("\"/usr/bin/hi\"", "\"/\"", "`links`: \"/\" isn't a path: it is empty"),
+        ("\"/usr/bin/hi\"", "\"usr/bin/hi\"", "\"usr/bin/hi\" isn't a path: it doesn't begin with a slash"),
+        ("\"/usr/bin/hi\"", "\"/usr/../etc/passwd\"", "isn't a path"),
+        ("\"/usr/bin/hi\"", "\"/usr//bin\"", "isn't a path"),
+        ("\"/usr/bin/hi\"", "\"/bin/hi\"", "that folder is only another name of one below /usr"),
+        ("\"/usr/bin/hi\"", "\"/packages/x\"", "that folder belongs to Larder or the kernel"),
+        ("\"/usr/bin/hi\"", "\"/proc\"", "that folder belongs to Larder or the kernel"),
+        ("= \"hello\" }", "= \"\" }", "`links`: it is empty"),
+        (
+            "\"/usr/bin/hi\" = \"hello\"",
+            "\"/opt/a\" = \"b\", \"/opt/a/b/c\" = \"d\"",
+            "/opt/a/b/c lies below /opt/a, which is to be a link | ",
+        ),
+        (
+            "users = [{",
+            "\nalternatives = [ { name = \"x\", link = \"/x\", path = \"/y\", priority = 1 } ]\nusers = [{",
+            "this isn't TOML: duplicate key",
+        ),
+        (
+            "] }]\n",
+            "] }, { name = \"greet\", link = \"/usr/bin/greet\", path = \"/usr/bin/hello\", priority = 1 }]\n",
+            "[install] has /usr/bin/hello for the alternative \"greet\" twice | leave one of the two out",
+        ),
+        ("priority = -5", "priority = 1.5", "`priority` must be a whole number of 64 bits, not a number"),
+        ("priority = -5", "priority = 9223372036854775808", "`priority` must be a whole number of 64 bits"),
+        (", priority = -5", "", "[install.alternatives] has no `priority`"),
+        ("link = \"/usr/bin/greet\", ", "", "[install.alternatives] has no `link`"),
+        ("followers", "slaves", "[install.alternatives] has no key `slaves`"),
+        ("name = \"greet\"", "name = \"../greet\"", "\"../greet\" isn't the name of an alternative"),
+        ("name = \"greet\"", "name = \"\"", "isn't the name of an alternative"),
+        ("link = \"/usr/bin/greet\"", "link = \"/packages/x\"", "that folder belongs to Larder"),
+        (
+            "\"/usr/bin/greet\"",
+            "\"/usr/bin/hi\"",
+            "/usr/bin/hi is to be a link of the alternative \"greet\", and another one of [install] as well",
+        ),
         ("start = [\"hello\", \"--forever\"]", "start = []", "the list names no program"),
         ("start = [", "begin = [", "[actions] has no key `begin`"),
         ("\"/usr/include\"", "\"usr/include\"", "it doesn't begin with a slash"),

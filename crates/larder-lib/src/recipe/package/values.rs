@@ -9,6 +9,11 @@ use larder_store::{Name, Sha256Digest, TreePath};
 use super::super::values::ValueError;
 use super::Glob;
 
+/// Folders of a container's root in which Larder or the kernel puts something.
+pub(crate) const RESERVED: &[&str] = &["dev", "packages", "proc", "run", "sys", "tmp"];
+/// Debian's other names of folders below `/usr`.
+pub(crate) const ALIASES: &[&str] = &["bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin"];
+
 /// What a package says about another: its full name, and what its version must meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
@@ -209,6 +214,22 @@ pub(super) fn path(text: &str) -> Result<TreePath, ValueError> {
     TreePath::try_from(path).map_err(|error| wrong(error.reason))
 }
 
+/// Where a package may put something into a container's root.
+pub(super) fn place(text: &str) -> Result<TreePath, ValueError> {
+    let place = path(text)?;
+    let top = place.as_bytes().split(|&b| b == b'/').next().unwrap_or_default();
+    let is_one_of = |names: &[&str]| names.iter().any(|name| name.as_bytes() == top);
+    let rule = if is_one_of(ALIASES) {
+        "that folder is only another name of one below /usr"
+    } else if is_one_of(RESERVED) {
+        "that folder belongs to Larder or the kernel"
+    } else {
+        return Ok(place);
+    };
+    let (text, what, example) = (text.to_owned(), "a place for a package's files", "\"/usr/bin/hi\"");
+    Err(ValueError::Rule { text, what, rule, example })
+}
+
 /// What a symbolic link points to.
 pub(super) fn link_target(text: &str) -> Result<String, ValueError> {
     match text {
@@ -222,6 +243,14 @@ pub(super) fn link_target(text: &str) -> Result<String, ValueError> {
         }),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// The name of an alternative, which becomes a file name in `/etc/alternatives`.
+pub(super) fn alternative(text: &str) -> Result<String, ValueError> {
+    let bad = |c: char| c == '/' || c.is_control() || c.is_whitespace();
+    let good = !text.is_empty() && text.len() <= 255 && !text.starts_with('.') && !text.contains(bad);
+    let rule = "it is 1 to 255 bytes without slashes and white space, and doesn't begin with a dot";
+    named(good, text, "the name of an alternative", (rule, "\"editor\""))
 }
 
 /// The name of a user or group.
