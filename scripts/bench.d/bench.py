@@ -20,6 +20,7 @@ class Bench:
 
     def __init__(self, programs: Path, work: Path, examples: Path):
         self.work = work
+        self.examples = examples
         self.programs = programs
         self.larder = work / "larder"
         self.solve = programs / "examples/solve"

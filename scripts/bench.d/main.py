@@ -14,6 +14,7 @@ from pathlib import Path
 import build
 import content
 import memory
+import own
 import profiles
 import report
 import sharing
@@ -36,6 +37,7 @@ TABLES = {
     "start": Table(1.5, start.tables),
     "solve": Table(1, solve.tables),
     "build": Table(3.5, build.tables),
+    "own": Table(1.5, own.tables),
     "sharing": Table(1, sharing.tables),
     "many": Table(1.5, sharing.many),
     "update": Table(2, update.tables),

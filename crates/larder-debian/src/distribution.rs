@@ -15,7 +15,6 @@
 //! ```
 
 mod cached;
-mod config;
 mod evidence;
 mod recheck;
 mod suite;
@@ -25,12 +24,13 @@ use std::thread;
 
 use larder_solver::PackageId;
 
+use crate::archive_file::ArchiveFile;
+use crate::config::{Config, Refresh};
 use crate::error::DebianError;
 use crate::progress::Progress;
 use crate::sources::Part;
 
-pub use config::{Config, Mirrors, Proxies, Refresh};
-pub use evidence::{AbsentSuite, ArchiveFile, Evidence, SuiteEvidence};
+pub use evidence::{AbsentSuite, Evidence, SuiteEvidence};
 pub use recheck::{ChainBreak, Link, Rechecked, Rechecker};
 use suite::{Found, Need, Opener, Suite};
 pub use universe::Description;

@@ -7,7 +7,10 @@
 
 #![forbid(unsafe_code)]
 
+mod archive_file;
+pub mod capture;
 pub mod compose;
+mod config;
 pub mod convert;
 pub mod deb;
 pub mod declare;
@@ -23,9 +26,9 @@ pub mod release;
 pub mod sources;
 pub mod tarball;
 
-pub use distribution::{
-    AbsentSuite, ArchiveFile, Config, Description, Distribution, Evidence, Mirrors, Proxies, Refresh, SuiteEvidence,
-};
+pub use archive_file::ArchiveFile;
+pub use config::{Config, Mirrors, Proxies, Refresh, Retry};
+pub use distribution::{AbsentSuite, Description, Distribution, Evidence, SuiteEvidence};
 pub use error::{DebianError, ReleaseRefusal};
-pub use fetch::{Retry, fetch_all, fetch_each};
+pub use fetch::{fetch_all, fetch_each};
 pub use progress::{Progress, Silent, TaskId};

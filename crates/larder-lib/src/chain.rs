@@ -4,10 +4,12 @@
 //! [`Link`]s: its record and contents, the statement and who signed it, and then either the inputs that the statement names, or the
 //! way back into the archive. What can't be looked at any more is said and fails nothing; what doesn't hold fails.
 
+mod again;
 mod archive;
 mod made;
 mod rebuild;
 mod report;
+mod source;
 
 use std::collections::BTreeSet;
 
@@ -27,7 +29,7 @@ use crate::{Error, Host, Result, images};
 pub struct VerifyOptions {
     /// Make everything again that can be made again, and compare.
     pub rebuild: bool,
-    /// Ask the archive for what the cache doesn't have any more.
+    /// Ask the archive for what the cache doesn't have any more, and the addresses of sources for what isn't kept.
     pub fetch: bool,
     /// What was made and that nobody has signed fails.
     pub require_signed: bool,

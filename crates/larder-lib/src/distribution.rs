@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use larder_debian::distribution::{Distribution, Refresh};
 use larder_debian::progress::Progress;
+use larder_debian::{Distribution, Refresh};
 use larder_solver::{Base, PackageId, Root, Universe, Update};
 use larder_store::fileset::{DistributionMetadata, ImageMetadata};
 use larder_store::refs::{RefEntry, RefKind};

@@ -22,7 +22,6 @@ use crate::distribution::Lacking;
 use crate::import::ImportError;
 use crate::keys::KeyError;
 use crate::lock::{LockError, Mismatch};
-use crate::provenance::SourceRefused;
 use crate::recipe::RecipeError;
 use crate::verify::{Finding, VerifyError};
 
@@ -92,9 +91,6 @@ pub enum Error {
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A source's publisher.
-    #[error(transparent)]
-    SourceRefused(#[from] SourceRefused),
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -116,6 +112,9 @@ pub enum Error {
     /// A package that can't be built.
     #[error(transparent)]
     Build(Box<crate::package::PackageError>),
+    /// The work of scripts can't be captured.
+    #[error(transparent)]
+    Capture(Box<crate::capture::CaptureError>),
     /// A distribution that no bridge serves.
     #[error("{name} is no distribution that this host knows")]
     UnknownDistribution {

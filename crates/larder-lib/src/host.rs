@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use larder_debian::distribution::Config as DebianConfig;
+use larder_debian::Config as DebianConfig;
 use larder_runtime::view::ViewKindName;
 use larder_store::{Name, Store};
 

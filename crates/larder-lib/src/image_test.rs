@@ -18,7 +18,7 @@ use crate::asks::{self, consent};
 use crate::assemble::{self, Draft, Prepared};
 use crate::container::{self, PackagePaths, Place, Process};
 use crate::image::PackageImport;
-use crate::package::{self, Log, Phase, Watch};
+use crate::package::{self, Log, LogOf, Watch};
 use crate::program::{self, how};
 use crate::recipe::package::TIMEOUT;
 use crate::recipe::{CommandLine, Recipe, TestTable};
@@ -164,7 +164,7 @@ pub(crate) fn attempt(host: &Host, attempt: &Attempt<'_>, progress: &dyn Progres
     let watch = Watch::new(host, &log, TIMEOUT)?;
     let exit = start(host, attempt, (&log, &watch), progress);
     progress.finish(task);
-    let (kept, said) = log.keep(&package::log_path(host, attempt.of, Phase::Test))?;
+    let (kept, said) = log.keep(&package::log_path(host, attempt.of, LogOf::Test))?;
     let how = match (watch.stopped.take(), exit) {
         (Some(stop), _) => format!("was stopped: {stop}"),
         (None, Ok(Exit::Code(0))) => return Ok(()),
@@ -220,6 +220,7 @@ fn start(
         streams: Some(Streams { input: program::nothing()?, output: log.stream()?, error: log.stream()? }),
         go_on: Some(&|| watch.may_go_on()),
         map: None,
+        layer: None,
     };
     Ok(container::launch(host, &place, process, host.store.lease()?, progress)?.exit)
 }

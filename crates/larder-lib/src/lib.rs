@@ -15,6 +15,7 @@ mod beside;
 pub mod build;
 pub mod bytecode;
 mod caches;
+pub mod capture;
 mod catalog;
 pub mod chain;
 pub mod compose;
@@ -60,7 +61,7 @@ pub mod why;
 
 pub use error::{Error, Result};
 pub use host::{Host, architecture};
-pub use larder_debian::distribution as debian;
+pub use larder_debian as debian;
 pub use larder_debian::progress;
 pub use larder_solver as solver;
 pub use larder_store as store;

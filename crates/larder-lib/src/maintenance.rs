@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use larder_debian::ArchiveFile;
 use larder_debian::DebianError;
-use larder_debian::distribution::ArchiveFile;
 use larder_debian::progress::Progress;
 use larder_store::fsck::FsckOptions;
 use larder_store::gc::{GcOptions, GcReport};
@@ -27,6 +27,7 @@ pub fn gc(store: &Store, dry_run: bool, keep_newer: Duration) -> Result<GcReport
     if !dry_run {
         larder_runtime::view::sweep_twins(&store.views_dir())?;
         crate::package::sweep_logs(store)?;
+        crate::capture::sweep(store)?;
     }
     Ok(report)
 }

@@ -8,9 +8,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use larder_debian::ArchiveFile;
 use larder_debian::convert::{self, Expected};
 use larder_debian::declare;
-use larder_debian::distribution::ArchiveFile;
 use larder_debian::fetch;
 use larder_debian::progress::{Progress, TaskId};
 use larder_store::fileset::InstallRules;

@@ -9,23 +9,26 @@
 //! - Whatever decides what a package is has a part in the digest of its inputs; so an equal digest needs no build.
 //! - Where an input came from has no part in the package's record.
 
+mod again;
 mod cache;
 mod compare;
 mod error;
 mod facts;
-mod log;
+mod keep;
+pub(crate) mod log;
 mod needs;
 mod order;
 mod output;
 mod parts;
 mod report;
-mod sandbox;
+pub(crate) mod sandbox;
+mod script;
 mod source;
 mod trial;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,10 +38,13 @@ use larder_solver::{Base, Root, Update};
 use larder_store::fileset::Actions;
 use larder_store::{Name, Tree};
 
+pub(crate) use again::{Again, NotAgain, again, recipe_of};
+pub(crate) use compare::compare;
 pub use compare::{Difference, How, Parting};
 pub use error::{Missing, OutputProblem, PackageError, Phase, Stop};
+pub(crate) use keep::{Kept, find as kept};
 pub use log::sweep as sweep_logs;
-pub(crate) use log::{Log, path as log_path};
+pub(crate) use log::{Log, Of as LogOf, path as log_path};
 pub(crate) use order::Way;
 pub use order::needs as order;
 pub use report::{BuiltPart, PackageReport};
@@ -56,7 +62,11 @@ use crate::{Host, Result, image, provenance};
 use facts::Inputs;
 use report::{Outcome, report};
 use sandbox::{Job, Sandbox, Workshop};
-use source::Sources;
+use script::Stage;
+pub(crate) use source::BLAKE3 as SOURCE_TREE;
+pub(crate) use source::archive::file as fetch_file;
+pub(crate) use source::publisher::KEY_SCHEME;
+use source::{Given, Sources};
 
 /// The rule by which inputs become packages. A change of what a build finds or of what becomes of its output is a new one.
 pub const RULE: &str = "build/1";
@@ -70,6 +80,8 @@ pub struct PackageOptions {
     pub check: bool,
     /// Which locked packages of the sandbox may move to newer versions.
     pub update: Update,
+    /// Whether its `[test]` is run. A package that was not tested is built anew the next time.
+    pub test: build::Test,
 }
 
 /// How to open a shell in a sandbox.
@@ -151,32 +163,42 @@ pub(crate) fn build_on(
         save(recipe, &kit.lock, options)?;
         return report(host, recipe, parts, Outcome { changes, ..Outcome::cached() });
     }
-    let sources = source::obtain(host, recipe, pin.as_ref(), progress)?;
+    let sources = source::obtain(host, recipe, Given { pin: pin.as_ref(), publisher: None }, progress)?;
     let imports = kit.imports();
     let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
-    let built = run_build(host, recipe, &sandbox, &sources, progress)?;
+    let log = log::path(host, &recipe.name, log::Of::Build);
+    let built = run_build(host, recipe, (&sandbox, &sources), &log, progress)?;
     if options.check {
         compare_again(host, recipe, (&sandbox, &sources), &built, progress)?;
     }
 
     let ingest = host.store.begin()?;
     let whole = output::with_licences(&built, &sources.tree, &recipe.name)?;
-    let drafts = parts::divide(recipe, &whole)?;
+    let mut drafts = parts::divide(recipe, &whole)?;
     let imported = parts::imports(recipe, &imports)?;
+    let stage = Stage { packages: &imports, imported: &imported, time: sources.time };
+    script::run(host, &ingest, recipe, (&mut drafts, &stage), progress)?;
     let held = imported.iter().map(|import| Ok(host.store.tree(&host.store.fileset(&import.fileset)?.tree)?));
     let held = held.collect::<Result<Vec<_>>>()?;
     let missing = needs::missing(&host.store, &parts::views(recipe, &drafts, &held), &imports)?;
     if !missing.is_empty() {
         return Err(PackageError::Undeclared { package: recipe.name.clone(), missing }.into());
     }
-    let parts = parts::write(host, &ingest, recipe, (&drafts, imported), sources.time)?;
+    let parts = parts::write(host, &ingest, recipe, (&drafts, &imported), sources.time)?;
+    keep::write(&ingest, recipe, &kit.lock, &sources, &parts)?;
     let inputs =
-        Inputs { key: &key, pin: pin.as_ref(), with: &environment.packages, sandbox: &sandbox, time: sources.time };
+        Inputs { key: &key, pin: pin.as_ref(), with: &environment.packages, sandbox: &sandbox, sources: &sources };
     let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
     provenance::record(host, &ingest, &facts)?;
     let _new = ingest.commit_leased()?;
-    let tested = trial::run(host, recipe, (&steps, &kit.lock, &parts[0]), progress)?;
-    cache::keep(host, recipe, &key, &parts)?;
+    let tested = match options.test {
+        build::Test::Run => trial::run(host, recipe, (&steps, &kit.lock, &parts[0]), progress)?,
+        build::Test::Skip => false,
+    };
+    // What wasn't tested isn't taken for what passed.
+    if tested || recipe.test.is_none() {
+        cache::keep(host, recipe, &key, &parts)?;
+    }
     save(recipe, &kit.lock, options)?;
     let fetched: Vec<u64> = kit.supplied.iter().filter_map(|one| one.fetched).collect();
     let outcome = Outcome {
@@ -195,7 +217,7 @@ pub(crate) fn build_on(
 ///
 /// # Errors
 /// A recipe that can't be used, or is one of something else.
-pub fn load(path: &std::path::Path) -> Result<PackageRecipe> {
+pub fn load(path: &Path) -> Result<PackageRecipe> {
     match Document::load(path)? {
         Document::Package(recipe) => Ok(*recipe),
         Document::Image(recipe) => Err(other(&recipe.file, "an image")),
@@ -203,7 +225,7 @@ pub fn load(path: &std::path::Path) -> Result<PackageRecipe> {
     }
 }
 
-fn other(file: &std::path::Path, found: &'static str) -> crate::Error {
+fn other(file: &Path, found: &'static str) -> crate::Error {
     RecipeError::new(file, None, Problem::OtherKind { found, wanted: "that of a package" }).into()
 }
 
@@ -220,7 +242,7 @@ pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progre
     let built = beside::build(host, &mut environment, &Way::default().to(&recipe.name), progress)?;
     let kit = obtain(host, (&environment, &built), old.as_ref(), &BuildOptions::default(), progress)?;
     kit.lock.save(&recipe.lock_file())?;
-    let sources = source::obtain(host, recipe, None, progress)?;
+    let sources = source::obtain(host, recipe, Given::default(), progress)?;
     let sandbox = Sandbox::new(host, &kit.imports(), image::metadata(&environment, &environment.packages), progress)?;
     let workshop = Workshop::new(host, &sources)?;
     let mut env = variables(recipe);
@@ -239,7 +261,18 @@ fn check_architecture(host: &Host, recipe: &PackageRecipe) -> Result<()> {
 
 /// The sandbox as the recipe of an image: what the solver and the lock know it as.
 fn environment(recipe: &PackageRecipe) -> Recipe {
-    Recipe { paths: recipe.build.paths.clone(), ..as_image(recipe, recipe.build.with.clone()) }
+    let mut packages = recipe.build.with.clone();
+    if recipe.script.is_some() {
+        packages.extend(required(recipe));
+        packages.sort_by_cached_key(ToString::to_string);
+        packages.dedup();
+    }
+    Recipe { paths: recipe.build.paths.clone(), ..as_image(recipe, packages) }
+}
+
+/// What a package requires, as the recipe of an image asks for it.
+fn required(recipe: &PackageRecipe) -> Vec<Root> {
+    recipe.relations.requires.iter().map(|requirement| trial::root(&recipe.build.from, requirement)).collect()
 }
 
 /// A recipe of an image of packages from where a package's build takes them.
@@ -252,6 +285,7 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         from: recipe.build.from.clone(),
         base: Base::Essential,
         packages,
+        captured: Vec::new(),
         paths: Vec::new(),
         overrides: Vec::new(),
         recommends: false,
@@ -304,19 +338,18 @@ fn versioned(recipe: &PackageRecipe) -> String {
 fn run_build(
     host: &Host,
     recipe: &PackageRecipe,
-    sandbox: &Sandbox,
-    sources: &Sources,
+    (sandbox, sources): (&Sandbox, &Sources),
+    log: &Path,
     progress: &dyn Progress,
 ) -> Result<Tree> {
     let task = progress.start(&format!("build {}", versioned(recipe)), None);
-    let log = log::path(host, &recipe.name, Phase::Build);
     let job = Job {
         package: versioned(recipe),
         phase: Phase::Build,
         command: &CommandLine::Shell(recipe.build.run.clone()),
         env: variables(recipe),
         timeout: recipe.build.timeout,
-        log: log.clone(),
+        log: log.to_owned(),
     };
     let made = (|| {
         let workshop = Workshop::new(host, sources)?;
@@ -329,7 +362,7 @@ fn run_build(
     progress.finish(task);
     match made {
         Ok(tree) if tree.entries().is_empty() => {
-            Err(PackageError::NothingMade { package: versioned(recipe), log }.into())
+            Err(PackageError::NothingMade { package: versioned(recipe), log: log.to_owned() }.into())
         }
         made => made,
     }
@@ -345,7 +378,8 @@ fn compare_again(
 ) -> Result<()> {
     // Whoever writes down the time in seconds must be caught.
     thread::sleep(Duration::from_millis(1100));
-    let second = run_build(host, recipe, sandbox, sources, progress)?;
+    let log = log::path(host, &recipe.name, log::Of::Build);
+    let second = run_build(host, recipe, (sandbox, sources), &log, progress)?;
     if *first == second {
         return Ok(());
     }
@@ -355,5 +389,5 @@ fn compare_again(
 
 /// Where the newest log of a package's build is.
 pub fn log_file(host: &Host, package: &Name) -> PathBuf {
-    log::path(host, package, Phase::Build)
+    log::path(host, package, log::Of::Build)
 }

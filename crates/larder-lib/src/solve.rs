@@ -10,9 +10,9 @@ mod universe;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use larder_debian::distribution::{ArchiveFile, Distribution, Evidence, Refresh};
 use larder_debian::progress::Progress;
 use larder_debian::sources::{self, Part};
+use larder_debian::{ArchiveFile, Distribution, Evidence, Refresh};
 use larder_solver::{Base, Request, Root, Solution, Universe, Update};
 use larder_store::Name;
 
@@ -28,7 +28,7 @@ pub(crate) const FRESH: Duration = Duration::from_secs(3600);
 
 /// Debian's statement that `/bin`, `/lib` and `/sbin` are links into `/usr`. Essential packages require it or the program
 /// that makes them so, which brings perl along; in an image they always are.
-const MERGED: &str = "usr-is-merged";
+pub(crate) const MERGED: &str = "usr-is-merged";
 
 /// What an image asks of the solver.
 #[derive(Debug, Clone)]

@@ -28,6 +28,7 @@
 
 mod cgroup;
 mod channel;
+mod collect;
 mod devices;
 mod directory;
 mod foreground;
@@ -39,6 +40,7 @@ mod idmap;
 mod init;
 mod job;
 mod mounts;
+mod ours;
 mod own;
 mod privileges;
 mod probe;
@@ -59,8 +61,8 @@ use crate::view::{ViewKindName, ViewRequest};
 
 pub(crate) use foreground::try_user_namespace;
 
+pub use collect::{Collected, collect};
 pub use devices::{DeviceError, device};
-pub use directory::{Collected, collect};
 pub use foreground::run;
 pub use foreign::{OtherRuntime, RuntimeKind};
 pub use idmap::{IdRange, MapTools, UserMap};
@@ -133,6 +135,9 @@ pub struct Launch<'a> {
     pub streams: Option<Streams>,
     /// Asked several times a second while the container runs: at the first `false` all of it is killed, and [`Ended::stopped`] says so.
     pub go_on: Option<&'a GoOn<'a>>,
+    /// An empty folder of the caller's in which the writable layer is made and stays when the container has ended: what was written as
+    /// `upper`, in the kernel's own form, to be read and never to be mounted again. `None`: it goes with the container.
+    pub layer: Option<PathBuf>,
     /// Called before the workload runs where the view isn't made in the way that is usual for this kind of user.
     pub on_view: Option<&'a OnView<'a>>,
 }

@@ -1,7 +1,8 @@
 //! What needs what: from refs and containers to FileSets, from those to Trees and objects.
 //!
 //! The roots are every entry of every ref that is no cache, and what containers wrote down. With an image go the outputs of
-//! its composers: the `Composed` refs whose first segment is the digest of its install plan.
+//! its composers: the `Composed` refs whose first segment is the digest of its install plan. With a package of one's own goes what it
+//! can be made again from, where a statement says that it is kept.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -86,34 +87,41 @@ impl<'s> Needs<'s> {
             }
             let fileset = self.store.fileset(&digest)?;
             self.trees.insert(fileset.tree);
-            open.extend(self.directly(&fileset));
+            open.extend(self.directly(&digest, &fileset)?);
             self.filesets.insert(digest, fileset);
         }
         Ok(())
     }
 
-    /// What a FileSet needs itself: its imports, and an image its composers' outputs.
-    fn directly(&self, fileset: &FileSet) -> Vec<FileSetDigest> {
+    /// What a FileSet needs itself: its imports, an image its composers' outputs, and a package of one's own what is kept with it.
+    fn directly(&self, digest: &FileSetDigest, fileset: &FileSet) -> Result<Vec<FileSetDigest>, StoreError> {
         let mut direct: Vec<_> = fileset.imports.iter().map(|import| import.fileset).collect();
         if fileset.kind() == Kind::Image && !self.composed.is_empty() {
             let made = self.composed.get(&PlanDigest::of(fileset).hex());
             direct.extend(made.into_iter().flatten());
         }
-        direct
+        // What was converted can be fetched again: nothing is kept with it, and there are thousands of them.
+        if fileset.package().is_some_and(|package| package.origin.is_none()) {
+            direct.extend(self.store.kept(digest)?);
+        }
+        Ok(direct)
     }
 
     /// The Trees of a FileSet that was added, and of all that it needs.
-    pub(crate) fn trees_of(&self, digest: FileSetDigest) -> HashSet<TreeDigest> {
+    ///
+    /// # Errors
+    /// I/O.
+    pub(crate) fn trees_of(&self, digest: FileSetDigest) -> Result<HashSet<TreeDigest>, StoreError> {
         let (mut trees, mut seen, mut open) = (HashSet::new(), HashSet::new(), vec![digest]);
         while let Some(digest) = open.pop() {
             if seen.insert(digest)
                 && let Some(fileset) = self.filesets.get(&digest)
             {
                 trees.insert(fileset.tree);
-                open.extend(self.directly(fileset));
+                open.extend(self.directly(&digest, fileset)?);
             }
         }
-        trees
+        Ok(trees)
     }
 
     /// Adds anything that can be named by digest.

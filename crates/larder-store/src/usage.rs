@@ -147,7 +147,7 @@ impl<'s> Tally<'s> {
     fn hold(&mut self, who: usize, fileset: FileSetDigest) -> Result<u64, StoreError> {
         self.needs.add(fileset)?;
         let mut bytes = 0;
-        for tree in self.needs.trees_of(fileset) {
+        for tree in self.needs.trees_of(fileset)? {
             self.number_objects(&tree)?;
             for &object in &self.trees[&tree] {
                 if self.counted[object] == who {

@@ -3,11 +3,13 @@
 
 mod cli {
     mod actions;
+    mod again;
     mod alternatives;
     mod archive;
     mod ask;
     mod asks;
     mod build;
+    mod captured;
     mod configuration;
     mod counts;
     mod crash;
@@ -34,6 +36,7 @@ mod cli {
     mod run;
     mod same;
     mod site;
+    mod source;
     mod stack;
     mod stand_in;
     mod store;

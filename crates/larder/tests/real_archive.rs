@@ -4,16 +4,20 @@
 //! All tests of one identity share a store, so that what they have in common is fetched once; it is kept between runs, in
 //! `/var/tmp` or the folder that `LARDER_TEST_STORES` names. `scripts/battery` runs all of them and writes a page with the result.
 
+#[path = "real_archive/captured.rs"]
+mod captured;
 #[path = "real_archive/compilers.rs"]
 mod compilers;
+#[path = "real_archive/examples.rs"]
+mod examples;
 #[path = "real_archive/git.rs"]
 mod git;
+#[path = "real_archive/http.rs"]
+mod http;
 #[path = "real_archive/interpreters.rs"]
 mod interpreters;
 #[path = "real_archive/nginx.rs"]
 mod nginx;
-#[path = "real_archive/package.rs"]
-mod package;
 #[path = "real_archive/postgresql.rs"]
 mod postgresql;
 #[path = "real_archive/program.rs"]
@@ -57,7 +61,17 @@ scenarios! {
     python_verifies_a_chain_against_the_composed_store => crate::python::verifies_a_chain,
     postgresql_makes_a_cluster_and_answers => crate::postgresql::answers,
     git_commits_and_clones => crate::git::commits_and_clones,
-    a_c_program_is_built_twice => crate::package::hello_is_built_twice,
+    scripts_of_pam_are_captured => crate::captured::pam,
+    scripts_of_ssh_leave_its_keys_behind => crate::captured::ssh,
+    scripts_of_mariadb_leave_its_database_behind => crate::captured::mariadb,
+    example_of_a_c_program => crate::examples::c,
+    example_of_a_rust_program => crate::examples::rust,
+    example_of_a_go_program => crate::examples::go,
+    example_of_a_python_web_app => crate::examples::python,
+    example_of_a_node_app => crate::examples::node,
+    example_of_a_configuration => crate::examples::configuration,
+    example_of_a_distribution => crate::examples::distribution,
+    what_is_compiled_in_is_listed => crate::examples::what_is_compiled_in,
     perl_has_its_modules => crate::interpreters::perl,
     ruby_has_its_libraries => crate::interpreters::ruby,
     node_serves_itself => crate::interpreters::node,

@@ -14,7 +14,8 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::cached::Folder;
-use super::{ArchiveFile, Config};
+use crate::archive_file::ArchiveFile;
+use crate::config::Config;
 use crate::error::{DebianError, ReleaseRefusal};
 use crate::index::{self, Index};
 use crate::release::{Keyring, Release};

@@ -10,7 +10,8 @@ use std::time::Duration;
 use larder_store::Sha256Digest;
 
 use super::cached::{Folder, Seen, State, prune};
-use super::{AbsentSuite, Config, Refresh, SuiteEvidence};
+use super::{AbsentSuite, SuiteEvidence};
+use crate::config::{Config, Refresh};
 use crate::error::{DebianError, ReleaseRefusal};
 use crate::fetch::transport::{Failure, Reply, Transport, Validators, read_problem};
 use crate::fetch::{Item, cache, download};

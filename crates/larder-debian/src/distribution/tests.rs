@@ -7,8 +7,8 @@ use larder_solver::Universe as _;
 use larder_testkit::archive::{Archive, ArchiveBuilder, Compression, Deb, Fault, Key, Server};
 
 use super::*;
+use crate::config::{Mirrors, Retry};
 use crate::error::ReleaseRefusal;
-use crate::fetch::Retry;
 use crate::progress::{Silent, TaskId};
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use larder_store::Sha256Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::Retry;
 use super::transport::{Failure, Reply, Transport, Validators, read_problem};
+use crate::config::Retry;
 use crate::error::DebianError;
 use crate::progress::{Progress, Task};
 

@@ -1,10 +1,11 @@
 use std::fs;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use larder_testkit::archive::{Archive, Deb, Fault, Server};
 
 use super::*;
-use crate::distribution::{Distribution, Mirrors, Refresh};
+use crate::config::{Mirrors, Refresh, Retry};
+use crate::distribution::Distribution;
 use crate::progress::{Silent, TaskId};
 
 const SIZE: usize = 300_000;

@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use reqwest::blocking::Client;
 use reqwest::header::{self, HeaderMap, HeaderName};
 
-use crate::distribution::{Config, Proxies};
+use crate::config::{Config, Proxies};
 use crate::error::DebianError;
 
 /// What a server said about the state of a file, to be asked for again only if it changed.

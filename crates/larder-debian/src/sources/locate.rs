@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{SignedBy, Source, read};
-use crate::distribution::{Config, Mirrors};
+use crate::config::{Config, Mirrors};
 use crate::error::DebianError;
 
 /// Names that Debian gives its suites. With them a source of Debian itself is told from a third party's whose suites

@@ -1,5 +1,5 @@
 use super::*;
-use crate::distribution::{Config, Mirrors};
+use crate::config::{Config, Mirrors};
 
 const CLASSIC: &str = "\
 # a comment

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use larder_debian::distribution::{Link as ArchiveLink, Refresh};
+use larder_debian::Refresh;
+use larder_debian::distribution::Link as ArchiveLink;
 use larder_solver::Universe as _;
 use larder_store::{FileSet, Name};
 
@@ -120,7 +121,7 @@ pub(super) fn fetch(walk: &mut Walk<'_>) -> Result<()> {
         for (number, said) in files {
             let candidates =
                 distribution.candidates(&said.file.name).into_iter().map(|id| distribution.archive_file(id));
-            let same = |file: &larder_debian::distribution::ArchiveFile| {
+            let same = |file: &larder_debian::ArchiveFile| {
                 (&file.version, &file.architecture) == (&said.file.version, &said.file.architecture)
             };
             let state = match candidates.filter(same).map(|file| file.sha256).collect::<Vec<_>>().as_slice() {

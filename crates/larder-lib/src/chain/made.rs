@@ -33,27 +33,16 @@ impl Walk<'_> {
         for import in &record.imports {
             self.fileset(&import.name, &import.version, &import.fileset, Place { of, need: Need::Required })?;
         }
+        self.sources(number, record, &read.statement)?;
         for dependency in &read.statement.facts.dependencies {
-            match dependency {
-                Dependency::FileSet(input) => {
-                    let place = Place { of, need: Need::Optional };
-                    self.fileset(&input.name, &input.version, &input.fileset, place)?;
-                }
-                Dependency::Source { uri, digests } => {
-                    // The Tree is the record's own, and was read with the contents.
-                    if digests.get(TREE) == Some(&record.tree.hex()) {
-                        continue;
-                    }
-                    let pinned = digests.iter().map(|(algorithm, digest)| format!("{algorithm}:{digest}"));
-                    let pinned = pinned.collect::<Vec<_>>().join(", ");
-                    let state = State::NotChecked(format!("it is pinned by {pinned}, and not kept here"));
-                    self.say(number, LinkKind::Source(uri.clone()), state);
-                }
+            if let Dependency::FileSet(input) = dependency {
+                let place = Place { of, need: Need::Optional };
+                self.fileset(&input.name, &input.version, &input.fileset, place)?;
             }
         }
         if self.options.rebuild {
             let again = match record.kind() {
-                Kind::Image => Again::Image(Box::new(record.clone())),
+                Kind::Image | Kind::Distribution => Again::Imports(Box::new(record.clone())),
                 _ => Again::Made(Box::new(read.statement.clone())),
             };
             self.again.push((number, again));

@@ -6,20 +6,21 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use larder_debian::ArchiveFile;
 use larder_debian::convert::{self, Expected};
-use larder_debian::distribution::ArchiveFile;
 use larder_debian::{declare, fetch};
 use larder_store::{FileSet, FileSetDigest, Name, ObjectDigest};
 
+use super::again::{Maker, record_again};
 use super::{LinkKind, State, Walk};
-use crate::image::{self, PackageImport, declared_package};
+use crate::image::declared_package;
 use crate::provenance::{FromArchive, statement::Statement};
-use crate::{Error, Host, Result, solve};
+use crate::{Error, Result, solve};
 
 /// How something is made again.
 pub(super) enum Again {
-    /// From its imports and its own files.
-    Image(Box<FileSet>),
+    /// An image or a distribution: from its imports and its own files.
+    Imports(Box<FileSet>),
     /// As its statement says.
     Made(Box<Statement>),
     /// From its `.deb`.
@@ -47,14 +48,13 @@ pub(super) fn rebuild(walk: &mut Walk<'_>) -> Result<()> {
     for (distribution, files) in files {
         converted.extend(convert_again(walk, &distribution, files)?);
     }
+    let mut maker = Maker::new(walk.host, walk.progress);
     for (number, again) in std::mem::take(&mut walk.again) {
         let item = &walk.report.items[number];
         let (wanted, is_declared) = (item.digest, declared_package(&item.name).is_some());
         let state = match again {
-            Again::Image(record) => compare(wanted, image_again(&record)?),
-            Again::Made(statement) => {
-                made_again(walk.host, &statement)?.map_or_else(State::NotChecked, |found| compare(wanted, found))
-            }
+            Again::Imports(record) => compare(wanted, record_again(&record)?),
+            Again::Made(statement) => maker.compare(&statement, &item.name, &wanted)?,
             Again::Converted(said) => match converted.get(&said.file.sha256) {
                 Some(Ok(found)) if is_declared => match said.table {
                     Some(declare::TABLE_VERSION) => compare(wanted, found.declarations),
@@ -76,35 +76,6 @@ pub(super) fn rebuild(walk: &mut Walk<'_>) -> Result<()> {
 
 fn compare(wanted: FileSetDigest, found: FileSetDigest) -> State {
     if wanted == found { State::Holds } else { State::Broken(format!("made again, it is {found}")) }
-}
-
-/// An image's record, made again from what it imports, its own files and what it says.
-fn image_again(record: &FileSet) -> Result<FileSetDigest> {
-    let declared = |name: &Name| {
-        let import = record.imports.iter().find(|import| declared_package(&import.name) == Some(name.as_str()))?;
-        Some((import.name.clone(), import.version.clone(), import.fileset))
-    };
-    let packages: Vec<_> = record
-        .imports
-        .iter()
-        .filter(|import| declared_package(&import.name).is_none())
-        .map(|import| PackageImport {
-            name: import.name.clone(),
-            version: import.version.clone(),
-            package: import.fileset,
-            declarations: declared(&import.name),
-        })
-        .collect();
-    let metadata = record.image().cloned().unwrap_or_default();
-    let again = image::record(&record.name, &record.version, &record.architecture, record.tree, &packages, metadata)?;
-    Ok(again.digest())
-}
-
-/// What a build makes again of what a statement says, or why it can't be done here.
-#[expect(clippy::unnecessary_wraps, reason = "a build fails in many ways")]
-fn made_again(_host: &Host, statement: &Statement) -> Result<std::result::Result<FileSetDigest, String>> {
-    let kind = crate::provenance::statement::build_type(statement.facts.kind);
-    Ok(Err(format!("this larder can't make a {kind} again")))
 }
 
 type Results = BTreeMap<larder_store::Sha256Digest, std::result::Result<Converted, String>>;

@@ -124,6 +124,8 @@ fn components(version: &str, modules: &str) -> Result<Vec<Found>, Refused> {
                 known |= *kind == "mod";
                 found.push(Found::new(Ecosystem::Go, path, rest.first().copied())?);
             }
+            // In the place of a module is a folder of the builder's machine: what was built is still that module.
+            ["=>", path, ..] if is_folder(path) => {}
             // Of the standard library nothing is replaced: the one above is a module.
             ["=>", path, rest @ ..] if found.len() > 1 => {
                 found.pop();
@@ -139,4 +141,34 @@ fn components(version: &str, modules: &str) -> Result<Vec<Found>, Refused> {
         found.push(Found::new(Ecosystem::Go, path, None)?);
     }
     Ok(found)
+}
+
+/// Whether what replaces a module is a folder, as `go.mod` tells the two apart.
+fn is_folder(path: &str) -> bool {
+    ["/", "./", "../"].iter().any(|start| path.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_replaced() {
+        let modules = "path\texample.com/tool\nmod\texample.com/tool\t(devel)\t\n\
+                       dep\texample.com/a\tv1.0.0\n=>\texample.com/b\tv1.1.0\th1:x\n\
+                       dep\texample.com/c\tv1.2.0\n=>\t/usr/share/gocode/src/example.com/c\t(devel)\t\n\
+                       dep\texample.com/d\tv1.3.0\n=>\t../d\t(devel)\t\n";
+        let found = components("go1.19.8", modules).expect("components");
+        let found: Vec<_> = found.iter().map(|one| format!("{} {:?}", one.name, one.version.as_deref())).collect();
+        assert_eq!(
+            found,
+            [
+                "stdlib Some(\"1.19.8\")",
+                "example.com/tool Some(\"(devel)\")",
+                "example.com/b Some(\"v1.1.0\")",
+                "example.com/c Some(\"v1.2.0\")",
+                "example.com/d Some(\"v1.3.0\")"
+            ]
+        );
+    }
 }

@@ -57,7 +57,7 @@ pub struct Parting {
 ///
 /// # Errors
 /// A content that can't be read.
-pub(super) fn compare(store: &Store, first: &Tree, second: &Tree) -> Result<Vec<Difference>> {
+pub(crate) fn compare(store: &Store, first: &Tree, second: &Tree) -> Result<Vec<Difference>> {
     let paths: BTreeSet<&TreePath> = first.entries().iter().chain(second.entries()).map(|entry| &entry.path).collect();
     let mut found = Vec::new();
     for path in paths {

@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use larder_debian::DebianError;
+use larder_debian::error::ReleaseRefusal;
 use larder_store::{Name, Sha256Digest};
 use thiserror::Error;
 
@@ -146,6 +148,31 @@ pub enum PackageError {
         /// What came.
         received: Sha256Digest,
     },
+    /// A source, or its signature, that can't be fetched.
+    #[error("can't fetch the source {url}")]
+    NotFetched {
+        /// Its address.
+        url: String,
+        /// Why not.
+        source: Box<DebianError>,
+    },
+    /// A source whose publisher's signature doesn't hold.
+    #[error("the publisher's signature of {url} doesn't hold")]
+    NotSigned {
+        /// Where the source was fetched from.
+        url: String,
+        /// Why.
+        #[source]
+        reason: ReleaseRefusal,
+    },
+    /// A publisher's key that is none.
+    #[error("{path}, which `signed-by` names, has no OpenPGP key: {problem}")]
+    PublisherKey {
+        /// The file, relative to the recipe's folder.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// Sources that somebody was writing to.
     #[error("the sources in {path:?} changed while they were read")]
     SourcesChanged {
@@ -223,6 +250,10 @@ pub enum Phase {
     Build,
     /// `[test] run`.
     Test,
+    /// Maintainer scripts.
+    Configure,
+    /// `[package] install.script`.
+    Install,
 }
 
 /// Why something was killed.
@@ -274,6 +305,8 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::Build => "building",
             Self::Test => "testing",
+            Self::Configure => "configuring",
+            Self::Install => "installing",
         })
     }
 }

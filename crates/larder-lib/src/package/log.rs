@@ -1,7 +1,8 @@
 //! What a build or test says: written to a file while it runs, kept for as long as nobody deletes it.
 //!
-//! Those of what has no name any more go with a garbage collection. The newest log of a package is `cache/logs/<name>.log` in the store, that of
-//! a test, of an image's or distribution's too, `cache/logs/<name>.test.log`, with `@` for the slashes of the name.
+//! Those of what has no name any more go with a garbage collection. In the folder `cache/logs` of the store the newest log of a package is
+//! `<name>.log`, that of a test, of an image's or distribution's too, `<name>.test.log`, that of the last time that a package was made again
+//! `<name>.again.log`, and that of scripts `<name>.script.log`, with `@` for the slashes of the name.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -11,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use larder_store::{Name, RefKind, Store};
 
-use super::error::Phase;
 use super::sandbox::PROMPT;
 use crate::recipe::CommandLine;
 use crate::{Error, Host, Result, container};
@@ -36,17 +36,37 @@ pub(crate) struct Said(String);
 /// Where logs are, in the store.
 const FOLDER: &str = "cache/logs";
 
-/// Where the log of something with a name is kept.
-pub(crate) fn path(host: &Host, package: &Name, phase: Phase) -> PathBuf {
-    let end = match phase {
-        Phase::Build => BUILD_END,
-        Phase::Test => TEST_END,
-    };
-    host.store.root().join(FOLDER).join(format!("{}{end}", package.as_str().replace('/', "@")))
+/// Of what a log is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Of {
+    /// A build.
+    Build,
+    /// The test of what was built.
+    Test,
+    /// A build that is only compared.
+    Again,
+    /// Maintainer scripts, or a package's own.
+    Script,
 }
 
-const BUILD_END: &str = ".log";
-const TEST_END: &str = ".test.log";
+impl Of {
+    /// All, longer ends first.
+    const ALL: [Self; 4] = [Self::Script, Self::Again, Self::Test, Self::Build];
+
+    fn end(self) -> &'static str {
+        match self {
+            Self::Build => ".log",
+            Self::Test => ".test.log",
+            Self::Again => ".again.log",
+            Self::Script => ".script.log",
+        }
+    }
+}
+
+/// Where a package's log is kept.
+pub(crate) fn path(host: &Host, package: &Name, of: Of) -> PathBuf {
+    host.store.root().join(FOLDER).join(format!("{}{}", package.as_str().replace('/', "@"), of.end()))
+}
 
 /// Removes the logs of what has no name in the store.
 ///
@@ -60,8 +80,8 @@ pub fn sweep(store: &Store) -> Result<()> {
     }
     for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
         let file = entry.file_name();
-        let Some(name) = file.to_str().and_then(|file| file.strip_suffix(TEST_END).or(file.strip_suffix(BUILD_END)))
-        else {
+        let name = file.to_str().and_then(|file| Of::ALL.into_iter().find_map(|of| file.strip_suffix(of.end())));
+        let Some(name) = name else {
             continue;
         };
         if !names.contains(&name.replace('@', "/")) {

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use larder_debian::distribution::ArchiveFile;
+use larder_debian::ArchiveFile;
 use larder_store::json::Value;
 use larder_store::{FileSetDigest, Ingest, Name, Sha256Digest, Statement, Store};
 

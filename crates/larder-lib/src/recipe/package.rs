@@ -36,6 +36,8 @@ pub struct PackageRecipe {
     pub file: PathBuf,
     /// The digest of the recipe's text.
     pub text: Sha256Digest,
+    /// The text itself: it is kept with what is built from it.
+    pub written: String,
     /// The package's name.
     pub name: Name,
     /// Its version.
@@ -70,6 +72,8 @@ pub struct PackageRecipe {
     pub alternatives: Vec<AlternativeRule>,
     /// Users that must exist, each with its group.
     pub users: Vec<UserRule>,
+    /// What is run once in a container of the package, before it is one.
+    pub script: Option<String>,
     /// What can be done with it when it runs.
     pub actions: Actions,
     /// What must pass in a container of it.
@@ -104,6 +108,8 @@ pub enum SourceSpec {
         url: String,
         /// Its digest.
         sha256: Sha256Digest,
+        /// Its publisher's signature, where it is to be checked.
+        signature: Option<SignatureSpec>,
     },
     /// A commit of a git repository.
     Git {
@@ -112,6 +118,24 @@ pub enum SourceSpec {
         /// The commit's full hash.
         commit: String,
     },
+}
+
+/// A publisher's detached signature of a file that is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureSpec {
+    /// Where the signature is.
+    pub at: SignatureAt,
+    /// The publisher's OpenPGP key, beside the recipe.
+    pub key: FileSource,
+}
+
+/// Where a signature is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignatureAt {
+    /// It is fetched.
+    Url(String),
+    /// It is beside the recipe.
+    Path(FileSource),
 }
 
 /// How a package is built.

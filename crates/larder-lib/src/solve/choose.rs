@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use larder_debian::distribution::{ArchiveFile, Distribution, Evidence, Refresh};
 use larder_debian::progress::Progress;
+use larder_debian::{ArchiveFile, Distribution, Evidence, Refresh};
 use larder_solver::{Base, PackageId, Request, Requirement, Root, Solution, Universe, Update};
 use larder_store::fileset::Override;
 use larder_store::{FileSetDigest, Name};

@@ -19,7 +19,6 @@ use oci_spec::runtime::{LinuxResources, Spec};
 use self::hierarchy::Hierarchies;
 use self::leaf::{Kernel, Maker};
 use self::limits::Limit;
-use super::directory::Directory;
 use crate::error::RuntimeError;
 
 mod hierarchy;
@@ -49,15 +48,15 @@ impl Leaf {
     ///
     /// # Errors
     /// A limit can't be set. Without limits there is none: then there may be no cgroup.
-    pub(super) fn create(directory: &Directory, spec: &Spec) -> Result<Self, RuntimeError> {
+    pub(super) fn create(directory: &Path, spec: &Spec) -> Result<Self, RuntimeError> {
         let limits = Limit::all(resources(spec))?;
         let hierarchies = match Hierarchies::of_this_process() {
             Ok(hierarchies) => hierarchies,
             Err(_) if limits.is_empty() => return Ok(Self::default()),
             Err(error) => return Err(RuntimeError::start("find this process's cgroups")(error)),
         };
-        let record = directory.path().join(RECORD);
-        let id = directory.path().file_name().unwrap_or_default().to_string_lossy();
+        let record = directory.join(RECORD);
+        let id = directory.file_name().unwrap_or_default().to_string_lossy();
         let maker = Maker {
             files: &Kernel,
             hierarchies: &hierarchies,
@@ -83,9 +82,9 @@ impl Leaf {
     ///
     /// # Errors
     /// The container's directory can't be written, or a limit is asked for that would have no effect.
-    pub(super) fn expect(directory: &Directory, spec: &Spec) -> Result<Self, RuntimeError> {
-        let record = directory.path().join(RECORD);
-        let name = path_for_runtime(directory.path());
+    pub(super) fn expect(directory: &Path, spec: &Spec) -> Result<Self, RuntimeError> {
+        let record = directory.join(RECORD);
+        let name = path_for_runtime(directory);
         let name = name.file_name().unwrap_or_default();
         let hierarchies = Hierarchies::of_this_process().unwrap_or_default();
         leaf::check_weights(&hierarchies, Path::new(BLOCK), &Limit::all(resources(spec))?)?;

@@ -12,11 +12,12 @@ use oci_spec::runtime::LinuxNamespaceType;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::CWD;
 use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, setsid};
+use rustix::process::{Signal, set_parent_process_death_signal, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::channel::{Answer, Channel, Failure, Message, pair};
 use super::job::{Job, JobRoot, contents};
+use super::ours::{FAILED, hide_memory, replace_stdio};
 use super::own::{self, OwnProgram};
 use super::{INIT_WORD, OtherRuntime, Streams, directory, foreign, init, privileges};
 use crate::error::RuntimeError;
@@ -24,9 +25,6 @@ use crate::sys::clone::{close_all_but, end, fork};
 use crate::sys::mount::{AttributeChange, Recursive, clone_tree, set_attributes};
 use crate::sys::{namespace, net, signal};
 use crate::view::{self, LayerEnd, Upper, ViewKindName, ViewRequest, wire};
-
-/// The exit code of a process of ours that failed; the launcher has heard why.
-pub(super) const FAILED: i32 = 125;
 
 /// What a supervisor holds.
 struct Kept<'a> {
@@ -241,12 +239,6 @@ fn make_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
     Ok(root)
 }
 
-/// Keeps this process's memory and descriptors from whoever may trace others.
-pub(super) fn hide_memory() -> Result<(), RuntimeError> {
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .map_err(|error| RuntimeError::start("hide the memory of our own processes")(error.into()))
-}
-
 fn open_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
     let read_only = job.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
     match &job.root {
@@ -265,7 +257,8 @@ fn open_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
                 Err(error) => Err(Box::new(error).into()),
             };
             let request = ViewRequest { tree: &list, key, objects, views };
-            let (upper, work) = (job.container_dir.join("upper"), job.container_dir.join("work"));
+            let folder = job.layer.as_ref().unwrap_or(&job.container_dir);
+            let (upper, work) = (folder.join("upper"), folder.join("work"));
             let upper = if read_only {
                 None
             } else {
@@ -326,14 +319,6 @@ fn let_go_of_stdio() -> Result<(), RuntimeError> {
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| RuntimeError::start("open /dev/null")(error.into()))?;
     replace_stdio(&null)
-}
-
-/// Puts `null` in the place of standard input, output and error.
-pub(super) fn replace_stdio(null: &OwnedFd) -> Result<(), RuntimeError> {
-    let failed = |error: rustix::io::Errno| RuntimeError::start("let go of standard input and output")(error.into());
-    rustix::stdio::dup2_stdin(null).map_err(failed)?;
-    rustix::stdio::dup2_stdout(null).map_err(failed)?;
-    rustix::stdio::dup2_stderr(null).map_err(failed)
 }
 
 /// Waiting for the end of the container's init.

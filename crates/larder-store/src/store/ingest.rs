@@ -219,6 +219,15 @@ impl<'s> Ingest<'s> {
         self.put(super::layout::STATEMENTS, &path, &bytes)
     }
 
+    /// Keeps a FileSet, which must be there, for as long as another: garbage collection treats it as needed by that one.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn keep_with(&self, fileset: &FileSetDigest, kept: &FileSetDigest) -> Result<(), StoreError> {
+        let (kind, body) = super::statements::keeps(kept);
+        self.write_statement(fileset, kind, &body)
+    }
+
     /// The statements about a FileSet, in no order. Damaged ones are removed, so that they can be written again.
     ///
     /// # Errors

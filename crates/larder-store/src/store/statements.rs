@@ -11,6 +11,10 @@ use crate::json::{self, Value};
 /// The `schema` member of a statement.
 const SCHEMA: &str = "larder/statement/v1";
 
+/// The kind of the statements that name what is to be kept with a FileSet: the body is `{"fileset": "blake3:…"}`. Garbage
+/// collection reads it, and nothing else here.
+const KEEPS: &str = "keeps";
+
 /// A sentence about a FileSet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -33,6 +37,26 @@ impl Store {
         }
         statements.sort_by(|(a, x), (b, y)| (&a.kind, x).cmp(&(&b.kind, y)));
         Ok(statements.into_iter().map(|(statement, _)| statement).collect())
+    }
+
+    /// What is kept with a FileSet, and isn't a part of it: what it can be made again from. Only what is here is listed, and
+    /// statements that are damaged keep nothing, as if they were gone.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn kept(&self, with: &FileSetDigest) -> Result<Vec<FileSetDigest>, StoreError> {
+        let mut kept = Vec::new();
+        for entry in walk::list(&self.statements_dir(with))? {
+            let statement = match read(&entry.path(), with) {
+                Ok((statement, _)) if statement.kind == KEEPS => statement,
+                Ok(_) | Err(StoreError::Text { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let named = statement.body.get("fileset").and_then(Value::as_str).and_then(|text| text.parse().ok());
+            kept.extend(named.filter(|digest| self.has_fileset(digest)));
+        }
+        kept.sort_unstable();
+        Ok(kept)
     }
 
     /// The same, for whoever is about to say something again: a damaged file is removed. It may be what a loss of power left of
@@ -80,6 +104,11 @@ fn read(path: &Path, about: &FileSetDigest) -> Result<(Statement, Vec<u8>), Stor
     }
     let statement = decode(&bytes, about).map_err(|reason| StoreError::text(path, reason))?;
     Ok((statement, bytes))
+}
+
+/// What the statement says that keeps a FileSet.
+pub(super) fn keeps(kept: &FileSetDigest) -> (&'static str, Value) {
+    (KEEPS, Value::object([("fileset", Value::from(kept.to_string()))]))
 }
 
 fn is_kind(kind: &str) -> bool {

@@ -42,6 +42,38 @@ fn a_view_whose_needs_were_damaged_goes() {
     assert!(store.views_dir().join(kept).exists(), "a container uses it");
 }
 
+/// What a package can be made again from is no part of it, and stays as long as the package does.
+#[test]
+fn what_is_kept_with_a_package_goes_with_it() {
+    let (_folder, store) = store();
+    let ingest = store.begin().expect("begin");
+    let a = package(&ingest, "a", &[("a", b"a")]).expect("a");
+    let kept = package(&ingest, "kept", &[("recipe", b"recipe")]).expect("kept");
+    ingest.keep_with(&a, &kept).expect("statement");
+    let statement = store.statements(&a).expect("statements");
+    assert_eq!(statement.len(), 1);
+    let image = image(&ingest, "web", "1", &[a]).expect("image");
+    ingest.commit().expect("commit");
+    point(&store, "web", "1", image).expect("ref");
+    assert_eq!(gc(&store).filesets.len(), 0);
+    assert!(has(&store, b"recipe"));
+    assert_eq!(store.kept(&a).expect("kept"), [kept]);
+    // A statement that can't be read keeps nothing, and stands in nobody's way.
+    let hex = a.hex();
+    let folder = store.root().join("statements").join(&hex[..2]).join(&hex[2..]);
+    let file = fs::read_dir(folder).expect("statements").next().expect("one").expect("entry").path();
+    let text = fs::read(&file).expect("a statement");
+    fs::remove_file(&file).expect("gone");
+    fs::write(&file, b"{}").expect("damage");
+    assert_eq!(store.kept(&a).expect("none"), []);
+    fs::write(&file, text).expect("as it was");
+    assert_eq!(store.kept(&a).expect("kept"), [kept]);
+    fs::remove_file(&file).expect("gone");
+    let report = gc(&store);
+    assert_eq!((report.filesets.len(), report.objects), (1, 1));
+    assert!(!has(&store, b"recipe") && has(&store, b"a"));
+}
+
 #[test]
 fn the_whole_history_of_an_image_stays_until_it_is_dropped() {
     let (_folder, store) = store();

@@ -6,7 +6,7 @@ use larder_lib::actions::START;
 use larder_lib::asks::consent::Grant;
 use larder_lib::contents::tier_word;
 use larder_lib::deep;
-use larder_lib::inspect::{self, Inspection};
+use larder_lib::inspect::{self, Inspection, PackageLine};
 use larder_lib::provenance::{self, Standing};
 use larder_lib::{Name, Reference};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::commands::build::{stand_in_line, stand_ins_json};
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-mod compiled;
+pub(super) mod compiled;
 
 /// Arguments of `larder inspect`.
 #[derive(clap::Args)]
@@ -179,21 +179,24 @@ fn document(image: &Inspection, standings: &[Standing]) -> Value {
             "path": format!("/{}", p.path), "package": p.package, "what": p.what,
         })).collect::<Vec<_>>(),
         "stand_ins": stand_ins_json(&image.stand_ins),
-        "packages": image.packages.iter().zip(standings.iter().skip(1)).map(|(line, standing)| {
-            let package = line.package.record.package();
-            json!({
-                "name": line.package.import.name.as_str(),
-                "version": line.package.import.version,
-                "digest": line.package.import.fileset.to_string(),
-                "bytes": line.bytes,
-                "scripts": tier_word(line.package.tier()),
-                "provenance": standing.word(),
-                "signed": signed_json(standing.signers()),
-                "licence": package.and_then(|p| p.licence.clone()),
-                "source": package.and_then(|p| p.source.clone()),
-                "deb": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.deb.to_string()),
-                "rule": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.rule.clone()),
-            })
-        }).collect::<Vec<_>>(),
+        "packages": image.packages.iter().zip(standings.iter().skip(1)).map(package_json).collect::<Vec<_>>(),
+    })
+}
+
+fn package_json((line, standing): (&PackageLine, &Standing)) -> Value {
+    let package = line.package.record.package();
+    json!({
+        "name": line.package.import.name.as_str(),
+        "version": line.package.import.version,
+        "digest": line.package.import.fileset.to_string(),
+        "bytes": line.bytes,
+        "scripts": tier_word(line.package.tier()),
+        "refused": super::build::refused(line.package.tier()),
+        "provenance": standing.word(),
+        "signed": signed_json(standing.signers()),
+        "licence": package.and_then(|p| p.licence.clone()),
+        "source": package.and_then(|p| p.source.clone()),
+        "deb": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.deb.to_string()),
+        "rule": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.rule.clone()),
     })
 }

@@ -20,6 +20,7 @@ Examples:
   larder verify example.com/web
   larder verify example.com/web --require-signed    what nobody has signed fails
   larder verify debian.org/openssl --fetch          ask the archive for what isn't kept here
+  larder verify example.com/hello --fetch           fetch its source again, with the publisher's signature
   larder verify example.com/web --rebuild           make everything again and compare
 
 Exit code 1 when a link of the chain doesn't hold: a statement that is missing, altered, about
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     /// Make everything again that can be made again, and compare the digests
     #[arg(long)]
     rebuild: bool,
-    /// Ask the archive for what isn't kept here any more
+    /// Ask the archive, and the addresses of sources, for what isn't kept here
     #[arg(long)]
     fetch: bool,
     /// Fail for what was made and nobody has signed
@@ -56,6 +57,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let broken: Vec<_> = report.items.iter().filter(|item| item.broken().next().is_some()).collect();
     let first = broken.iter().find_map(|item| Some((item, item.broken().next()?)));
     let what = first.map_or_else(String::new, |(item, (link, reason))| {
+        let reason = reason.lines().next().unwrap_or_default().trim_end_matches(':');
         format!("the {link} of {}@{} doesn't hold: {reason}", item.name, item.version)
     });
     let more = match broken.len() {
@@ -75,7 +77,8 @@ fn print(report: &Report, args: &Args) -> Result<(), Failure> {
         let title = format!("{BOLD}{}@{}{RESET}", item.name, item.version);
         ui::line(format_args!("{colour}{mark:6}{RESET} {indent}{title}  {FAINT}{}{RESET}", summary(item)))?;
         for link in &item.links {
-            let shown = args.verbose || matches!(link.state, State::Broken(_)) || is_source(&link.kind);
+            let why = matches!((&link.kind, &link.state), (LinkKind::Rebuild, State::NotChecked(_)));
+            let shown = args.verbose || matches!(link.state, State::Broken(_)) || is_source(&link.kind) || why;
             if !shown {
                 continue;
             }
@@ -84,7 +87,12 @@ fn print(report: &Report, args: &Args) -> Result<(), Failure> {
                 State::Unsigned => YELLOW,
                 _ => FAINT,
             };
-            let reason = link.state.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+            // What differs is a line each.
+            let reason = link
+                .state
+                .reason()
+                .map(|reason| format!(": {}", reason.replace('\n', &format!("\n{:11}{indent}", ""))));
+            let reason = reason.unwrap_or_default();
             ui::line(format_args!("       {indent}  {} {colour}{}{RESET}{reason}", link.kind, link.state.word()))?;
         }
     }

@@ -464,6 +464,16 @@ fn a_test_must_pass() {
 }
 
 #[test]
+fn what_was_not_tested_is_not_taken_for_what_passed() {
+    let Some(site) = machine() else { return };
+    let make = "mkdir -p $OUT/opt\necho hi > $OUT/opt/greeting";
+    recipe(&site, "later", ("", make, "[test]\nrun = \"grep -q hello /opt/greeting\"\nwith = [\"buildtools\"]"));
+    let report = site.stdout("build --no-test --json later");
+    says(&report, &["\"tested\": false"]);
+    says(&site.run("build -q later").failure(1).stderr, &["testing example.com/later@1.0 failed"]);
+}
+
+#[test]
 fn packages_are_built_in_order() {
     let Some(site) = machine() else { return };
     recipe(&site, "lib", ("", "mkdir -p $OUT/opt\necho hi > $OUT/opt/lib", ""));

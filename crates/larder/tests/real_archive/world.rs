@@ -39,13 +39,29 @@ impl World {
     /// Writes a recipe into the folder `name` and builds it.
     pub(crate) fn build(&self, name: &str, recipe: &str) -> PathBuf {
         self.env.write(Path::new(name).join("larder.toml"), recipe);
-        let built = self.env.larder(["build", "--json", name]).success();
-        let report: Value = serde_json::from_str(&built.stdout).expect("a report");
-        let findings = report["findings"].as_array().expect("findings").iter().filter_map(Value::as_str);
-        let news: Vec<_> = findings.filter(|finding| !TRUE_FINDINGS.iter().any(|known| known.is(finding))).collect();
-        assert!(news.is_empty(), "true or false? {news:#?}");
+        self.built(name);
         self.env.path(name)
     }
+
+    /// Builds the image, or the distribution, of the recipe in `folder`, and gives the report.
+    pub(crate) fn built(&self, folder: &str) -> Value {
+        let report = self.document(&["build", folder]);
+        let findings = report["findings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let news: Vec<_> = findings.filter(|finding| !TRUE_FINDINGS.iter().any(|known| known.is(finding))).collect();
+        assert!(news.is_empty(), "true or false? {news:#?}");
+        report
+    }
+
+    /// What a command that must succeed answers to `--json`.
+    pub(crate) fn document(&self, arguments: &[&str]) -> Value {
+        let output = self.env.larder([&["--json"], arguments].concat()).success();
+        serde_json::from_str(&output.stdout).expect("JSON")
+    }
+}
+
+/// A folder of `examples`.
+pub(crate) fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
 }
 
 /// Runs a scenario as root.

@@ -2,14 +2,33 @@
 
 use std::path::Path;
 
+use larder_debian::{DebianError, ReleaseRefusal};
 use larder_store::Name;
 
-use super::{Missing, OutputProblem, PackageError, Stop};
+use super::{Missing, OutputProblem, PackageError, Phase, Stop};
 
 impl PackageError {
     /// What to do next.
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::Failed { phase: phase @ (Phase::Configure | Phase::Install), last, log, .. } => {
+                let network = last.iter().any(|line| NETWORK.iter().any(|words| line.contains(words)));
+                let hint = match (network, phase) {
+                    (true, _) => "scripts have no network: what they would fetch must be in a package",
+                    (false, Phase::Configure) => {
+                        "nothing was kept: leave the package out of `captured`, and put what it lacks into the image with [files]"
+                    }
+                    (false, _) => "nothing was kept: the script runs once, as root, in a container of the package",
+                };
+                vec![hint.to_owned(), format!("the whole log is {}", log.display())]
+            }
+            Self::Stopped { phase: Phase::Configure, log, .. } => {
+                vec![
+                    "nothing was kept: leave the package out of `captured`, and put what it lacks into the image with [files]"
+                        .to_owned(),
+                    format!("the whole log is {}", log.display()),
+                ]
+            }
             Self::Failed { last, log, .. } => {
                 let network = last.iter().any(|line| NETWORK.iter().any(|words| line.contains(words)));
                 let says = |words: &str| last.iter().any(|line| line.contains(words));
@@ -53,6 +72,24 @@ impl PackageError {
                 received.hex()
             )],
             Self::NotInSandbox { name, .. } => vec![format!("add \"{}\" to `with` in [build]", name.short())],
+            Self::NotFetched { source, .. } => match **source {
+                DebianError::Offline { .. } => vec!["unset LARDER_OFFLINE to fetch it".to_owned()],
+                DebianError::Missing { .. } => vec!["check the address, or look where the project has moved it".to_owned()],
+                _ => Vec::new(),
+            },
+            Self::NotSigned { reason, .. } => vec![match reason {
+                ReleaseRefusal::WrongKey { .. } => {
+                    "`signed-by` must have that key: take it from the publisher in a way that you trust, not from beside the file"
+                }
+                ReleaseRefusal::KeyRevoked { .. } => "don't use it: whoever has that key now may not be the publisher",
+                ReleaseRefusal::KeyExpired { .. } => "take the renewed key from the publisher",
+                ReleaseRefusal::Tampered { .. } => {
+                    "don't use it: either the file isn't what the publisher signed, or the signature is of another file"
+                }
+                _ => "`signature` must be a detached OpenPGP signature of the file as it is fetched, as `gpg --detach-sign` makes it",
+            }
+            .to_owned()],
+            Self::PublisherKey { .. } => vec!["`gpg --export --armor KEY` writes one".to_owned()],
             Self::SourcesChanged { .. } => vec!["build again".to_owned()],
             Self::NoGit { .. } => vec!["install Debian's package git".to_owned()],
             Self::Requirement { .. } => vec!["build that package first".to_owned()],

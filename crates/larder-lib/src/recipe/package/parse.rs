@@ -16,7 +16,7 @@ use super::super::source::{Source, nearest};
 use super::super::values::{self, ValueError};
 use super::super::{FileSource, HostTable, Place, Problem, RecipeError};
 use super::values as own;
-use super::{BuildSpec, PackageRecipe, Relations, Requirement, SourceSpec, Split, TIMEOUT};
+use super::{BuildSpec, PackageRecipe, Relations, Requirement, SignatureAt, SignatureSpec, SourceSpec, Split, TIMEOUT};
 
 /// The tables of a package's recipe.
 const TABLES: &[&str] = &["package", "source", "build", "host", "split", "install", "actions", "test"];
@@ -36,10 +36,10 @@ const PACKAGE: &[&str] = &[
     "configuration",
     "imports",
 ];
-const SOURCE: &[&str] = &["path", "url", "sha256", "git", "commit"];
+const SOURCE: &[&str] = &["path", "url", "sha256", "signature", "signed-by", "git", "commit"];
 const BUILD: &[&str] = &["from", "with", "run", "timeout", "env"];
 const SPLIT: &[&str] = &["paths", "summary", "requires"];
-const INSTALL: &[&str] = &["links", "alternatives", "users"];
+const INSTALL: &[&str] = &["links", "alternatives", "users", "script"];
 const ALTERNATIVE: &[&str] = &["name", "link", "path", "priority", "followers"];
 const FOLLOWER: &[&str] = &["name", "link", "path"];
 const USER: &[&str] = &["name", "group", "home", "shell", "comment"];
@@ -96,6 +96,7 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
             (links, alternatives, install.users()?)
         }
     };
+    let script = section("install", INSTALL)?.map(|install| install.parsed("script", own::script)).transpose()?;
     let test = document.get_key_value("test").map(|(key, value)| {
         let table = source.table("test", value)?;
         source.test(key.span(), table, &build.from)
@@ -104,6 +105,7 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
     Ok(PackageRecipe {
         file: file.to_owned(),
         text: source.digest(),
+        written: text.to_owned(),
         name: package.needed("name", own::package_name, "name = \"example.com/hello\"")?,
         version: package.needed("version", values::version, "version = \"1.0\"")?,
         summary: package.needed("summary", own::line, "summary = \"A friendly greeting\"")?,
@@ -128,6 +130,7 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
         links,
         alternatives,
         users,
+        script: script.flatten(),
         actions: section("actions", ACTIONS)?.map_or(Ok(Actions::new()), |actions| source.actions(actions.table))?,
         test,
     })
@@ -201,7 +204,8 @@ impl Section<'_, '_, '_> {
     }
 
     fn choice(&self, found: impl Into<String>) -> RecipeError {
-        let choices = "`path`, `url` with `sha256`, or `git` with `commit`";
+        let choices =
+            "`path`, `url` with `sha256`, `url` with `sha256`, `signature` and `signed-by`, or `git` with `commit`";
         let (table, found) = ("source", found.into());
         self.source.error(self.place.clone(), Problem::Choice { table, found, choices })
     }
@@ -210,17 +214,11 @@ impl Section<'_, '_, '_> {
         let mut keys: Vec<&str> = self.table.iter().map(|(key, _)| key.get_ref().as_ref()).collect();
         keys.sort_unstable();
         match keys.as_slice() {
-            ["path"] => {
-                let Some(value) = self.table.get("path") else { return Err(self.choice("nothing")) };
-                let (written, range) = self.source.string("path", value)?;
-                let path = source_path(written).map_err(|reason| {
-                    self.source.error(range.clone(), Problem::BadSource { path: written.to_owned(), reason })
-                })?;
-                Ok(SourceSpec::Path(FileSource { path, place: Some(Place::new(self.source.text, range)) }))
-            }
-            ["sha256", "url"] => Ok(SourceSpec::Url {
+            ["path"] => self.beside("path").map(SourceSpec::Path),
+            ["sha256", "url"] | ["sha256", "signature", "signed-by", "url"] => Ok(SourceSpec::Url {
                 url: self.needed("url", own::file_address, "")?,
                 sha256: self.needed("sha256", own::sha256, "")?,
+                signature: self.signature()?,
             }),
             ["commit", "git"] => Ok(SourceSpec::Git {
                 url: self.needed("git", own::git_address, "")?,
@@ -229,6 +227,26 @@ impl Section<'_, '_, '_> {
             [] => Err(self.choice("nothing")),
             keys => Err(self.choice(keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and "))),
         }
+    }
+
+    /// A file or folder beside the recipe. The key is there.
+    fn beside(&self, key: &'static str) -> Result<FileSource, RecipeError> {
+        let Some(value) = self.table.get(key) else { return Err(self.choice("nothing")) };
+        let (written, range) = self.source.string(key, value)?;
+        let path = source_path(written).map_err(|reason| {
+            self.source.error(range.clone(), Problem::BadSource { path: written.to_owned(), reason })
+        })?;
+        Ok(FileSource { path, place: Some(Place::new(self.source.text, range)) })
+    }
+
+    fn signature(&self) -> Result<Option<SignatureSpec>, RecipeError> {
+        let Some(value) = self.table.get("signature") else { return Ok(None) };
+        let is_address = self.source.string("signature", value)?.0.contains("://");
+        let at = match is_address {
+            true => SignatureAt::Url(self.needed("signature", own::file_address, "")?),
+            false => SignatureAt::Path(self.beside("signature")?),
+        };
+        Ok(Some(SignatureSpec { at, key: self.beside("signed-by")? }))
     }
 
     fn build(&self) -> Result<BuildSpec, RecipeError> {

@@ -125,6 +125,21 @@ fn wrong_words_are_pointed_at() {
         ),
         ("debian.org/libc6 >=2.36", "debian.org/libc6 >>", "a constraint has no version"),
         ("path = \"src\"", "path = \"../src\"", "`..` leads outside"),
+        (
+            "path = \"src\"",
+            "url = \"https://x/y\"\nsha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"\nsignature = \"y.sig\"",
+            "[source] says `sha256` and `signature` and `url`; it must say one of `path`",
+        ),
+        (
+            "path = \"src\"",
+            "url = \"https://x/y\"\nsha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"\nsignature = \"ftp://x/y.sig\"\nsigned-by = \"key\"",
+            "`signature`: \"ftp://x/y.sig\" isn't an address: it begins with none of the schemes",
+        ),
+        (
+            "path = \"src\"",
+            "url = \"https://x/y\"\nsha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"\nsignature = \"y.sig\"\nsigned-by = \"/etc/key\"",
+            "\"/etc/key\"",
+        ),
         ("path = \"src\"", "url = \"https://x/y\"", "[source] says `url`; it must say one of `path`"),
         ("path = \"src\"", "git = \"ext::sh\"\ncommit = \"abc\"", "it begins with none of the schemes"),
         ("path = \"src\"", "git = \"https://x/y\"\ncommit = \"main\"", "\"main\" isn't a commit"),

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use larder_lib::Host;
+use larder_lib::contents::tier_word;
 use larder_lib::package::{self, PackageOptions, PackageReport};
 use larder_lib::recipe::package::PackageRecipe;
 use serde_json::{Value, json};
@@ -15,7 +16,8 @@ use crate::progress::Reporter;
 use crate::ui::{self, BOLD, FAINT, GREEN, RESET};
 
 pub(super) fn run(context: &Context, host: &Host, recipe: &PackageRecipe, args: &Args) -> Result<ExitCode, Failure> {
-    let options = PackageOptions { locked: args.locked, check: args.check, ..PackageOptions::default() };
+    let (locked, check, test) = (args.locked, args.check, super::test(args.no_test));
+    let options = PackageOptions { locked, check, test, ..PackageOptions::default() };
     let report = package::build(host, recipe, &options, &Reporter::new(context.quiet))?;
     tell(context, &report, args.verbose)
 }
@@ -48,6 +50,7 @@ fn print(report: &PackageReport, verbose: bool, quiet: bool) -> Result<(), Failu
             ui::bytes(part.bytes)
         ))?;
     }
+    super::captured_line(report.name.as_str(), &report.script, verbose)?;
     if report.cached {
         ui::line(format_args!("{FAINT}built before from the same inputs; nothing was run{RESET}"))?;
     } else {
@@ -78,6 +81,8 @@ fn report_json(report: &PackageReport) -> Value {
         "cached": report.cached,
         "checked": report.checked,
         "tested": report.tested,
+        "script": tier_word(&report.script),
+        "refused": super::refused(&report.script),
         "parts": report.parts.iter().map(|part| json!({
             "name": part.name.as_str(),
             "version": part.version,

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::fetch::Retry;
-
 /// Where suites, keys and cached files are found. Nothing here is read from the environment: the caller decides.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -89,4 +87,22 @@ pub enum Refresh {
     IfOlder(Duration),
     /// Now. An unreachable mirror is an error.
     Always,
+}
+
+/// How often and how fast a failed transfer is tried again. Only failures that may pass are: connections that fail,
+/// stall or end early, and statuses that ask to come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in a row without a new byte before giving up, at least 1.
+    pub attempts: u32,
+    /// The pause before the second attempt; it doubles each time up to ten seconds.
+    pub pause: Duration,
+    /// A connection that is silent for this long has failed.
+    pub silence: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 5, pause: Duration::from_millis(300), silence: Duration::from_secs(30) }
+    }
 }

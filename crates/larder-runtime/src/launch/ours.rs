@@ -1,0 +1,24 @@
+//! What our processes of a container have in common.
+
+use std::os::fd::OwnedFd;
+
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+use crate::error::RuntimeError;
+
+/// The exit code of a process of ours that failed; the launcher has heard why.
+pub(super) const FAILED: i32 = 125;
+
+/// Keeps this process's memory and descriptors from whoever may trace others.
+pub(super) fn hide_memory() -> Result<(), RuntimeError> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|error| RuntimeError::start("hide the memory of our own processes")(error.into()))
+}
+
+/// Puts `null` in the place of standard input, output and error.
+pub(super) fn replace_stdio(null: &OwnedFd) -> Result<(), RuntimeError> {
+    let failed = |error: rustix::io::Errno| RuntimeError::start("let go of standard input and output")(error.into());
+    rustix::stdio::dup2_stdin(null).map_err(failed)?;
+    rustix::stdio::dup2_stdout(null).map_err(failed)?;
+    rustix::stdio::dup2_stderr(null).map_err(failed)
+}
