@@ -8,7 +8,7 @@ use larder_lib::contents::tier_word;
 use larder_lib::deep;
 use larder_lib::inspect::{self, Inspection, PackageLine};
 use larder_lib::provenance::{self, Standing};
-use larder_lib::{Name, Reference};
+use larder_lib::{FileSetDigest, Host, Name, Reference, distributions, images};
 use serde_json::{Value, json};
 
 use super::build::{signed_json, standing_words};
@@ -18,6 +18,7 @@ use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
 pub(super) mod compiled;
+mod distribution;
 
 /// Arguments of `larder inspect`.
 #[derive(clap::Args)]
@@ -25,9 +26,10 @@ pub(super) mod compiled;
 Examples:
   larder inspect example.com/web
   larder inspect --deep example.com/web     what is compiled into its files, too
+  larder inspect example.com/stack          a distribution, and what is from it
   larder inspect example.com/web@1.0 --json")]
 pub(crate) struct Args {
-    #[arg(help = "NAME[@VERSION|@blake3:DIGEST]")]
+    #[arg(help = "NAME[@VERSION|@blake3:DIGEST] of an image or a distribution")]
     image: Reference,
     /// Read what is compiled into files: Go modules, Rust crates, Python, npm and Java packages
     #[arg(long)]
@@ -36,12 +38,25 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
+    if images::history(&host.store, &args.image.name)?.is_none()
+        && let Some(found) = distributions::inspect(&host.store, &args.image)?
+    {
+        if args.deep {
+            return Err(Failure::usage(format!("--deep reads an image's files, and {} is a distribution", args.image))
+                .hint("leave --deep out, or inspect an image that is from it"));
+        }
+        let standings = standings(&host, (&found.record.name, &found.digest), &found.packages)?;
+        if context.json {
+            json::print("larder/inspect-distribution/v1", distribution::document(&found, &standings))?;
+        } else {
+            distribution::print(&found, &standings)?;
+        }
+        return DONE;
+    }
     let inspection = inspect::inspect(&host.store, &args.image)?;
     let compiled = if args.deep { Some(deep::inspect(&host.store, &args.image)?) } else { None };
     let own = (&inspection.record.name, &inspection.digest);
-    let packages = inspection.packages.iter().map(|line| (&line.package.import.name, &line.package.import.fileset));
-    let named: Vec<_> = std::iter::once(own).chain(packages).collect();
-    let standings = provenance::standings(&host.store, &host.keys, &named)?;
+    let standings = standings(&host, own, &inspection.packages)?;
     if context.json {
         let mut document = document(&inspection, &standings);
         document["compiled"] = compiled.as_deref().map_or(Value::Null, compiled::document);
@@ -53,6 +68,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
         compiled::print(compiled)?;
     }
     DONE
+}
+
+/// The standing of something, and then those of its packages.
+fn standings(host: &Host, own: (&Name, &FileSetDigest), packages: &[PackageLine]) -> Result<Vec<Standing>, Failure> {
+    let packages = packages.iter().map(|line| (&line.package.import.name, &line.package.import.fileset));
+    let named: Vec<_> = std::iter::once(own).chain(packages).collect();
+    Ok(provenance::standings(&host.store, &host.keys, &named)?)
 }
 
 fn print(image: &Inspection, standings: &[Standing]) -> Result<(), Failure> {
@@ -112,8 +134,13 @@ fn print(image: &Inspection, standings: &[Standing]) -> Result<(), Failure> {
         field("privileged", format!("/{} of {}: {}", special.path, special.package, special.what))?;
     }
     field("packages", format!("{} ({})", image.packages.len(), ui::bytes(image.package_bytes)))?;
+    print_packages(&image.packages, standings)
+}
+
+/// Lists packages; the first standing is of whose they are.
+fn print_packages(packages: &[PackageLine], standings: &[Standing]) -> Result<(), Failure> {
     let mut listing = ui::Listing::new(["  PACKAGE", "VERSION", "SIZE", "SCRIPTS", "SIGNED", "DIGEST"]).right(2);
-    for (line, standing) in image.packages.iter().zip(standings.iter().skip(1)) {
+    for (line, standing) in packages.iter().zip(standings.iter().skip(1)) {
         listing.row([
             format!("  {}", line.package.import.name),
             line.package.import.version.clone(),

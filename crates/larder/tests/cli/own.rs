@@ -70,6 +70,11 @@ impl Own {
         self
     }
 
+    pub(crate) fn licence(mut self, licence: &str) -> Self {
+        self.metadata.licence = Some(licence.to_owned());
+        self
+    }
+
     pub(crate) fn action(mut self, name: &str, command: &[&str]) -> Self {
         self.metadata.actions.insert(name.to_owned(), texts(command));
         self
