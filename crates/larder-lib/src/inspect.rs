@@ -1,7 +1,12 @@
-//! What an image is and what is in it, without opening it.
+//! What an image or a package is and what is in it, without opening it.
 
 use larder_store::fileset::ImageMetadata;
 use larder_store::{Entry, FileSet, FileSetDigest, Reference, Store, Tree, TreePath};
+
+mod package;
+
+pub(crate) use package::package;
+pub use package::{PackageInspection, Subject, subject};
 
 use crate::actions::{self, Declared};
 use crate::asks::{self, Asking};

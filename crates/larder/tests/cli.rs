@@ -19,6 +19,7 @@ mod cli {
     mod history;
     mod hostile;
     mod import;
+    mod inspect;
     mod json;
     mod keep;
     mod key;

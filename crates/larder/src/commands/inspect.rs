@@ -6,9 +6,9 @@ use larder_lib::actions::START;
 use larder_lib::asks::consent::Grant;
 use larder_lib::contents::tier_word;
 use larder_lib::deep;
-use larder_lib::inspect::{self, Inspection};
+use larder_lib::inspect::{self, Inspection, PackageInspection, Subject};
 use larder_lib::provenance::{self, Standing};
-use larder_lib::{Name, Reference};
+use larder_lib::{Host, Name, Reference};
 use serde_json::{Value, json};
 
 use super::build::{signed_json, standing_words};
@@ -18,6 +18,7 @@ use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
 pub(super) mod compiled;
+mod package;
 
 /// Arguments of `larder inspect`.
 #[derive(clap::Args)]
@@ -25,10 +26,11 @@ pub(super) mod compiled;
 Examples:
   larder inspect example.com/web
   larder inspect --deep example.com/web     what is compiled into its files, too
+  larder inspect example.com/hello          a package: what it requires, asks for and has
   larder inspect example.com/web@1.0 --json")]
 pub(crate) struct Args {
     #[arg(help = "NAME[@VERSION|@blake3:DIGEST]")]
-    image: Reference,
+    name: Reference,
     /// Read what is compiled into files: Go modules, Rust crates, Python, npm and Java packages
     #[arg(long)]
     deep: bool,
@@ -36,8 +38,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
-    let inspection = inspect::inspect(&host.store, &args.image)?;
-    let compiled = if args.deep { Some(deep::inspect(&host.store, &args.image)?) } else { None };
+    let inspection = match inspect::subject(&host, &args.name)? {
+        Subject::Image(image) => image,
+        Subject::Package(package) => return of_package(context, &host, &package, args),
+    };
+    let compiled = if args.deep { Some(deep::inspect(&host.store, &args.name)?) } else { None };
     let own = (&inspection.record.name, &inspection.digest);
     let packages = inspection.packages.iter().map(|line| (&line.package.import.name, &line.package.import.fileset));
     let named: Vec<_> = std::iter::once(own).chain(packages).collect();
@@ -51,6 +56,19 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     print(&inspection, &standings)?;
     if let Some(compiled) = &compiled {
         compiled::print(compiled)?;
+    }
+    DONE
+}
+
+fn of_package(context: &Context, host: &Host, found: &PackageInspection, args: &Args) -> Result<ExitCode, Failure> {
+    let read = || deep::fileset(&host.store, &found.digest, &found.record);
+    let compiled = if args.deep { Some(vec![read()?]) } else { None };
+    let standings = provenance::standings(&host.store, &host.keys, &[(&found.record.name, &found.digest)])?;
+    let (standing, compiled) = (standings.first(), compiled.as_deref());
+    if context.json {
+        json::print("larder/inspect-package/v1", package::document(found, standing, compiled))?;
+    } else {
+        package::print(found, standing, compiled)?;
     }
     DONE
 }

@@ -212,7 +212,8 @@ fn every_document_is_what_the_page_says() {
     for document in sandbox.iter().flatten().chain(&stack) {
         checker.check(document);
     }
-    for document in super::stand_in::documents().into_iter().chain(super::links::documents()) {
+    let others = super::stand_in::documents().into_iter().chain(super::links::documents());
+    for document in others.chain(super::inspect::documents()) {
         checker.check(&document);
     }
 

@@ -1,0 +1,92 @@
+//! What a package is, whether or not an image has it.
+
+use larder_store::fileset::PackageMetadata;
+use larder_store::refs::RefKind;
+use larder_store::{Entry, FileSet, FileSetDigest, Reference, Selector};
+
+use super::{Inspection, Privileged, privileged};
+use crate::asks::{self, Asking};
+use crate::images::{self, Found};
+use crate::which::{self, Scope};
+use crate::{Error, Host, Result, chain};
+
+/// What a reference means.
+#[derive(Debug)]
+pub enum Subject {
+    /// An image.
+    Image(Box<Inspection>),
+    /// A package of this host, where no image has the name.
+    Package(Box<PackageInspection>),
+}
+
+/// Everything that a package's record says.
+#[derive(Debug)]
+pub struct PackageInspection {
+    /// The package's identity.
+    pub digest: FileSetDigest,
+    /// Its record.
+    pub record: FileSet,
+    /// What it says of itself and of others.
+    pub metadata: PackageMetadata,
+    /// How many files it has.
+    pub files: usize,
+    /// Their contents, in bytes.
+    pub bytes: u64,
+    /// What it asks of the host.
+    pub asks: Vec<Asking>,
+    /// Files with set-id bits or capabilities.
+    pub privileged: Vec<Privileged>,
+    /// The images that have it now, as `name@version`.
+    pub images: Vec<String>,
+}
+
+/// Inspects an image, or else a package.
+///
+/// # Errors
+/// Neither is here; records that are missing or damaged.
+pub fn subject(host: &Host, reference: &Reference) -> Result<Subject> {
+    match package(host, reference)? {
+        None => Ok(Subject::Image(Box::new(super::inspect(&host.store, reference)?))),
+        Some(Found { digest, record }) => {
+            let tree = host.store.tree(&record.tree)?;
+            let title = format!("{}@{}", record.name, record.version);
+            let holders = which::which(&host.store, record.name.as_str(), None, Scope::Current)?;
+            let holders = holders.into_iter().filter(|holder| holder.digest == digest);
+            Ok(Subject::Package(Box::new(PackageInspection {
+                metadata: record.package().cloned().unwrap_or_default(),
+                files: tree.entries().iter().filter(|entry| entry.entry != Entry::Directory).count(),
+                bytes: tree.content_bytes(),
+                asks: asks::of_records(&record, std::iter::once(&record)),
+                privileged: privileged(&tree, &title),
+                images: holders.map(|holder| format!("{}@{}", holder.image, holder.image_version)).collect(),
+                digest,
+                record,
+            })))
+        }
+    }
+}
+
+/// The package that a reference means: the one that its name stands for, or else the newest of that name and version. `None` where the name is
+/// an image's, or nobody's.
+///
+/// # Errors
+/// A store that can't be read.
+pub(crate) fn package(host: &Host, reference: &Reference) -> Result<Option<Found>> {
+    if images::history(&host.store, &reference.name)?.is_some() {
+        return Ok(None);
+    }
+    let current = match reference.selector {
+        Selector::Latest => host.store.refs().get(RefKind::Package, reference.name.as_str())?,
+        Selector::Version(_) | Selector::Digest(_) => None,
+    };
+    let digest = match current {
+        Some(history) => history.current_entry().fileset,
+        None => match chain::target(host, reference) {
+            Ok((_, digest)) => digest,
+            Err(Error::NoImage { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        },
+    };
+    let record = host.store.fileset(&digest)?;
+    Ok(record.package().is_some().then_some(Found { digest, record }))
+}
