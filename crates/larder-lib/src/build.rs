@@ -31,7 +31,7 @@ use crate::recipe::Recipe;
 use crate::solve::{self, Ask, Curated};
 use crate::supply::{self, Supplied};
 use crate::verify::Finding;
-use crate::{Error, Host, Result};
+use crate::{Error, Host, Result, capture};
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
@@ -149,7 +149,10 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     }
     ingest.commit()?;
     let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
-    let Packages { lock, supplied, roots } = packages(host, &recipe, &built, old.as_ref(), options, progress)?;
+    let mut packages = packages(host, &recipe, &built, old.as_ref(), options, progress)?;
+    let wanted = capture::Wanted { names: &recipe.captured, base: recipe.base, overrides: &recipe.overrides };
+    capture::apply(host, &wanted, (&mut packages.lock, &mut packages.supplied), progress)?;
+    let Packages { lock, supplied, roots } = packages;
 
     let imports: Vec<_> = supplied.iter().map(|one| one.import.clone()).collect();
     let draft = Draft {

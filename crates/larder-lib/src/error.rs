@@ -112,6 +112,9 @@ pub enum Error {
     /// A package that can't be built.
     #[error(transparent)]
     Build(Box<crate::package::PackageError>),
+    /// The work of scripts can't be captured.
+    #[error(transparent)]
+    Capture(Box<crate::capture::CaptureError>),
     /// A distribution that no bridge serves.
     #[error("{name} is no distribution that this host knows")]
     UnknownDistribution {

@@ -220,6 +220,7 @@ fn start(
         streams: Some(Streams { input: program::nothing()?, output: log.stream()?, error: log.stream()? }),
         go_on: Some(&|| watch.may_go_on()),
         map: None,
+        layer: None,
     };
     Ok(container::launch(host, &place, process, host.store.lease()?, progress)?.exit)
 }

@@ -15,6 +15,7 @@ mod beside;
 pub mod build;
 pub mod bytecode;
 mod caches;
+pub mod capture;
 mod catalog;
 pub mod chain;
 pub mod compose;

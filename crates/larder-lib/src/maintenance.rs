@@ -27,6 +27,7 @@ pub fn gc(store: &Store, dry_run: bool, keep_newer: Duration) -> Result<GcReport
     if !dry_run {
         larder_runtime::view::sweep_twins(&store.views_dir())?;
         crate::package::sweep_logs(store)?;
+        crate::capture::sweep(store)?;
     }
     Ok(report)
 }

@@ -15,13 +15,14 @@ mod compare;
 mod error;
 mod facts;
 mod keep;
-mod log;
+pub(crate) mod log;
 mod needs;
 mod order;
 mod output;
 mod parts;
 mod report;
-mod sandbox;
+pub(crate) mod sandbox;
+mod script;
 mod source;
 mod trial;
 mod watch;
@@ -61,6 +62,7 @@ use crate::{Host, Result, image, provenance};
 use facts::Inputs;
 use report::{Outcome, report};
 use sandbox::{Job, Sandbox, Workshop};
+use script::Stage;
 pub(crate) use source::BLAKE3 as SOURCE_TREE;
 pub(crate) use source::archive::file as fetch_file;
 pub(crate) use source::publisher::KEY_SCHEME;
@@ -172,8 +174,10 @@ pub(crate) fn build_on(
 
     let ingest = host.store.begin()?;
     let whole = output::with_licences(&built, &sources.tree, &recipe.name)?;
-    let drafts = parts::divide(recipe, &whole)?;
+    let mut drafts = parts::divide(recipe, &whole)?;
     let imported = parts::imports(recipe, &imports)?;
+    let stage = Stage { packages: &imports, imported: &imported, time: sources.time };
+    script::run(host, &ingest, recipe, (&mut drafts, &stage), progress)?;
     let held = imported.iter().map(|import| Ok(host.store.tree(&host.store.fileset(&import.fileset)?.tree)?));
     let held = held.collect::<Result<Vec<_>>>()?;
     let missing = needs::missing(&host.store, &parts::views(recipe, &drafts, &held), &imports)?;
@@ -257,7 +261,18 @@ fn check_architecture(host: &Host, recipe: &PackageRecipe) -> Result<()> {
 
 /// The sandbox as the recipe of an image: what the solver and the lock know it as.
 fn environment(recipe: &PackageRecipe) -> Recipe {
-    Recipe { paths: recipe.build.paths.clone(), ..as_image(recipe, recipe.build.with.clone()) }
+    let mut packages = recipe.build.with.clone();
+    if recipe.script.is_some() {
+        packages.extend(required(recipe));
+        packages.sort_by_cached_key(ToString::to_string);
+        packages.dedup();
+    }
+    Recipe { paths: recipe.build.paths.clone(), ..as_image(recipe, packages) }
+}
+
+/// What a package requires, as the recipe of an image asks for it.
+fn required(recipe: &PackageRecipe) -> Vec<Root> {
+    recipe.relations.requires.iter().map(|requirement| trial::root(&recipe.build.from, requirement)).collect()
 }
 
 /// A recipe of an image of packages from where a package's build takes them.
@@ -270,6 +285,7 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         from: recipe.build.from.clone(),
         base: Base::Essential,
         packages,
+        captured: Vec::new(),
         paths: Vec::new(),
         overrides: Vec::new(),
         recommends: false,

@@ -78,6 +78,7 @@ pub(crate) fn run<T>(
         streams: Some(streams),
         go_on: None,
         map: None,
+        layer: None,
     };
     let ended = container::launch(host, &place, process, host.store.lease()?, progress);
     match ended?.exit {

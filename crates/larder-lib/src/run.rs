@@ -167,6 +167,7 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         streams: None,
         go_on: None,
         map: None,
+        layer: None,
     };
     container::launch(host, &place, process, lease, progress)
 }

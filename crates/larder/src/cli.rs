@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Images(c::images::Args),
     /// Make a package without a build: of a folder, an OCI image or a .deb
     Package(c::package::Args),
+    /// Run a Debian package's scripts in a sandbox, and keep what they leave
+    Debian(c::debian::Args),
     /// List the packages of this host
     Packages(c::packages::Args),
     /// Show what an image is and what is in it
@@ -135,6 +137,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::Watch(args) => c::watch::run(context, &args),
         Command::Images(args) => c::images::run(context, &args),
         Command::Package(args) => c::package::run(context, &args),
+        Command::Debian(args) => c::debian::run(context, &args),
         Command::Packages(args) => c::packages::run(context, &args),
         Command::Inspect(args) => c::inspect::run(context, &args),
         Command::Why(args) => c::why::run(context, &args),

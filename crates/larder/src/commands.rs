@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod completions;
+pub(crate) mod debian;
 pub(crate) mod df;
 pub(crate) mod diff;
 pub(crate) mod files;

@@ -9,6 +9,7 @@ mod cli {
     mod ask;
     mod asks;
     mod build;
+    mod captured;
     mod configuration;
     mod counts;
     mod crash;

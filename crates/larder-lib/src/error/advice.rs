@@ -84,6 +84,7 @@ impl Error {
                 Some("leave one of the two out, or put a file of your own there with [files]".to_owned())
             }
             Self::Build(error) => return error.hints(),
+            Self::Capture(error) => error.hint(),
             Self::Debian(error) => return hints::debian(error).into_iter().collect(),
             Self::Store(error) => return hints::store(error).into_iter().collect(),
             Self::NoLock { .. } => Some("build once without --locked, and keep the lock".to_owned()),

@@ -12,6 +12,7 @@ fn package(version: &str, content: u8, table: Option<u32>) -> LockedPackage {
         version: version.to_owned(),
         architecture: "amd64".to_owned(),
         fileset: FileSetDigest::from_bytes([content; 32]),
+        captured: None,
         declarations: table
             .map(|table| LockedDeclarations { fileset: FileSetDigest::from_bytes([table as u8; 32]), table }),
         distribution: None,

@@ -250,6 +250,10 @@ pub enum Phase {
     Build,
     /// `[test] run`.
     Test,
+    /// Maintainer scripts.
+    Configure,
+    /// `[package] install.script`.
+    Install,
 }
 
 /// Why something was killed.
@@ -301,6 +305,8 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::Build => "building",
             Self::Test => "testing",
+            Self::Configure => "configuring",
+            Self::Install => "installing",
         })
     }
 }

@@ -1,8 +1,8 @@
 //! What a build or test says: written to a file while it runs, kept for as long as nobody deletes it.
 //!
 //! Those of what has no name any more go with a garbage collection. In the folder `cache/logs` of the store the newest log of a package is
-//! `<name>.log`, that of a test, of an image's or distribution's too, `<name>.test.log`, and that of the last time that a package was made
-//! again `<name>.again.log`, with `@` for the slashes of the name.
+//! `<name>.log`, that of a test, of an image's or distribution's too, `<name>.test.log`, that of the last time that a package was made again
+//! `<name>.again.log`, and that of scripts `<name>.script.log`, with `@` for the slashes of the name.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -45,17 +45,20 @@ pub(crate) enum Of {
     Test,
     /// A build that is only compared.
     Again,
+    /// Maintainer scripts, or a package's own.
+    Script,
 }
 
 impl Of {
     /// All, longer ends first.
-    const ALL: [Self; 3] = [Self::Again, Self::Test, Self::Build];
+    const ALL: [Self; 4] = [Self::Script, Self::Again, Self::Test, Self::Build];
 
     fn end(self) -> &'static str {
         match self {
             Self::Build => ".log",
             Self::Test => ".test.log",
             Self::Again => ".again.log",
+            Self::Script => ".script.log",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a build of a package did, and the names that it gives.
 
+use larder_store::fileset::ScriptTier;
 use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSetDigest, Name};
 
@@ -29,6 +30,8 @@ pub struct PackageReport {
     pub checked: bool,
     /// Whether its test was run, and passed.
     pub tested: bool,
+    /// What became of the package's own script.
+    pub script: ScriptTier,
     /// What became of the build's packages since the lock was last written.
     pub changes: Vec<(Name, Change)>,
     /// How many packages the sandbox had; 0 where none was needed.
@@ -99,6 +102,7 @@ pub(super) fn report(
     }
     // The package itself is always the first of its parts.
     let digest = parts.first().map_or_else(|| FileSetDigest::of(b""), |part| part.digest);
+    let script = host.store.fileset(&digest)?.install().map(|install| install.script.clone());
     Ok(PackageReport {
         name: recipe.name.clone(),
         version: recipe.version.clone(),
@@ -109,6 +113,7 @@ pub(super) fn report(
         cached: outcome.cached,
         checked: outcome.checked,
         tested: outcome.tested,
+        script: script.unwrap_or_default(),
         changes: outcome.changes,
         packages: outcome.packages,
         fetched: outcome.fetched,

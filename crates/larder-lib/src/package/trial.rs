@@ -71,7 +71,7 @@ pub(super) fn run(
 }
 
 /// A requirement as the recipe of an image writes it.
-fn root(from: &[Name], Requirement { name, constraints }: &Requirement) -> Root {
+pub(super) fn root(from: &[Name], Requirement { name, constraints }: &Requirement) -> Root {
     let is_short = solve::is_debians(name) && from.iter().all(solve::is_debians);
     let written = if is_short { name.short() } else { name.as_str() };
     Root { name: written.to_owned(), constraints: constraints.clone() }

@@ -71,6 +71,8 @@ pub struct PackageRecipe {
     pub alternatives: Vec<AlternativeRule>,
     /// Users that must exist, each with its group.
     pub users: Vec<UserRule>,
+    /// What is run once in a container of the package, before it is one.
+    pub script: Option<String>,
     /// What can be done with it when it runs.
     pub actions: Actions,
     /// What must pass in a container of it.

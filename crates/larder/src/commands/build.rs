@@ -11,6 +11,7 @@ use larder_lib::lock::Change;
 use larder_lib::overrides::StandIn;
 use larder_lib::provenance::{Signer, Standing};
 use larder_lib::recipe::Document;
+use larder_lib::store::fileset::ScriptTier;
 use serde_json::{Value, json};
 
 use crate::cli::Context;
@@ -124,6 +125,9 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
         };
         ui::line(format_args!("{YELLOW}skipped:{RESET} {}: {}{more}", package.name, reasons[0]))?;
     }
+    for package in &report.packages {
+        captured_line(package.name.as_str(), &package.tier, verbose)?;
+    }
     for overridden in &report.overridden {
         ui::line(format_args!(
             "{YELLOW}override:{RESET} /{} of {} instead of {}'s",
@@ -142,12 +146,15 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
     }
     let tiers = |word: &str| report.packages.iter().filter(|package| package.tier_word() == word).count();
     ui::line(format_args!(
-        "{}, {} fetched ({}), scripts: {} none, {} declared, {} skipped{}",
+        "{}, {} fetched ({}), scripts: {} none, {} declared,{} {} skipped{}",
         ui::count(report.packages.len(), "package"),
         report.fetched,
         ui::bytes(report.fetched_bytes),
         tiers("none"),
         tiers("declared"),
+        Some(tiers("captured"))
+            .filter(|count| *count > 0)
+            .map_or_else(String::new, |count| format!(" {count} captured,")),
         tiers("skipped"),
         if report.tested { "; the test passed" } else { "" },
     ))?;
@@ -155,6 +162,18 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
     let signed = signed_words(&report.signed);
     ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}, {signed}", report.name, report.version))?;
     Ok(ui::line(report.digest)?)
+}
+
+/// Says what was captured of scripts, if anything was.
+fn captured_line(name: &str, tier: &ScriptTier, verbose: bool) -> Result<(), Failure> {
+    let ScriptTier::Captured(refused) = tier else { return Ok(()) };
+    let said = match refused.as_slice() {
+        [] => "nothing was refused".to_owned(),
+        [one] => format!("refused {one}"),
+        all if verbose => format!("refused {}", all.join("; ")),
+        [first, others @ ..] => format!("refused {first} (and {} more)", others.len()),
+    };
+    Ok(ui::line(format_args!("{YELLOW}captured:{RESET} {name}: {said}"))?)
 }
 
 /// What an override means, in one line.
@@ -232,6 +251,11 @@ fn change_json((name, change): &(Name, Change)) -> Value {
     json!({"name": name.as_str(), "change": kind, "old": old, "new": new})
 }
 
+/// What was refused of a package's captured scripts.
+pub(crate) fn refused(tier: &ScriptTier) -> &[String] {
+    if let ScriptTier::Captured(refused) = tier { refused } else { &[] }
+}
+
 /// The report as `docs/json.md` has it.
 pub(crate) fn report_json(report: &BuildReport) -> Value {
     json!({
@@ -249,6 +273,7 @@ pub(crate) fn report_json(report: &BuildReport) -> Value {
             "digest": package.digest.to_string(),
             "scripts": tier_word(&package.tier),
             "skipped": package.skipped(),
+            "refused": refused(&package.tier),
         })).collect::<Vec<_>>(),
         "changes": report.changes.iter().map(change_json).collect::<Vec<_>>(),
         "overridden": report.overridden.iter().map(|o| json!({

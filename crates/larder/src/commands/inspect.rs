@@ -191,6 +191,7 @@ fn document(image: &Inspection, standings: &[Standing]) -> Value {
                 "digest": line.package.import.fileset.to_string(),
                 "bytes": line.bytes,
                 "scripts": tier_word(line.package.tier()),
+                "refused": super::build::refused(line.package.tier()),
                 "provenance": standing.word(),
                 "signed": signed_json(standing.signers()),
                 "licence": package.and_then(|p| p.licence.clone()),

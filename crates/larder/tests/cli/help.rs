@@ -19,6 +19,7 @@ fn the_whole_help() {
       watch        Build a recipe anew whenever it or one of its files changes
       images       List the images of this host
       package      Make a package without a build: of a folder, an OCI image or a .deb
+      debian       Run a Debian package's scripts in a sandbox, and keep what they leave
       packages     List the packages of this host
       inspect      Show what an image is and what is in it
       why          Say why a package is in an image

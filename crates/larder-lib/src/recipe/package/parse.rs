@@ -39,7 +39,7 @@ const PACKAGE: &[&str] = &[
 const SOURCE: &[&str] = &["path", "url", "sha256", "signature", "signed-by", "git", "commit"];
 const BUILD: &[&str] = &["from", "with", "run", "timeout", "env"];
 const SPLIT: &[&str] = &["paths", "summary", "requires"];
-const INSTALL: &[&str] = &["links", "alternatives", "users"];
+const INSTALL: &[&str] = &["links", "alternatives", "users", "script"];
 const ALTERNATIVE: &[&str] = &["name", "link", "path", "priority", "followers"];
 const FOLLOWER: &[&str] = &["name", "link", "path"];
 const USER: &[&str] = &["name", "group", "home", "shell", "comment"];
@@ -96,6 +96,7 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
             (links, alternatives, install.users()?)
         }
     };
+    let script = section("install", INSTALL)?.map(|install| install.parsed("script", own::script)).transpose()?;
     let test = document.get_key_value("test").map(|(key, value)| {
         let table = source.table("test", value)?;
         source.test(key.span(), table, &build.from)
@@ -129,6 +130,7 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
         links,
         alternatives,
         users,
+        script: script.flatten(),
         actions: section("actions", ACTIONS)?.map_or(Ok(Actions::new()), |actions| source.actions(actions.table))?,
         test,
     })

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use larder_lib::Host;
+use larder_lib::contents::tier_word;
 use larder_lib::package::{self, PackageOptions, PackageReport};
 use larder_lib::recipe::package::PackageRecipe;
 use serde_json::{Value, json};
@@ -49,6 +50,7 @@ fn print(report: &PackageReport, verbose: bool, quiet: bool) -> Result<(), Failu
             ui::bytes(part.bytes)
         ))?;
     }
+    super::captured_line(report.name.as_str(), &report.script, verbose)?;
     if report.cached {
         ui::line(format_args!("{FAINT}built before from the same inputs; nothing was run{RESET}"))?;
     } else {
@@ -79,6 +81,8 @@ fn report_json(report: &PackageReport) -> Value {
         "cached": report.cached,
         "checked": report.checked,
         "tested": report.tested,
+        "script": tier_word(&report.script),
+        "refused": super::refused(&report.script),
         "parts": report.parts.iter().map(|part| json!({
             "name": part.name.as_str(),
             "version": part.version,
