@@ -605,3 +605,31 @@ fn a_script_of_a_package_that_fails() {
     [exit code 1]
     ");
 }
+
+/// Folders deeper than any path may be, names of any bytes, links in a circle, a daemon that goes on writing, and a hundred processes.
+#[test]
+fn what_hostile_scripts_leave_is_no_trouble() {
+    let hostile = "#!/bin/sh
+cd /etc/thing
+for n in $(seq 1 2500); do mkdir d && cd d; done
+cd /etc/thing
+printf 'x' > \"$(printf 'bytes\\377\\033[31m')\"
+ln -s b a; ln -s a b; ln -s / root
+mkdir -p /proc/x /sys/x /dev/x /packages/x 2>/dev/null
+mkdir closed; touch closed/file; chmod 0 closed/file closed
+(while :; do echo x >> /etc/thing/growing; done) &
+for n in $(seq 1 100); do sleep 1000 & done
+exit 0
+";
+    let Some(site) = machine(vec![thing("1.0", hostile)]) else { return };
+    let shown = site.stdout("debian capture thing");
+    let rows: Vec<&str> = shown.lines().filter(|line| line.contains("/etc/thing") && !line.contains("/d/d")).collect();
+    assert_snapshot!(rows.join("\n"), @"");
+    let deep = shown.lines().find(|line| line.starts_with("refused") && line.contains("/d/d")).unwrap_or(&shown);
+    assert!(deep.contains("128 levels"), "{deep}");
+    let tmp: Vec<_> = fs::read_dir(site.env.store().join("tmp")).into_iter().flatten().flatten().collect();
+    assert!(tmp.is_empty(), "{tmp:?}");
+    site.recipe("web", &["thing"], "captured = [\"thing\"]\n");
+    site.ok("build -q web");
+    site.ok("fsck --deep");
+}
