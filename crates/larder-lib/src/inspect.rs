@@ -1,4 +1,4 @@
-//! What an image is and what is in it, without opening it.
+//! What an image, a distribution or a package is and what is in it, without opening it.
 
 use larder_store::fileset::ImageMetadata;
 use larder_store::{Entry, FileSet, FileSetDigest, Reference, Store, Tree, TreePath};
@@ -10,9 +10,14 @@ use crate::overrides::{self, StandIn};
 use crate::{Result, images};
 
 mod inherited;
+mod package;
+mod subject;
 
 use inherited::Part;
 pub use inherited::{Configuration, Documentation};
+pub use package::PackageInspection;
+pub(crate) use package::package;
+pub use subject::{Subject, subject};
 
 /// Everything that an image's records say.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ mod cli {
     mod hostile;
     mod import;
     mod inherit;
+    mod inspect;
     mod json;
     mod keep;
     mod key;

@@ -186,6 +186,7 @@ pub(crate) fn capture(host: &Host, request: &Request<'_>, progress: &dyn Progres
     if let Some(captured) = kept(host, import, &key)? {
         return Ok(captured);
     }
+    super::check_caller(&import.name)?;
     let Some(distribution) = &request.lock.distribution else {
         return Err(CaptureError::NotDebians { package: import.name.clone() }.into());
     };
@@ -219,7 +220,8 @@ pub(crate) fn capture(host: &Host, request: &Request<'_>, progress: &dyn Progres
     };
     let task = progress.start(&format!("configure {}@{} in a sandbox", import.name, import.version), None);
     let ingest = host.store.begin()?;
-    let work = Work { sandbox: &sandbox, package: &import.name, version: &import.version, job };
+    let work =
+        Work { sandbox: &sandbox, package: &import.name, shown_as: format!("{}@{}", import.name, import.version), job };
     let taken = super::take(host, &ingest, &work, progress);
     progress.finish(task);
     let taken = taken?;

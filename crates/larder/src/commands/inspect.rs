@@ -6,9 +6,10 @@ use larder_lib::actions::START;
 use larder_lib::asks::consent::Grant;
 use larder_lib::contents::tier_word;
 use larder_lib::deep;
-use larder_lib::inspect::{self, Inspection, PackageLine};
+use larder_lib::distributions::DistributionInspection;
+use larder_lib::inspect::{self, Inspection, PackageInspection, PackageLine, Subject};
 use larder_lib::provenance::{self, Standing};
-use larder_lib::{FileSetDigest, Host, Name, Reference, distributions, images};
+use larder_lib::{FileSetDigest, Host, Name, Reference};
 use serde_json::{Value, json};
 
 use super::build::{signed_json, standing_words};
@@ -19,6 +20,7 @@ use crate::{json, ui};
 
 pub(super) mod compiled;
 mod distribution;
+mod package;
 
 /// Arguments of `larder inspect`.
 #[derive(clap::Args)]
@@ -26,11 +28,12 @@ mod distribution;
 Examples:
   larder inspect example.com/web
   larder inspect --deep example.com/web     what is compiled into its files, too
+  larder inspect example.com/hello          a package: what it requires, asks for and has
   larder inspect example.com/stack          a distribution, and what is from it
   larder inspect example.com/web@1.0 --json")]
 pub(crate) struct Args {
-    #[arg(help = "NAME[@VERSION|@blake3:DIGEST] of an image or a distribution")]
-    image: Reference,
+    #[arg(help = "NAME[@VERSION|@blake3:DIGEST]")]
+    name: Reference,
     /// Read what is compiled into files: Go modules, Rust crates, Python, npm and Java packages
     #[arg(long)]
     deep: bool,
@@ -38,23 +41,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
-    if images::history(&host.store, &args.image.name)?.is_none()
-        && let Some(found) = distributions::inspect(&host.store, &args.image)?
-    {
-        if args.deep {
-            return Err(Failure::usage(format!("--deep reads an image's files, and {} is a distribution", args.image))
-                .hint("leave --deep out, or inspect an image that is from it"));
-        }
-        let standings = standings(&host, (&found.record.name, &found.digest), &found.packages)?;
-        if context.json {
-            json::print("larder/inspect-distribution/v1", distribution::document(&found, &standings))?;
-        } else {
-            distribution::print(&found, &standings)?;
-        }
-        return DONE;
-    }
-    let inspection = inspect::inspect(&host.store, &args.image)?;
-    let compiled = if args.deep { Some(deep::inspect(&host.store, &args.image)?) } else { None };
+    let inspection = match inspect::subject(&host, &args.name)? {
+        Subject::Image(image) => image,
+        Subject::Distribution(found) => return of_distribution(context, &host, &found, args),
+        Subject::Package(found) => return of_package(context, &host, &found, args),
+    };
+    let compiled = if args.deep { Some(deep::inspect(&host.store, &args.name)?) } else { None };
     let own = (&inspection.record.name, &inspection.digest);
     let standings = standings(&host, own, &inspection.packages)?;
     if context.json {
@@ -66,6 +58,38 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     print(&inspection, &standings)?;
     if let Some(compiled) = &compiled {
         compiled::print(compiled)?;
+    }
+    DONE
+}
+
+fn of_package(context: &Context, host: &Host, found: &PackageInspection, args: &Args) -> Result<ExitCode, Failure> {
+    let read = || deep::fileset(&host.store, &found.digest, &found.record);
+    let compiled = if args.deep { Some(vec![read()?]) } else { None };
+    let standings = provenance::standings(&host.store, &host.keys, &[(&found.record.name, &found.digest)])?;
+    let (standing, compiled) = (standings.first(), compiled.as_deref());
+    if context.json {
+        json::print("larder/inspect-package/v1", package::document(found, standing, compiled))?;
+    } else {
+        package::print(found, standing, compiled)?;
+    }
+    DONE
+}
+
+fn of_distribution(
+    context: &Context,
+    host: &Host,
+    found: &DistributionInspection,
+    args: &Args,
+) -> Result<ExitCode, Failure> {
+    if args.deep {
+        let text = format!("--deep reads files, and {} is a distribution, which has none of its own", args.name);
+        return Err(Failure::usage(text).hint("leave --deep out, or inspect an image that is from it"));
+    }
+    let standings = standings(host, (&found.record.name, &found.digest), &found.packages)?;
+    if context.json {
+        json::print("larder/inspect-distribution/v1", distribution::document(found, &standings))?;
+    } else {
+        distribution::print(found, &standings)?;
     }
     DONE
 }

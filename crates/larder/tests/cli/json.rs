@@ -215,9 +215,8 @@ fn every_document_is_what_the_page_says() {
     for document in all.chain(shown.iter().flatten()) {
         checker.check(document);
     }
-    for document in
-        super::stand_in::documents().into_iter().chain(super::links::documents()).chain(super::inherit::documents())
-    {
+    let others = super::stand_in::documents().into_iter().chain(super::links::documents());
+    for document in others.chain(super::inherit::documents()).chain(super::inspect::documents()) {
         checker.check(&document);
     }
 
