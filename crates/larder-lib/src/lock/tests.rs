@@ -128,7 +128,7 @@ fn wrong_texts_are_refused_with_their_place() {
     let good = lock(&[("debian.org/a", package("1", 3, Some(4)))]).to_text();
     assert!(read(&good).is_ok());
     for (from, to, expected) in [
-        ("format = 1", "format = 3", "has format 3, and this larder reads 2"),
+        ("format = 1", "format = 4", "has format 4, and this larder reads 3"),
         ("format = 1", "<<<<<<< ours", "larder.lock:3:9: this isn't a lock"),
         ("table = 4", "tabel = 4", "unknown field `tabel`"),
         ("table = 4\n", "", "larder.lock:20:8: this isn't a lock: `declarations` and `table` stand together"),
