@@ -286,7 +286,7 @@ pub enum ReleaseRefusal {
     },
 
     /// Bytes that are no clear-signed text, or more than that.
-    #[error("it is not a clear-signed text: {problem}")]
+    #[error("it is no signature that can be read: {problem}")]
     Malformed {
         /// What is wrong.
         problem: String,

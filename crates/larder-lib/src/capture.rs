@@ -141,11 +141,11 @@ struct Run {
 fn run(host: &Host, work: &Work<'_>, scene: &Scene<'_>, progress: &dyn Progress) -> Result<Run> {
     // What scripts write may be anything, set-id programs and keys included: nobody else enters the folder.
     let folder = Folder::new(host.store.root().join("tmp"))?;
-    let view = work.sandbox.configure(host, &work.job, folder.path(), progress)?;
+    let view = work.sandbox.configure(host, &work.job, &folder.0, progress)?;
     if let Some(view @ ViewKindName::Symlink) = view {
         return Err(CaptureError::View { package: work.package.clone(), view }.into());
     }
-    let left = left::read(scene, &folder.path().join("upper"))?;
+    let left = left::read(scene, &folder.0.join("upper"))?;
     Ok(Run { left, _folder: folder })
 }
 

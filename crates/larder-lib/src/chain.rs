@@ -9,6 +9,7 @@ mod archive;
 mod made;
 mod rebuild;
 mod report;
+mod source;
 
 use std::collections::BTreeSet;
 
@@ -28,7 +29,7 @@ use crate::{Error, Host, Result, images};
 pub struct VerifyOptions {
     /// Make everything again that can be made again, and compare.
     pub rebuild: bool,
-    /// Ask the archive for what the cache doesn't have any more.
+    /// Ask the archive for what the cache doesn't have any more, and the addresses of sources for what isn't kept.
     pub fetch: bool,
     /// What was made and that nobody has signed fails.
     pub require_signed: bool,

@@ -44,16 +44,19 @@ pub use compare::{Difference, How, Parting};
 pub use error::{Missing, OutputProblem, PackageError, Phase, Stop};
 pub(crate) use keep::{Kept, find as kept};
 pub use log::sweep as sweep_logs;
+pub(crate) use log::{Log, Of as LogOf, path as log_path};
 pub(crate) use order::Way;
 pub use order::needs as order;
 pub use report::{BuiltPart, PackageReport};
+pub(crate) use sandbox::PROMPT;
+pub(crate) use watch::Watch;
 
 use crate::beside::{self, Built};
 use crate::build::{self, BuildOptions};
 use crate::image::PackageImport;
 use crate::lock::{Change, Lock};
 use crate::recipe::package::PackageRecipe;
-use crate::recipe::{Document, HostTable, Problem, Recipe, RecipeError};
+use crate::recipe::{CommandLine, Document, HostTable, Problem, Recipe, RecipeError};
 use crate::supply::Supplied;
 use crate::{Host, Result, image, provenance};
 use facts::Inputs;
@@ -61,7 +64,9 @@ use report::{Outcome, report};
 use sandbox::{Job, Sandbox, Workshop};
 use script::Stage;
 pub(crate) use source::BLAKE3 as SOURCE_TREE;
-use source::Sources;
+pub(crate) use source::archive::file as fetch_file;
+pub(crate) use source::publisher::KEY_SCHEME;
+use source::{Given, Sources};
 
 /// The rule by which inputs become packages. A change of what a build finds or of what becomes of its output is a new one.
 pub const RULE: &str = "build/1";
@@ -158,7 +163,7 @@ pub(crate) fn build_on(
         save(recipe, &kit.lock, options)?;
         return report(host, recipe, parts, Outcome { changes, ..Outcome::cached() });
     }
-    let sources = source::obtain(host, recipe, pin.as_ref(), progress)?;
+    let sources = source::obtain(host, recipe, Given { pin: pin.as_ref(), publisher: None }, progress)?;
     let imports = kit.imports();
     let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
     let log = log::path(host, &recipe.name, log::Of::Build);
@@ -182,7 +187,7 @@ pub(crate) fn build_on(
     let parts = parts::write(host, &ingest, recipe, (&drafts, &imported), sources.time)?;
     keep::write(&ingest, recipe, &kit.lock, &sources, &parts)?;
     let inputs =
-        Inputs { key: &key, pin: pin.as_ref(), with: &environment.packages, sandbox: &sandbox, time: sources.time };
+        Inputs { key: &key, pin: pin.as_ref(), with: &environment.packages, sandbox: &sandbox, sources: &sources };
     let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
     provenance::record(host, &ingest, &facts)?;
     let _new = ingest.commit_leased()?;
@@ -237,7 +242,7 @@ pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progre
     let built = beside::build(host, &mut environment, &Way::default().to(&recipe.name), progress)?;
     let kit = obtain(host, (&environment, &built), old.as_ref(), &BuildOptions::default(), progress)?;
     kit.lock.save(&recipe.lock_file())?;
-    let sources = source::obtain(host, recipe, None, progress)?;
+    let sources = source::obtain(host, recipe, Given::default(), progress)?;
     let sandbox = Sandbox::new(host, &kit.imports(), image::metadata(&environment, &environment.packages), progress)?;
     let workshop = Workshop::new(host, &sources)?;
     let mut env = variables(recipe);
@@ -290,6 +295,7 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         workdir: None,
         stop_signal: None,
         labels: BTreeMap::new(),
+        documentation: Vec::new(),
         host: HostTable::default(),
         actions: Actions::new(),
         test: None,
@@ -340,7 +346,7 @@ fn run_build(
     let job = Job {
         package: versioned(recipe),
         phase: Phase::Build,
-        script: &recipe.build.run,
+        command: &CommandLine::Shell(recipe.build.run.clone()),
         env: variables(recipe),
         timeout: recipe.build.timeout,
         log: log.to_owned(),

@@ -91,6 +91,12 @@ pub(crate) fn run<T>(
     }
 }
 
+/// A stream that has nothing in it.
+pub(crate) fn nothing() -> Result<std::os::fd::OwnedFd> {
+    let path = Path::new("/dev/null");
+    Ok(File::open(path).map_err(Error::io("open", path))?.into())
+}
+
 /// How a program ended, for messages.
 pub(crate) fn how(exit: Exit) -> String {
     match exit {
@@ -110,11 +116,6 @@ impl Folder {
         fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(Error::io("create", &path))?;
         Ok(Self(path))
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
     }
 }
 

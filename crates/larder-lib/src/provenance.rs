@@ -12,7 +12,6 @@ pub mod envelope;
 mod error;
 mod facts;
 mod record;
-mod source_signature;
 mod standing;
 pub mod statement;
 #[cfg(test)]
@@ -24,7 +23,6 @@ pub use error::ProvenanceError;
 pub use facts::{BuildFacts, BuildKind, Dependency, Subject, TREE};
 pub use larder_store::json::{Value, encode};
 pub use record::record;
-pub use source_signature::{SourceRefused, source_signature};
 pub use standing::{KIND as MADE, Signer, Standing, standing, standings};
 pub(crate) use standing::{Read, judge};
 

@@ -20,6 +20,8 @@ mod cli {
     mod history;
     mod hostile;
     mod import;
+    mod inherit;
+    mod inspect;
     mod json;
     mod keep;
     mod key;
@@ -35,6 +37,7 @@ mod cli {
     mod run;
     mod same;
     mod site;
+    mod source;
     mod stack;
     mod stand_in;
     mod store;

@@ -38,12 +38,47 @@ pub fn fetch_source(
         fs::remove_file(&path).map_err(DebianError::io("remove", &path))?;
     }
     let transport = Transport::new(config);
+    patiently(config, url, || attempt(&transport, (url, sha256), &path, progress))?;
+    Ok(path)
+}
+
+/// Reads a small file of unknown digest, such as a signature.
+///
+/// # Errors
+/// [`DebianError::WrongSize`] for one that is longer than `limit`; what keeps an address from being read.
+pub fn fetch_small(config: &Config, url: &str, limit: u64) -> Result<Vec<u8>, DebianError> {
+    let transport = Transport::new(config);
+    patiently(config, url, || {
+        let body = match transport.get(url, 0, &Validators::default())? {
+            Reply::Body(body) => body,
+            Reply::Unchanged => return Err(Failure::Status(304)),
+        };
+        let mut bytes = Vec::new();
+        let read = body.reader.take(limit + 1).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::Passing(read_problem(&error)))?;
+        let size = bytes.len() as u64;
+        if size > limit {
+            return Err(Failure::Lasting(DebianError::WrongSize {
+                url: url.to_owned(),
+                expected: limit,
+                offered: size,
+            }));
+        }
+        match body.total.is_some_and(|total| size < total) {
+            true => Err(Failure::Passing("the connection ended early".to_owned())),
+            false => Ok(bytes),
+        }
+    })
+}
+
+/// Tries again what may pass.
+fn patiently<T>(config: &Config, url: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, DebianError> {
     let mut attempts = 0;
     let mut pause = config.retry.pause;
     loop {
         attempts += 1;
-        let problem = match attempt(&transport, (url, sha256), &path, progress) {
-            Ok(()) => return Ok(path),
+        let problem = match attempt() {
+            Ok(done) => return Ok(done),
             Err(Failure::Lasting(error)) => return Err(error),
             Err(Failure::Status(status @ (404 | 410))) => {
                 return Err(DebianError::Missing { url: url.to_owned(), status });

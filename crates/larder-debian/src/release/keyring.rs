@@ -55,6 +55,16 @@ impl Keyring {
         Ok(keyring)
     }
 
+    /// Reads keys that are in memory, armoured or not; `place` is where they came from, for messages.
+    ///
+    /// # Errors
+    /// Bytes that hold no key.
+    pub fn parse(place: &str, bytes: &[u8]) -> Result<Self, DebianError> {
+        let mut keyring = Self { certificates: Vec::new(), places: Vec::new() };
+        keyring.add(place.to_owned(), bytes)?;
+        Ok(keyring)
+    }
+
     fn add(&mut self, place: String, bytes: &[u8]) -> Result<(), DebianError> {
         let wrong = |problem: String| DebianError::BadKeyring { keyring: place.clone(), problem };
         let parser = CertParser::from_bytes(bytes).map_err(|error| wrong(error.to_string()))?;

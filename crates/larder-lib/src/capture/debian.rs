@@ -31,7 +31,7 @@ use crate::package::Phase;
 use crate::package::log;
 use crate::package::sandbox::{Job, Sandbox};
 use crate::provenance::{self, BuildFacts, BuildKind, Dependency, Subject};
-use crate::recipe::Recipe;
+use crate::recipe::{CommandLine, Recipe};
 use crate::supply::{self, Supplied};
 use crate::{Error, Host, Result, compose, solve};
 
@@ -211,11 +211,11 @@ pub(crate) fn capture(host: &Host, request: &Request<'_>, progress: &dyn Progres
     let metadata = image::bare_metadata(&distribution.name, request.base, &roots);
     let sandbox = Sandbox::with(host, (&seen, &files), metadata, progress)?;
     let dpkg = seen.iter().find(|one| one.name.short() == "dpkg").map(|one| one.version.as_str());
-    let command = scripts.command();
+    let command = CommandLine::Shell(scripts.command());
     let job = Job {
         package: format!("{}@{}", import.name, import.version),
         phase: Phase::Configure,
-        script: &command,
+        command: &command,
         env: scripts.environment(dpkg),
         timeout: TIMEOUT,
         log: log::path(host, &import.name, log::Of::Script),

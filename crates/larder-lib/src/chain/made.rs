@@ -1,15 +1,14 @@
 //! What was made here or by somebody who signs: the statement against the record, and on to what it was made from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use larder_store::fileset::Kind;
 use larder_store::{FileSet, FileSetDigest, Sha256Digest, Tree};
 use sha2::{Digest as _, Sha256};
 
 use super::rebuild::Again;
-use super::{LinkKind, Need, Place, State, Walk, hash, is_damage};
+use super::{LinkKind, Need, Place, State, Walk};
 use crate::Result;
-use crate::package::{self, Kept};
 use crate::provenance::{Dependency, Read, TREE};
 
 impl Walk<'_> {
@@ -34,28 +33,11 @@ impl Walk<'_> {
         for import in &record.imports {
             self.fileset(&import.name, &import.version, &import.fileset, Place { of, need: Need::Required })?;
         }
-        let recipe = package::recipe_of(&read.statement);
-        let kept = recipe.map_or(Ok(None), |recipe| package::kept(&self.host.store, &record.digest(), &recipe))?;
+        self.sources(number, record, &read.statement)?;
         for dependency in &read.statement.facts.dependencies {
-            match dependency {
-                Dependency::FileSet(input) => {
-                    let place = Place { of, need: Need::Optional };
-                    self.fileset(&input.name, &input.version, &input.fileset, place)?;
-                }
-                Dependency::Source { uri, digests } => {
-                    // The Tree is the record's own, and was read with the contents.
-                    if digests.get(TREE) == Some(&record.tree.hex()) {
-                        continue;
-                    }
-                    if let Some(state) = self.kept(kept.as_ref(), digests)? {
-                        self.say(number, LinkKind::Source(uri.clone()), state);
-                        continue;
-                    }
-                    let pinned = digests.iter().map(|(algorithm, digest)| format!("{algorithm}:{digest}"));
-                    let pinned = pinned.collect::<Vec<_>>().join(", ");
-                    let state = State::NotChecked(format!("it is pinned by {pinned}, and not kept here"));
-                    self.say(number, LinkKind::Source(uri.clone()), state);
-                }
+            if let Dependency::FileSet(input) = dependency {
+                let place = Place { of, need: Need::Optional };
+                self.fileset(&input.name, &input.version, &input.fileset, place)?;
             }
         }
         if self.options.rebuild {
@@ -66,32 +48,6 @@ impl Walk<'_> {
             self.again.push((number, again));
         }
         Ok(())
-    }
-}
-
-impl Walk<'_> {
-    /// How a source is that is kept beside the package, by its digests; `None` where it isn't kept.
-    fn kept(&mut self, kept: Option<&Kept>, digests: &BTreeMap<String, String>) -> Result<Option<State>> {
-        let Some(kept) = kept else { return Ok(None) };
-        if digests.get("sha256") == Some(&kept.recipe_digest().hex()) {
-            return Ok(Some(State::Holds));
-        }
-        if digests.get(package::SOURCE_TREE) != Some(&kept.sources.digest().hex()) {
-            return Ok(None);
-        }
-        for (object, size) in kept.sources.files() {
-            if self.hashed.contains(&object) {
-                continue;
-            }
-            match hash(&self.host.store, &object, size) {
-                Ok(true) => {}
-                Ok(false) => return Ok(Some(State::Broken(format!("the content {object} was altered")))),
-                Err(error) if is_damage(&error) => return Ok(Some(State::broken(error))),
-                Err(error) => return Err(error.into()),
-            }
-            self.hashed.insert(object);
-        }
-        Ok(Some(State::Holds))
     }
 }
 

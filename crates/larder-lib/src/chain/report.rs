@@ -56,6 +56,8 @@ pub enum LinkKind {
     Inputs,
     /// A source that the statement names.
     Source(String),
+    /// The publisher's signature of a source holds, by the key that the statement names.
+    Publisher,
     /// The record was made from the `.deb` that the statement names.
     Deb,
     /// The package list that the statement names lists the `.deb`.
@@ -77,6 +79,7 @@ impl fmt::Display for LinkKind {
             Self::Signature => "signature",
             Self::Inputs => "inputs",
             Self::Source(uri) => return write!(f, "source {uri}"),
+            Self::Publisher => "publisher",
             Self::Deb => "deb",
             Self::List => "list",
             Self::Release => "release",

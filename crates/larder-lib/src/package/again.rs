@@ -13,7 +13,7 @@ use larder_store::{FileSet, FileSetDigest, Sha256Digest, Tree};
 use super::keep::{self, Kept};
 use super::sandbox::{self, Sandbox};
 use super::script::{self, Stage};
-use super::source::{self, Sources};
+use super::source::{self, Given, Sources};
 use super::{PackageError, RULE, environment, log, output, parts, run_build};
 use crate::image::{self, PackageImport, declared_package};
 use crate::lock::Lock;
@@ -191,11 +191,13 @@ fn sources(
             }
         }
         // The recipe pins them, and is the one that the statement names.
-        _ => source::obtain(host, recipe, None, progress).map_err(|error| match error {
-            Error::Build(_) | Error::Debian(_) => {
-                NotAgain::Lacking(format!("its sources can't be had again: {}", said(&error)))
-            }
-            other => NotAgain::Error(other),
-        }),
+        _ => source::obtain(host, recipe, Given { pin: None, publisher: kept.publisher.as_ref() }, progress).map_err(
+            |error| match error {
+                Error::Build(_) | Error::Debian(_) | Error::Recipe(_) => {
+                    NotAgain::Lacking(format!("its sources can't be had again: {}", said(&error)))
+                }
+                other => NotAgain::Error(other),
+            },
+        ),
     }
 }

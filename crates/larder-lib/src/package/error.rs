@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use larder_debian::DebianError;
+use larder_debian::error::ReleaseRefusal;
 use larder_store::{Name, Sha256Digest};
 use thiserror::Error;
 
@@ -145,6 +147,31 @@ pub enum PackageError {
         expected: Sha256Digest,
         /// What came.
         received: Sha256Digest,
+    },
+    /// A source, or its signature, that can't be fetched.
+    #[error("can't fetch the source {url}")]
+    NotFetched {
+        /// Its address.
+        url: String,
+        /// Why not.
+        source: Box<DebianError>,
+    },
+    /// A source whose publisher's signature doesn't hold.
+    #[error("the publisher's signature of {url} doesn't hold")]
+    NotSigned {
+        /// Where the source was fetched from.
+        url: String,
+        /// Why.
+        #[source]
+        reason: ReleaseRefusal,
+    },
+    /// A publisher's key that is none.
+    #[error("{path}, which `signed-by` names, has no OpenPGP key: {problem}")]
+    PublisherKey {
+        /// The file, relative to the recipe's folder.
+        path: String,
+        /// What is wrong.
+        problem: String,
     },
     /// Sources that somebody was writing to.
     #[error("the sources in {path:?} changed while they were read")]

@@ -7,7 +7,8 @@ use larder_solver::Root;
 use larder_store::json::Value;
 
 use super::sandbox::Sandbox;
-use super::source::Pin;
+use super::source::publisher::Signed;
+use super::source::{Pin, Sources};
 use super::{BuiltPart, RULE};
 use crate::Host;
 use crate::provenance::{BuildFacts, BuildKind, Dependency, Subject};
@@ -23,8 +24,8 @@ pub(super) struct Inputs<'a> {
     pub(super) with: &'a [Root],
     /// Where it was built.
     pub(super) sandbox: &'a Sandbox,
-    /// `SOURCE_DATE_EPOCH`.
-    pub(super) time: u64,
+    /// What became of them.
+    pub(super) sources: &'a Sources,
 }
 
 /// Everything that is known about a build. It is complete: every FileSet that the sandbox's image imports is listed, and so is the source.
@@ -44,6 +45,7 @@ pub(super) fn facts(
     });
     let mut dependencies: Vec<Dependency> = mounted.map(Dependency::FileSet).collect();
     dependencies.extend(inputs.pin.map(Pin::dependency));
+    dependencies.extend(inputs.sources.signed.iter().flat_map(Signed::dependencies));
     let text = BTreeMap::from([("sha256".to_owned(), recipe.text.hex())]);
     dependencies.push(Dependency::Source { uri: crate::recipe::FILE_NAME.to_owned(), digests: text });
     let text = |text: &str| Value::String(text.to_owned());
@@ -57,7 +59,7 @@ pub(super) fn facts(
         ("inputs".to_owned(), text(&format!("blake3:{}", inputs.key.rsplit('/').next().unwrap_or_default()))),
         ("rule".to_owned(), text(RULE)),
         ("run".to_owned(), text(&recipe.build.run)),
-        ("source_date_epoch".to_owned(), Value::Integer(i64::try_from(inputs.time).unwrap_or(i64::MAX))),
+        ("source_date_epoch".to_owned(), Value::Integer(i64::try_from(inputs.sources.time).unwrap_or(i64::MAX))),
         ("with".to_owned(), Value::Array(with)),
     ]);
     let parameters = parameters.into_iter().chain(script).collect();

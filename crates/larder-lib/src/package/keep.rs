@@ -1,7 +1,7 @@
 //! What is kept with a package that was built, so that it can be built again and compared: the text of its recipe, the lock that says where
-//! the sandbox's packages come from, and the sources that were beside the recipe.
+//! the sandbox's packages come from, the sources that were beside the recipe, and the publisher's signature of others with its key.
 //!
-//! It is a FileSet `host.internal/recipe` with `larder.toml`, `larder.lock` and the folder `source`, which garbage collection keeps for as
+//! It is a FileSet `host.internal/recipe` with `larder.toml`, `larder.lock`, the folder `source`, `signature` and `signed-by`, which garbage collection keeps for as
 //! long as the package. Nothing of it has to be believed: the statement about the package names the digest of each part.
 //!
 //! Absent on purpose: sources that are fetched, which are pinned and can be fetched again.
@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::BuiltPart;
 use super::source::Sources;
+use super::source::publisher::{Publisher, Signed, sha256};
 use crate::lock::Lock;
 use crate::recipe::package::{PackageRecipe, SourceSpec};
 use crate::recipe::{FILE_NAME, LOCK_NAME};
@@ -25,6 +26,9 @@ use crate::{Error, Result};
 const NAME: &str = "host.internal/recipe";
 /// Where the sources stand in it.
 const SOURCES: &str = "source/";
+/// A publisher's signature of sources that were fetched, and the key.
+const SIGNATURE: &str = "signature";
+const KEY: &str = "signed-by";
 /// No recipe and no lock is longer.
 const LONGEST: u64 = 64 << 20;
 
@@ -37,12 +41,15 @@ pub(crate) struct Kept {
     pub(super) lock: String,
     /// The sources that were beside the recipe; nothing where they were fetched.
     pub(crate) sources: Tree,
+    /// The signature of sources that were fetched, and the key by which it was judged.
+    pub(crate) publisher: Option<Publisher>,
 }
 
 impl Kept {
-    /// The digest of the recipe's text.
-    pub(crate) fn recipe_digest(&self) -> Sha256Digest {
-        Sha256Digest::from_bytes(Sha256::digest(&self.recipe).into())
+    /// The digests of the files that are kept, beside the sources.
+    pub(crate) fn files(&self) -> Vec<Sha256Digest> {
+        let publisher = self.publisher.iter().flat_map(|publisher| [&publisher.signature, &publisher.key]);
+        std::iter::once(self.recipe.as_bytes()).chain(publisher.map(Vec::as_slice)).map(sha256).collect()
     }
 }
 
@@ -58,7 +65,12 @@ pub(super) fn write(
     parts: &[BuiltPart],
 ) -> Result<()> {
     let mut tree = TreeBuilder::new();
-    for (name, text) in [(FILE_NAME, recipe.written.as_bytes()), (LOCK_NAME, lock.to_text().as_bytes())] {
+    let lock = lock.to_text();
+    let mut files = vec![(FILE_NAME, recipe.written.as_bytes()), (LOCK_NAME, lock.as_bytes())];
+    if let Some(Signed { publisher, .. }) = &sources.signed {
+        files.extend([(SIGNATURE, publisher.signature.as_slice()), (KEY, &publisher.key)]);
+    }
+    for (name, text) in files {
         let (digest, size) = (ingest.write_bytes(text)?, text.len() as u64);
         tree.insert(path(name.as_bytes())?, Entry::File { digest, size, executable: false }, Attributes::default())?;
     }
@@ -95,22 +107,23 @@ pub(crate) fn find(store: &Store, package: &FileSetDigest, recipe: &Sha256Digest
         if record.name.as_str() != NAME {
             continue;
         }
-        let (Some(text), Some(lock)) = (text(store, &tree, FILE_NAME)?, text(store, &tree, LOCK_NAME)?) else {
-            continue;
-        };
+        let text = |name| Ok::<_, Error>(bytes(store, &tree, name)?.and_then(|bytes| String::from_utf8(bytes).ok()));
+        let (Some(text), Some(lock)) = (text(FILE_NAME)?, text(LOCK_NAME)?) else { continue };
         if Sha256::digest(&text)[..] == recipe.as_bytes()[..] {
-            return Ok(Some(Kept { recipe: text, lock, sources: sources(&tree)? }));
+            let publisher = bytes(store, &tree, SIGNATURE)?.zip(bytes(store, &tree, KEY)?);
+            let publisher = publisher.map(|(signature, key)| Publisher { signature, key });
+            return Ok(Some(Kept { recipe: text, lock, sources: sources(&tree)?, publisher }));
         }
     }
     Ok(None)
 }
 
-fn text(store: &Store, tree: &Tree, name: &str) -> Result<Option<String>> {
+fn bytes(store: &Store, tree: &Tree, name: &str) -> Result<Option<Vec<u8>>> {
     let Some(Entry::File { digest, .. }) = tree.get(name.as_bytes()).map(|entry| &entry.entry) else { return Ok(None) };
     let Ok(file) = store.open_object(digest) else { return Ok(None) };
     let mut bytes = Vec::new();
     file.take(LONGEST).read_to_end(&mut bytes).map_err(Error::io("read", &store.object_path(digest)))?;
-    Ok(String::from_utf8(bytes).ok())
+    Ok(Some(bytes))
 }
 
 /// The folder `source`, as it was beside the recipe.

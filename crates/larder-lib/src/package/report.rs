@@ -5,6 +5,7 @@ use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSetDigest, Name};
 
 use crate::lock::Change;
+use crate::provenance::{self, Standing};
 use crate::recipe::package::PackageRecipe;
 use crate::{Host, Result};
 
@@ -17,6 +18,8 @@ pub struct PackageReport {
     pub version: String,
     /// Its identity.
     pub digest: FileSetDigest,
+    /// What is known of how it was made, and who signed that.
+    pub standing: Standing,
     /// The package and its splits.
     pub parts: Vec<BuiltPart>,
     /// Whether a name stood for something else, or nothing, before.
@@ -97,14 +100,14 @@ pub(super) fn report(
             refs.set(RefKind::Package, part.name.as_str(), entry)?;
         }
     }
-    let digest = parts.first().map(|part| part.digest);
-    let record = digest.map(|digest| host.store.fileset(&digest)).transpose()?;
-    let script = record.as_ref().and_then(|record| record.install()).map(|install| install.script.clone());
+    // The package itself is always the first of its parts.
+    let digest = parts.first().map_or_else(|| FileSetDigest::of(b""), |part| part.digest);
+    let script = host.store.fileset(&digest)?.install().map(|install| install.script.clone());
     Ok(PackageReport {
         name: recipe.name.clone(),
         version: recipe.version.clone(),
-        // The package itself is always the first of its parts.
-        digest: digest.unwrap_or_else(|| FileSetDigest::of(b"")),
+        standing: provenance::standing(&host.store, &host.keys, &recipe.name, &digest)?,
+        digest,
         parts,
         changed,
         cached: outcome.cached,

@@ -11,7 +11,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,8 +35,9 @@ use crate::compose::Composition;
 use crate::container::{self, PackagePaths, Place, Process};
 use crate::image::{self, PackageImport};
 use crate::images::Found;
-use crate::program::{Folder, how};
+use crate::program::{Folder, how, nothing};
 use crate::provenance::{self, BuildFacts, BuildKind, Subject};
+use crate::recipe::CommandLine;
 use crate::{Error, Host, Result, compose, run};
 
 /// The image of a sandbox, in records and messages.
@@ -55,7 +56,7 @@ const OUT: &str = "/out";
 /// How many processes a build may have at a time.
 const PROCESSES: u32 = 4096;
 /// What the shell shows before each command.
-pub(super) const PROMPT: &str = "larder$ ";
+pub(crate) const PROMPT: &str = "larder$ ";
 
 /// An image without a name, ready to be started.
 pub(crate) struct Sandbox {
@@ -70,8 +71,8 @@ pub(crate) struct Job<'a> {
     pub(crate) package: String,
     /// Building or testing.
     pub(crate) phase: Phase,
-    /// For the shell.
-    pub(crate) script: &'a str,
+    /// What to run.
+    pub(crate) command: &'a CommandLine,
     /// Variables besides the fixed ones.
     pub(crate) env: Vec<(String, String)>,
     /// After which time it is killed.
@@ -239,7 +240,7 @@ impl Sandbox {
         let mut env = job.env.clone();
         env.extend(fixed_environment(time));
         let options = SpecOptions {
-            args: command(job.script),
+            args: job.command.words(),
             env: written(env),
             cwd: BUILD.into(),
             hostname: Some(HOSTNAME.to_owned()),
@@ -258,7 +259,7 @@ impl Sandbox {
         let mut env = job.env.clone();
         env.extend([("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PS4", PROMPT)].map(owned));
         let options = SpecOptions {
-            args: command(job.script),
+            args: job.command.words(),
             env: written(env),
             hostname: Some(HOSTNAME.to_owned()),
             ..SpecOptions::default()
@@ -281,7 +282,7 @@ impl Sandbox {
         let mut env = job.env.clone();
         env.extend([("HOME", "/root"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PS4", PROMPT)].map(owned));
         let options = SpecOptions {
-            args: command(job.script),
+            args: job.command.words(),
             env: written(env),
             hostname: Some(HOSTNAME.to_owned()),
             ..SpecOptions::default()
@@ -385,7 +386,7 @@ impl Sandbox {
             (None, exit) => {
                 let memory = if ended.memory_kills > 0 { "; the kernel killed processes for their memory" } else { "" };
                 let how = format!("{}{memory}", how(exit).trim_start_matches("it "));
-                let command = said.last_command().unwrap_or_else(|| "the command".to_owned());
+                let command = said.command(job.command);
                 Err(PackageError::Failed { phase, package, command, how, last, log: kept }.into())
             }
         }
@@ -439,15 +440,6 @@ fn fixed_environment(time: u64) -> Vec<(String, String)> {
 fn written(variables: Vec<(String, String)>) -> Vec<String> {
     let last: std::collections::BTreeMap<_, _> = variables.into_iter().collect();
     last.iter().map(|(name, value)| format!("{name}={value}")).collect()
-}
-
-fn command(script: &str) -> Vec<String> {
-    ["/bin/sh", "-exc", script].map(str::to_owned).into()
-}
-
-fn nothing() -> Result<std::os::fd::OwnedFd> {
-    let path = Path::new("/dev/null");
-    Ok(File::open(path).map_err(Error::io("open", path))?.into())
 }
 
 /// A bound on processes that needs no cgroup; a build gives it on to all that it starts.

@@ -17,6 +17,7 @@ use super::sandbox::{Job, Sandbox};
 use super::{as_image, log, variables, versioned};
 use crate::capture::{self, Among, CaptureError, Taken, Work};
 use crate::image::{self, PackageImport};
+use crate::recipe::CommandLine;
 use crate::recipe::package::PackageRecipe;
 use crate::solve::solver_root;
 use crate::{Host, Result};
@@ -46,6 +47,7 @@ pub(super) fn run(
     progress: &dyn Progress,
 ) -> Result<()> {
     let Some(script) = &recipe.script else { return Ok(()) };
+    let command = CommandLine::Shell(script.clone());
     capture::check_caller(&recipe.name)?;
     let before = installed(host, recipe, (drafts, stage))?;
     let roots: Vec<Root> = super::required(recipe);
@@ -62,7 +64,7 @@ pub(super) fn run(
     let job = Job {
         package: versioned(recipe),
         phase: Phase::Install,
-        script,
+        command: &command,
         env,
         timeout: recipe.build.timeout,
         log: log::path(host, &recipe.name, log::Of::Script),

@@ -3,8 +3,9 @@
 //! What is beside the recipe is pinned by its tree's digest; what is fetched by the digest that the recipe states, and remembered under it
 //! as a FileSet `host.internal/source`, so that it is fetched once. The sandbox gets a copy.
 
-mod archive;
+pub(crate) mod archive;
 mod git;
+pub(crate) mod publisher;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};
@@ -15,7 +16,9 @@ use std::time::{Duration, SystemTime};
 use larder_debian::progress::Progress;
 use larder_store::fileset::FilesMetadata;
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{Attributes, Entry, FileSet, Metadata, Name, ObjectDigest, Tree, TreeBuilder, TreePath};
+use larder_store::{
+    Attributes, Entry, FileSet, Metadata, Name, ObjectDigest, Sha256Digest, Tree, TreeBuilder, TreePath,
+};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use super::PackageError;
@@ -23,6 +26,7 @@ use crate::provenance::Dependency;
 use crate::recipe::package::{PackageRecipe, SourceSpec};
 use crate::recipe::{FileSource, Keep, files};
 use crate::{Error, Host, Result, image};
+use publisher::{Publisher, Signed};
 
 /// The name of fetched sources in the store.
 const SOURCE: &str = "host.internal/source";
@@ -41,12 +45,14 @@ pub(super) struct Sources {
     pub(super) tree: Tree,
     /// Their one time, which is `SOURCE_DATE_EPOCH`.
     pub(super) time: u64,
+    /// Their publisher's signature, where the recipe asks for one.
+    pub(super) signed: Option<Signed>,
 }
 
 impl Sources {
     /// Files whose time follows from their contents.
     pub(super) fn of(tree: Tree) -> Self {
-        Self { time: image::own_time(&tree.digest()), tree }
+        Self { time: image::own_time(&tree.digest()), tree, signed: None }
     }
 }
 
@@ -57,13 +63,16 @@ pub(super) struct Pin {
     uri: String,
     /// By algorithm: `blake3` of a tree, `sha256` of a file, `gitCommit`.
     digests: BTreeMap<String, String>,
+    /// The key by which its publisher must have signed it.
+    key: Option<Sha256Digest>,
 }
 
 impl Pin {
     /// For the digest of a build's inputs.
     pub(super) fn line(&self) -> String {
         let digests: Vec<_> = self.digests.iter().map(|(algorithm, hex)| format!("{algorithm}:{hex}")).collect();
-        format!("{RULE} {}", digests.join(" "))
+        let key = self.key.map(|key| format!(" signed by {key}")).unwrap_or_default();
+        format!("{RULE} {}{key}", digests.join(" "))
     }
 
     pub(super) fn dependency(&self) -> Dependency {
@@ -80,6 +89,7 @@ pub(super) fn pin(recipe: &PackageRecipe) -> Result<Option<Pin>> {
     let one = |uri: &str, algorithm: &str, hex: String| Pin {
         uri: uri.to_owned(),
         digests: BTreeMap::from([(algorithm.to_owned(), hex)]),
+        key: None,
     };
     Ok(match &recipe.source {
         None => None,
@@ -87,7 +97,10 @@ pub(super) fn pin(recipe: &PackageRecipe) -> Result<Option<Pin>> {
             let tree = beside(recipe, source, &mut |content| Ok(ObjectDigest::of_reader(content)?))?;
             Some(one(&source.path, BLAKE3, tree.digest().hex()))
         }
-        Some(SourceSpec::Url { url, sha256 }) => Some(one(url, "sha256", sha256.hex())),
+        Some(SourceSpec::Url { url, sha256, signature }) => {
+            let key = signature.as_ref().map(|spec| publisher::key(recipe, spec)).transpose()?;
+            Some(Pin { key: key.map(|key| publisher::sha256(&key)), ..one(url, "sha256", sha256.hex()) })
+        }
         Some(SourceSpec::Git { url, commit }) => Some(one(url, "gitCommit", commit.clone())),
     })
 }
@@ -99,7 +112,7 @@ pub(super) fn pin(recipe: &PackageRecipe) -> Result<Option<Pin>> {
 pub(super) fn obtain(
     host: &Host,
     recipe: &PackageRecipe,
-    pin: Option<&Pin>,
+    given: Given<'_>,
     progress: &dyn Progress,
 ) -> Result<Sources> {
     match &recipe.source {
@@ -108,37 +121,75 @@ pub(super) fn obtain(
             let ingest = host.store.begin()?;
             let tree = beside(recipe, source, &mut |content| Ok(ingest.write_object(content, u64::MAX)?))?;
             ingest.commit()?;
-            let pinned = pin.and_then(|pin| pin.digests.get(BLAKE3));
+            let pinned = given.pin.and_then(|pin| pin.digests.get(BLAKE3));
             if pinned.is_some_and(|pinned| *pinned != tree.digest().hex()) {
                 return Err(PackageError::SourcesChanged { path: source.path.clone() }.into());
             }
             Ok(Sources::of(tree))
         }
-        Some(spec) => fetch(host, spec, progress),
+        Some(SourceSpec::Url { url, sha256, signature: Some(spec) }) => {
+            let key = given.publisher.map_or_else(|| publisher::key(recipe, spec), |given| Ok(given.key.clone()))?;
+            let (unsigned, uri) =
+                (SourceSpec::Url { url: url.clone(), sha256: *sha256, signature: None }, publisher::uri(spec));
+            if let Some(known) = known(host, &unsigned)?
+                && let Some(signed) = publisher::read(&host.store, &known.digest(), sha256, (&uri, &key))?
+            {
+                return Ok(Sources { signed: Some(signed), ..of_record(host, &known)? });
+            }
+            let signature = given.publisher.map(|given| Ok(given.signature.clone()));
+            let signature = signature.unwrap_or_else(|| publisher::signature(host, recipe, spec))?;
+            fetch(host, &unsigned, Some((uri, Publisher { signature, key })), progress)
+        }
+        Some(spec) => match known(host, spec)? {
+            Some(known) => of_record(host, &known),
+            None => fetch(host, spec, None, progress),
+        },
     }
 }
 
-/// Fetches pinned sources, unless the store has them.
+/// What whoever wants sources knows of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Given<'a> {
+    /// What they must be.
+    pub(super) pin: Option<&'a Pin>,
+    /// Signature and key, where they aren't to be looked for.
+    pub(super) publisher: Option<&'a Publisher>,
+}
+
+/// The ref of fetched sources. How a file is unpacked follows from its name.
+fn key(spec: &SourceSpec) -> Option<String> {
+    match spec {
+        SourceSpec::Path(_) => None,
+        SourceSpec::Url { url, sha256, .. } => {
+            Some(format!("{RULE}/{}{}", sha256.hex(), archive::suffix(url).replace('.', "-")))
+        }
+        SourceSpec::Git { commit, .. } => Some(format!("{RULE}/git-{commit}")),
+    }
+}
+
+/// The record of fetched sources, if the store has them.
+fn known(host: &Host, spec: &SourceSpec) -> Result<Option<FileSet>> {
+    let Some(key) = key(spec) else { return Ok(None) };
+    let found = host.store.refs().get(RefKind::Conversion, &key)?.map(|found| found.current_entry().fileset);
+    let found = found.filter(|digest| host.store.has_fileset(digest));
+    Ok(found.map(|digest| host.store.fileset(&digest)).transpose()?)
+}
+
+fn of_record(host: &Host, record: &FileSet) -> Result<Sources> {
+    Ok(Sources { tree: host.store.tree(&record.tree)?, time: record.time, signed: None })
+}
+
+/// Fetches pinned sources. A signature is checked before anything of them is looked at.
 ///
 /// # Errors
-/// What can't be fetched, isn't what was pinned, or can't be unpacked.
-fn fetch(host: &Host, spec: &SourceSpec, progress: &dyn Progress) -> Result<Sources> {
-    let key = match spec {
-        SourceSpec::Path(_) => return Ok(Sources { tree: Tree::default(), time: 0 }),
-        // How a file is unpacked follows from its name.
-        SourceSpec::Url { url, sha256 } => format!("{RULE}/{}{}", sha256.hex(), archive::suffix(url).replace('.', "-")),
-        SourceSpec::Git { commit, .. } => format!("{RULE}/git-{commit}"),
-    };
-    let found = host.store.refs().get(RefKind::Conversion, &key)?.map(|found| found.current_entry().fileset);
-    if let Some(digest) = found.filter(|digest| host.store.has_fileset(digest)) {
-        let record = host.store.fileset(&digest)?;
-        return Ok(Sources { tree: host.store.tree(&record.tree)?, time: record.time });
-    }
+/// What can't be fetched, isn't what was pinned or signed, or can't be unpacked.
+fn fetch(host: &Host, spec: &SourceSpec, by: Option<(String, Publisher)>, progress: &dyn Progress) -> Result<Sources> {
+    let Some(key) = key(spec) else { return Ok(Sources::of(Tree::default())) };
     let ingest = host.store.begin()?;
     let sources = match spec {
-        SourceSpec::Url { url, sha256 } => archive::fetch(host, &ingest, (url, sha256), progress)?,
+        SourceSpec::Url { url, sha256, .. } => archive::fetch(host, &ingest, (url, sha256), by, progress)?,
         SourceSpec::Git { url, commit } => git::fetch(host, &ingest, (url, commit), progress)?,
-        SourceSpec::Path(_) => return Ok(Sources { tree: Tree::default(), time: 0 }),
+        SourceSpec::Path(_) => return Ok(Sources::of(Tree::default())),
     };
     let record = FileSet {
         name: Name::parse(SOURCE)?,
@@ -150,6 +201,9 @@ fn fetch(host: &Host, spec: &SourceSpec, progress: &dyn Progress) -> Result<Sour
         metadata: Metadata::Files(FilesMetadata::default()),
     };
     let fileset = ingest.write_fileset(&record)?;
+    if let (SourceSpec::Url { sha256, .. }, Some(signed)) = (spec, &sources.signed) {
+        publisher::write(&ingest, &fileset, sha256, signed)?;
+    }
     let _lease = ingest.commit_leased()?;
     let entry = RefEntry { version: "1".to_owned(), fileset, at: host.now, action: "fetch".to_owned() };
     host.store.refs().set(RefKind::Conversion, &key, entry)?;

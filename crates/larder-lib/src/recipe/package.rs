@@ -21,9 +21,10 @@ use larder_store::{Name, Sha256Digest, TreePath};
 pub use glob::Glob;
 pub(super) use parse::parse;
 pub use values::Requirement;
+pub(super) use values::address;
 pub(crate) use values::{ALIASES, RESERVED};
 
-use super::{EnvironmentName, FileSource, LOCK_NAME, PackagePath, RecipeError, folder_of};
+use super::{EnvironmentName, FileSource, LOCK_NAME, PackagePath, RecipeError, TestTable, folder_of};
 
 /// How long a build may take that says nothing about it.
 pub const TIMEOUT: Duration = Duration::from_secs(3600);
@@ -76,7 +77,7 @@ pub struct PackageRecipe {
     /// What can be done with it when it runs.
     pub actions: Actions,
     /// What must pass in a container of it.
-    pub test: Option<TestSpec>,
+    pub test: Option<TestTable>,
 }
 
 /// What a package says about others.
@@ -107,6 +108,8 @@ pub enum SourceSpec {
         url: String,
         /// Its digest.
         sha256: Sha256Digest,
+        /// Its publisher's signature, where it is to be checked.
+        signature: Option<SignatureSpec>,
     },
     /// A commit of a git repository.
     Git {
@@ -115,6 +118,24 @@ pub enum SourceSpec {
         /// The commit's full hash.
         commit: String,
     },
+}
+
+/// A publisher's detached signature of a file that is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureSpec {
+    /// Where the signature is.
+    pub at: SignatureAt,
+    /// The publisher's OpenPGP key, beside the recipe.
+    pub key: FileSource,
+}
+
+/// Where a signature is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignatureAt {
+    /// It is fetched.
+    Url(String),
+    /// It is beside the recipe.
+    Path(FileSource),
 }
 
 /// How a package is built.
@@ -143,15 +164,6 @@ pub struct Split {
     pub summary: String,
     /// What must be there besides the package itself.
     pub requires: Vec<Requirement>,
-}
-
-/// What must pass in a container of the package.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TestSpec {
-    /// What the container's shell is given.
-    pub run: String,
-    /// Packages that only the test needs.
-    pub with: Vec<Root>,
 }
 
 impl PackageRecipe {

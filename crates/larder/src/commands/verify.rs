@@ -20,6 +20,7 @@ Examples:
   larder verify example.com/web
   larder verify example.com/web --require-signed    what nobody has signed fails
   larder verify debian.org/openssl --fetch          ask the archive for what isn't kept here
+  larder verify example.com/hello --fetch           fetch its source again, with the publisher's signature
   larder verify example.com/web --rebuild           make everything again and compare
 
 Exit code 1 when a link of the chain doesn't hold: a statement that is missing, altered, about
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     /// Make everything again that can be made again, and compare the digests
     #[arg(long)]
     rebuild: bool,
-    /// Ask the archive for what isn't kept here any more
+    /// Ask the archive, and the addresses of sources, for what isn't kept here
     #[arg(long)]
     fetch: bool,
     /// Fail for what was made and nobody has signed

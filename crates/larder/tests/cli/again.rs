@@ -20,7 +20,7 @@ fn hello(site: &Site) {
 }
 
 /// The lines of a verification that are about packages of one's own.
-fn own(text: &str) -> String {
+pub(crate) fn own(text: &str) -> String {
     let mut shown = false;
     let lines = text.lines().filter(|line| {
         let is_item = line.starts_with("ok ") || line.starts_with("broken ");
@@ -120,7 +120,7 @@ fn what_is_not_there_any_more_is_told() {
     ok     example.com/far@1.0  record, contents, statement, inputs; unsigned; not checked: rebuild
              source file://$DIR/data not checked: it is pinned by sha256:<3>, and not kept here
              source larder.toml holds
-             rebuild not checked: its sources can't be had again: file://$DIR/data does not exist on the mirror (status 404)
+             rebuild not checked: its sources can't be had again: can't fetch the source file://$DIR/data: file://$DIR/data does not exist on the mirror (status 404)
     ");
 }
 

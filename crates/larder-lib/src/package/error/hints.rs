@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use larder_debian::{DebianError, ReleaseRefusal};
 use larder_store::Name;
 
 use super::{Missing, OutputProblem, PackageError, Phase, Stop};
@@ -71,6 +72,24 @@ impl PackageError {
                 received.hex()
             )],
             Self::NotInSandbox { name, .. } => vec![format!("add \"{}\" to `with` in [build]", name.short())],
+            Self::NotFetched { source, .. } => match **source {
+                DebianError::Offline { .. } => vec!["unset LARDER_OFFLINE to fetch it".to_owned()],
+                DebianError::Missing { .. } => vec!["check the address, or look where the project has moved it".to_owned()],
+                _ => Vec::new(),
+            },
+            Self::NotSigned { reason, .. } => vec![match reason {
+                ReleaseRefusal::WrongKey { .. } => {
+                    "`signed-by` must have that key: take it from the publisher in a way that you trust, not from beside the file"
+                }
+                ReleaseRefusal::KeyRevoked { .. } => "don't use it: whoever has that key now may not be the publisher",
+                ReleaseRefusal::KeyExpired { .. } => "take the renewed key from the publisher",
+                ReleaseRefusal::Tampered { .. } => {
+                    "don't use it: either the file isn't what the publisher signed, or the signature is of another file"
+                }
+                _ => "`signature` must be a detached OpenPGP signature of the file as it is fetched, as `gpg --detach-sign` makes it",
+            }
+            .to_owned()],
+            Self::PublisherKey { .. } => vec!["`gpg --export --armor KEY` writes one".to_owned()],
             Self::SourcesChanged { .. } => vec!["build again".to_owned()],
             Self::NoGit { .. } => vec!["install Debian's package git".to_owned()],
             Self::Requirement { .. } => vec!["build that package first".to_owned()],

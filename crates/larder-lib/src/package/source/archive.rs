@@ -9,6 +9,7 @@ use larder_debian::{fetch as client, tarball};
 use larder_store::{Attributes, Entry, Ingest, Sha256Digest, TreeBuilder, TreePath};
 
 use super::Sources;
+use super::publisher::{Publisher, Signed};
 use crate::package::PackageError;
 use crate::{Error, Host, Result, image};
 
@@ -37,6 +38,7 @@ pub(super) fn fetch(
     host: &Host,
     ingest: &Ingest<'_>,
     (url, sha256): (&str, &Sha256Digest),
+    by: Option<(String, Publisher)>,
     progress: &dyn Progress,
 ) -> Result<Sources> {
     let name = file_name(url);
@@ -44,12 +46,12 @@ pub(super) fn fetch(
         let reason = format!("archives that end in {suffix} aren't known; .tar.gz, .tar.xz and .tar.zst are");
         return Err(PackageError::Archive { source_name: url.to_owned(), reason }.into());
     }
-    let path = client::fetch_source(&host.debian, url, sha256, progress).map_err(|error| match error {
-        larder_debian::DebianError::SourceDigest { url, expected, received } => {
-            Error::from(PackageError::SourceDigest { url, expected, received })
-        }
-        other => other.into(),
-    })?;
+    let path = file(host, (url, sha256), progress)?;
+    let signed = by.map(|(uri, publisher)| {
+        let signer = publisher.check(host, url, &path)?;
+        Ok::<_, Error>(Signed { uri, publisher, signer })
+    });
+    let signed = signed.transpose()?;
     let mut file = File::open(&path).map_err(Error::io("open", &path))?;
     let sources = match suffix(url) {
         "" => {
@@ -59,13 +61,30 @@ pub(super) fn fetch(
             tree.insert(path, Entry::File { digest, size, executable: false }, Attributes::default())?;
             let tree = tree.finish()?;
             let time = image::own_time(&tree.digest());
-            Sources { tree, time }
+            Sources { tree, time, signed: None }
         }
         suffix => unpack(ingest, url, suffix, file)?,
     };
     // The store has it now; a file that stays is only a file in the cache.
     let _ = std::fs::remove_file(&path);
-    Ok(sources)
+    Ok(Sources { signed, ..sources })
+}
+
+/// Fetches a file into the cache.
+///
+/// # Errors
+/// [`PackageError::SourceDigest`]; [`PackageError::NotFetched`].
+pub(crate) fn file(
+    host: &Host,
+    (url, sha256): (&str, &Sha256Digest),
+    progress: &dyn Progress,
+) -> Result<std::path::PathBuf> {
+    client::fetch_source(&host.debian, url, sha256, progress).map_err(|error| match error {
+        larder_debian::DebianError::SourceDigest { url, expected, received } => {
+            PackageError::SourceDigest { url, expected, received }.into()
+        }
+        source => PackageError::NotFetched { url: url.to_owned(), source: Box::new(source) }.into(),
+    })
 }
 
 fn unpack(ingest: &Ingest<'_>, url: &str, suffix: &str, file: File) -> Result<Sources> {
@@ -124,7 +143,7 @@ fn unpack(ingest: &Ingest<'_>, url: &str, suffix: &str, file: File) -> Result<So
             linked.ok_or_else(|| PackageError::ArchiveEntry { source_name: url.to_owned(), path: name, problem })?;
         entries.insert(path, entry);
     }
-    Ok(Sources { tree: stripped(entries)?, time })
+    Ok(Sources { tree: stripped(entries)?, time, signed: None })
 }
 
 fn unreadable(url: &str, reason: &DebError) -> Error {

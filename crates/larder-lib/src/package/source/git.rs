@@ -45,7 +45,7 @@ pub(super) fn fetch(
     fetched?;
     let time = git.said(&["show", "-s", "--format=%ct", commit])?;
     let time = time.trim().parse().map_err(|_| git.failed("git gives it no time"))?;
-    Ok(Sources { tree: git.tree(ingest)?, time })
+    Ok(Sources { tree: git.tree(ingest)?, time, signed: None })
 }
 
 impl Git<'_> {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use larder_solver::Root;
 use larder_store::fileset::install::{Follower, UserRule};
 use larder_store::fileset::metadata::ACTIONS;
 use larder_store::fileset::{Actions, AlternativeRule, LinkRule};
@@ -17,7 +16,7 @@ use super::super::source::{Source, nearest};
 use super::super::values::{self, ValueError};
 use super::super::{FileSource, HostTable, Place, Problem, RecipeError};
 use super::values as own;
-use super::{BuildSpec, PackageRecipe, Relations, Requirement, SourceSpec, Split, TIMEOUT, TestSpec};
+use super::{BuildSpec, PackageRecipe, Relations, Requirement, SignatureAt, SignatureSpec, SourceSpec, Split, TIMEOUT};
 
 /// The tables of a package's recipe.
 const TABLES: &[&str] = &["package", "source", "build", "host", "split", "install", "actions", "test"];
@@ -37,14 +36,13 @@ const PACKAGE: &[&str] = &[
     "configuration",
     "imports",
 ];
-const SOURCE: &[&str] = &["path", "url", "sha256", "git", "commit"];
+const SOURCE: &[&str] = &["path", "url", "sha256", "signature", "signed-by", "git", "commit"];
 const BUILD: &[&str] = &["from", "with", "run", "timeout", "env"];
 const SPLIT: &[&str] = &["paths", "summary", "requires"];
 const INSTALL: &[&str] = &["links", "alternatives", "users", "script"];
 const ALTERNATIVE: &[&str] = &["name", "link", "path", "priority", "followers"];
 const FOLLOWER: &[&str] = &["name", "link", "path"];
 const USER: &[&str] = &["name", "group", "home", "shell", "comment"];
-const TEST: &[&str] = &["run", "with"];
 /// Where keys belong that stand outside of all tables.
 const PLACES: &[(&str, &[&str])] =
     &[("package", PACKAGE), ("build", BUILD), ("source", SOURCE), ("host", HOST), ("split.NAME", SPLIT)];
@@ -99,7 +97,11 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
         }
     };
     let script = section("install", INSTALL)?.map(|install| install.parsed("script", own::script)).transpose()?;
-    let test = section("test", TEST)?.map(|test| test.test(&build.from)).transpose()?;
+    let test = document.get_key_value("test").map(|(key, value)| {
+        let table = source.table("test", value)?;
+        source.test(key.span(), table, &build.from)
+    });
+    let test = test.transpose()?;
     Ok(PackageRecipe {
         file: file.to_owned(),
         text: source.digest(),
@@ -201,15 +203,9 @@ impl Section<'_, '_, '_> {
         Ok(all)
     }
 
-    fn roots(&self, key: &'static str, from: &[Name]) -> Result<Vec<Root>, RecipeError> {
-        let mut roots = self.set(key, |text| values::root(text, from))?;
-        roots.sort_by_cached_key(ToString::to_string);
-        roots.dedup();
-        Ok(roots)
-    }
-
     fn choice(&self, found: impl Into<String>) -> RecipeError {
-        let choices = "`path`, `url` with `sha256`, or `git` with `commit`";
+        let choices =
+            "`path`, `url` with `sha256`, `url` with `sha256`, `signature` and `signed-by`, or `git` with `commit`";
         let (table, found) = ("source", found.into());
         self.source.error(self.place.clone(), Problem::Choice { table, found, choices })
     }
@@ -218,17 +214,11 @@ impl Section<'_, '_, '_> {
         let mut keys: Vec<&str> = self.table.iter().map(|(key, _)| key.get_ref().as_ref()).collect();
         keys.sort_unstable();
         match keys.as_slice() {
-            ["path"] => {
-                let Some(value) = self.table.get("path") else { return Err(self.choice("nothing")) };
-                let (written, range) = self.source.string("path", value)?;
-                let path = source_path(written).map_err(|reason| {
-                    self.source.error(range.clone(), Problem::BadSource { path: written.to_owned(), reason })
-                })?;
-                Ok(SourceSpec::Path(FileSource { path, place: Some(Place::new(self.source.text, range)) }))
-            }
-            ["sha256", "url"] => Ok(SourceSpec::Url {
+            ["path"] => self.beside("path").map(SourceSpec::Path),
+            ["sha256", "url"] | ["sha256", "signature", "signed-by", "url"] => Ok(SourceSpec::Url {
                 url: self.needed("url", own::file_address, "")?,
                 sha256: self.needed("sha256", own::sha256, "")?,
+                signature: self.signature()?,
             }),
             ["commit", "git"] => Ok(SourceSpec::Git {
                 url: self.needed("git", own::git_address, "")?,
@@ -237,6 +227,26 @@ impl Section<'_, '_, '_> {
             [] => Err(self.choice("nothing")),
             keys => Err(self.choice(keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and "))),
         }
+    }
+
+    /// A file or folder beside the recipe. The key is there.
+    fn beside(&self, key: &'static str) -> Result<FileSource, RecipeError> {
+        let Some(value) = self.table.get(key) else { return Err(self.choice("nothing")) };
+        let (written, range) = self.source.string(key, value)?;
+        let path = source_path(written).map_err(|reason| {
+            self.source.error(range.clone(), Problem::BadSource { path: written.to_owned(), reason })
+        })?;
+        Ok(FileSource { path, place: Some(Place::new(self.source.text, range)) })
+    }
+
+    fn signature(&self) -> Result<Option<SignatureSpec>, RecipeError> {
+        let Some(value) = self.table.get("signature") else { return Ok(None) };
+        let is_address = self.source.string("signature", value)?.0.contains("://");
+        let at = match is_address {
+            true => SignatureAt::Url(self.needed("signature", own::file_address, "")?),
+            false => SignatureAt::Path(self.beside("signature")?),
+        };
+        Ok(Some(SignatureSpec { at, key: self.beside("signed-by")? }))
     }
 
     fn build(&self) -> Result<BuildSpec, RecipeError> {
@@ -362,12 +372,5 @@ impl Section<'_, '_, '_> {
             users.insert(user.name.clone(), user);
         }
         Ok(users.into_values().collect())
-    }
-
-    fn test(&self, from: &[Name]) -> Result<TestSpec, RecipeError> {
-        Ok(TestSpec {
-            run: self.needed("run", own::script, "run = \"hello | grep -q Hello\"")?,
-            with: self.roots("with", from)?,
-        })
     }
 }

@@ -8,7 +8,7 @@ use larder_lib::package::{self, PackageOptions, PackageReport};
 use larder_lib::recipe::package::PackageRecipe;
 use serde_json::{Value, json};
 
-use super::{Args, change_json, change_line};
+use super::{Args, change_json, change_line, signed_json, standing_words};
 use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::json;
@@ -63,8 +63,9 @@ fn print(report: &PackageReport, verbose: bool, quiet: bool) -> Result<(), Failu
             ui::bytes(report.fetched_bytes),
         ))?;
     }
+    let signed = standing_words(&report.standing);
     let state = if report.changed { "built" } else { "unchanged" };
-    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}", report.name, report.version))?;
+    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}, {signed}", report.name, report.version))?;
     Ok(ui::line(report.digest)?)
 }
 
@@ -74,6 +75,8 @@ fn report_json(report: &PackageReport) -> Value {
         "name": report.name.as_str(),
         "version": report.version,
         "digest": report.digest.to_string(),
+        "provenance": report.standing.word(),
+        "signed": signed_json(report.standing.signers()),
         "changed": report.changed,
         "cached": report.cached,
         "checked": report.checked,
