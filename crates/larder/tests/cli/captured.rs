@@ -617,14 +617,26 @@ printf 'x' > \"$(printf 'bytes\\377\\033[31m')\"
 ln -s b a; ln -s a b; ln -s / root
 mkdir -p /proc/x /sys/x /dev/x /packages/x 2>/dev/null
 mkdir closed; touch closed/file; chmod 0 closed/file closed
-(while :; do echo x >> /etc/thing/growing; done) &
+(while :; do cat /proc/sys/kernel/random/uuid >> /etc/thing/growing; done) &
 for n in $(seq 1 100); do sleep 1000 & done
 exit 0
 ";
     let Some(site) = machine(vec![thing("1.0", hostile)]) else { return };
     let shown = site.stdout("debian capture thing");
-    let rows: Vec<&str> = shown.lines().filter(|line| line.contains("/etc/thing") && !line.contains("/d/d")).collect();
-    assert_snapshot!(rows.join("\n"), @"");
+    let (growing, others): (Vec<&str>, Vec<&str>) = shown.lines().partition(|line| line.contains("growing"));
+    assert!(growing.iter().all(|line| line.starts_with("refused")), "{growing:?}");
+    let rows: Vec<&str> =
+        others.into_iter().filter(|line| line.contains("/etc/thing") && !line.contains("/d/d")).collect();
+    assert_snapshot!(rows.join("\n"), @r"
+    taken    added    /etc/thing/a
+    taken    added    /etc/thing/b
+    taken    added    /etc/thing/bytes�\u{1b}[31m
+    taken    added    /etc/thing/closed
+    taken    added    /etc/thing/closed/file
+    taken    added    /etc/thing/d
+    taken    added    /etc/thing/preinst
+    taken    added    /etc/thing/root
+    ");
     let deep = shown.lines().find(|line| line.starts_with("refused") && line.contains("/d/d")).unwrap_or(&shown);
     assert!(deep.contains("128 levels"), "{deep}");
     let tmp: Vec<_> = fs::read_dir(site.env.store().join("tmp")).into_iter().flatten().flatten().collect();
