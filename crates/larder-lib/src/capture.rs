@@ -66,8 +66,8 @@ pub(crate) struct Work<'a> {
     pub(crate) sandbox: &'a Sandbox,
     /// The package.
     pub(crate) package: &'a Name,
-    /// Its version.
-    pub(crate) version: &'a str,
+    /// `name@version` under which it is in the sandbox.
+    pub(crate) shown_as: String,
     /// What is run.
     pub(crate) job: Job<'a>,
 }
@@ -92,15 +92,13 @@ pub(crate) struct Taken {
 /// An ordinary user; scripts that fail, hang or fill the disk; more than anybody keeps.
 pub(crate) fn take(host: &Host, ingest: &Ingest<'_>, work: &Work<'_>, progress: &dyn Progress) -> Result<Taken> {
     let package = work.package;
-    if launch::user_map() != UserMap::Host {
-        return Err(CaptureError::NeedsRoot { package: package.clone() }.into());
-    }
+    check_caller(package)?;
     let composition = work.sandbox.composition(host, progress)?;
     let listing = composition.listing()?;
     let shown = view::shown(&composition.plan, &composition.files, Packages::Hidden)?;
     let scene = Scene {
         package,
-        own: format!("{package}@{}", work.version),
+        own: work.shown_as.clone(),
         before: listing.entries().iter().map(|entry| (entry.path.as_slice(), entry)).collect(),
         shown: &shown,
         databases: databases(&host.store, &listing)?,
@@ -124,6 +122,14 @@ pub(crate) fn take(host: &Host, ingest: &Ingest<'_>, work: &Work<'_>, progress: 
     let tree = tree.finish().map_err(|error| no_fileset(error.to_string()))?;
     let rows = report::rows(&left.findings);
     Ok(Taken { tree, rules: left.rules, refused, replaces, rows })
+}
+
+/// Refuses to begin what an ordinary user can't end.
+pub(crate) fn check_caller(package: &Name) -> Result<(), CaptureError> {
+    match launch::user_map() {
+        UserMap::Host => Ok(()),
+        UserMap::Single | UserMap::Range { .. } => Err(CaptureError::NeedsRoot { package: package.clone() }),
+    }
 }
 
 /// What one run left, and the folder that it is in.

@@ -25,6 +25,7 @@ pub mod contents;
 pub mod deep;
 pub mod diff;
 pub mod distribution;
+pub mod distributions;
 mod error;
 pub mod files;
 #[cfg(any(test, fuzzing))]

@@ -295,6 +295,7 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         workdir: None,
         stop_signal: None,
         labels: BTreeMap::new(),
+        documentation: Vec::new(),
         host: HostTable::default(),
         actions: Actions::new(),
         test: None,

@@ -88,6 +88,8 @@ pub struct Recipe {
     pub stop_signal: Option<StopSignal>,
     /// Free-form words about the image, for people and tools.
     pub labels: BTreeMap<String, String>,
+    /// Where its documentation is: a set of addresses, instead of those of its packages.
+    pub documentation: Vec<String>,
     /// What it asks of the host.
     pub host: HostTable,
     /// What can be done with it when it runs, besides [`Recipe::run`], which is its `start`.
@@ -149,6 +151,7 @@ impl Recipe {
             workdir: None,
             stop_signal: None,
             labels: BTreeMap::new(),
+            documentation: Vec::new(),
             host: HostTable::default(),
             actions: Actions::new(),
             test: None,

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod debian;
 pub(crate) mod df;
 pub(crate) mod diff;
+pub(crate) mod distributions;
 pub(crate) mod files;
 pub(crate) mod fsck;
 pub(crate) mod gc;

@@ -20,6 +20,7 @@ mod cli {
     mod history;
     mod hostile;
     mod import;
+    mod inherit;
     mod inspect;
     mod json;
     mod keep;

@@ -47,7 +47,8 @@ impl Databases {
         let user = |line| -> Option<(&str, User<'_>)> {
             let [name, _, uid, gid, comment, home, shell] = fields(line)?;
             let (uid, gid) = (uid.parse().ok()?, gid.parse().ok()?);
-            is_name(name).then_some((name, User { uid, gid, comment, home, shell }))
+            let fine = is_name(name) && [comment, home, shell].iter().all(is_field);
+            fine.then_some((name, User { uid, gid, comment, home, shell }))
         };
         self.passwd.lines().filter_map(user).collect()
     }
@@ -78,20 +79,32 @@ pub fn observed(before: &Databases, after: &Databases, owns: &dyn Fn(&TreePath) 
     let new_groups = groups.iter().filter(|(name, _)| !groups_before.contains_key(**name));
     let diverted: BTreeSet<DiversionRule> = diversions(&before.diversions).collect();
     let known: BTreeSet<&str> = before.shells.lines().collect();
-    let is_shell = |line: &&str| line.starts_with('/') && line.len() < 256 && !line.contains(char::is_control);
+    let is_shell = |line: &&str| line.starts_with('/') && line.len() < 256 && is_field(line);
     let shells = after.shells.lines().filter(is_shell).filter(|line| !known.contains(*line));
     let changed = after.alternatives.iter().filter(|(name, text)| before.alternatives.get(*name) != Some(*text));
     InstallRules {
         users: users(before, after),
         groups: new_groups.map(|(name, group)| GroupRule { name: (*name).to_owned(), gid: fixed(group.gid) }).collect(),
         alternatives: changed
+            .filter(|(name, _)| is_word(name))
             .flat_map(|(name, text)| alternatives(name, text))
             .filter(|rule| owns(&rule.path))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
             .collect(),
-        diversions: diversions(&after.diversions).filter(|rule| !diverted.contains(rule)).collect(),
+        diversions: first_of_each(diversions(&after.diversions).filter(|rule| !diverted.contains(rule))),
         shells: shells.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect(),
         ..InstallRules::default()
     }
+}
+
+/// Of several rules about one path the first.
+fn first_of_each(rules: impl Iterator<Item = DiversionRule>) -> Vec<DiversionRule> {
+    let mut found = BTreeMap::new();
+    for rule in rules {
+        found.entry(rule.path.clone()).or_insert(rule);
+    }
+    found.into_values().collect()
 }
 
 /// New users, and those who are in more groups than before.
@@ -125,6 +138,17 @@ fn fixed(id: u32) -> Option<u32> {
 
 fn fields<const N: usize>(line: &str) -> Option<[&str; N]> {
     line.split(':').collect::<Vec<_>>().try_into().ok()
+}
+
+/// Whether a text can stand between the colons of a line.
+fn is_field(text: &&str) -> bool {
+    !text.contains(|c: char| c == ':' || c.is_control())
+}
+
+/// What can be the name of an alternative, and the name of a file.
+fn is_word(name: &str) -> bool {
+    let wrong = |c: char| c == '/' || c.is_control() || c.is_whitespace();
+    !name.is_empty() && !name.starts_with('.') && !name.contains(wrong)
 }
 
 /// What can be a login name.
@@ -174,7 +198,9 @@ fn alternatives(name: &str, text: &str) -> Vec<AlternativeRule> {
             Some(Follower { name: (*name).to_owned(), link: link.clone()?, path: path(target)? })
         };
         let mut followers: Vec<_> = followers.iter().zip(paths).filter_map(follower).collect();
+        followers.retain(|follower| is_word(&follower.name));
         followers.sort();
+        followers.dedup();
         rules.push(AlternativeRule { name: name.to_owned(), link: link.clone(), path: provider, priority, followers });
     }
     rules

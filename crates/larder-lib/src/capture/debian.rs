@@ -39,6 +39,8 @@ use crate::{Error, Host, Result, compose, solve};
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// Where what is told about captures is, in the store.
 const FOLDER: &str = "cache/captures";
+/// Where a package can have nothing.
+const MOUNTED: [&[u8]; 4] = [b"dev", b"packages", b"proc", b"sys"];
 /// How many refusals a record holds.
 const MOST_REFUSED: usize = 200;
 
@@ -186,6 +188,7 @@ pub(crate) fn capture(host: &Host, request: &Request<'_>, progress: &dyn Progres
     if let Some(captured) = kept(host, import, &key)? {
         return Ok(captured);
     }
+    super::check_caller(&import.name)?;
     let Some(distribution) = &request.lock.distribution else {
         return Err(CaptureError::NotDebians { package: import.name.clone() }.into());
     };
@@ -219,7 +222,8 @@ pub(crate) fn capture(host: &Host, request: &Request<'_>, progress: &dyn Progres
     };
     let task = progress.start(&format!("configure {}@{} in a sandbox", import.name, import.version), None);
     let ingest = host.store.begin()?;
-    let work = Work { sandbox: &sandbox, package: &import.name, version: &import.version, job };
+    let work =
+        Work { sandbox: &sandbox, package: &import.name, shown_as: format!("{}@{}", import.name, import.version), job };
     let taken = super::take(host, &ingest, &work, progress);
     progress.finish(task);
     let taken = taken?;
@@ -307,8 +311,12 @@ fn fileset(host: &Host, package: &PackageImport, scripts: &Scripts, taken: &Take
     let is_plain = |entry: &larder_store::TreeEntry| {
         entry.entry == larder_store::Entry::Directory && entry.attributes.is_default()
     };
+    // What a script seems to make where the kernel or Larder mounts something, running it has shown to be nothing.
+    let is_mounted =
+        |path: &larder_store::TreePath| MOUNTED.iter().any(|top| path.as_bytes() == *top || path.is_below(top));
     let declared_entries = declared.tree.entries().iter().filter(|entry| {
         !blocked(&entry.path)
+            && !is_mounted(&entry.path)
             && (!ours.contains(&entry.path) || taken.tree.get(entry.path.as_bytes()).is_some_and(is_plain))
     });
     for entry in declared_entries {

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -34,6 +35,8 @@ fn templates(file: &ArchiveFile, path: &Path) -> Result<Option<Vec<u8>>> {
 const DPKG: &str = "1.21.0";
 /// What says that no service may be started.
 const POLICY: &str = "#!/bin/sh\nexit 101\n";
+/// How often files are fetched that others delete.
+const TRIES: u32 = 5;
 const EXECUTABLES: [&str; 5] = ["config", "postinst", "postrm", "preinst", "prerm"];
 const FIRST: [&str; 3] = ["config", "preinst", "templates"];
 
@@ -69,6 +72,17 @@ impl Scripts {
     /// # Errors
     /// A file that can't be fetched or isn't the expected one.
     pub(super) fn fetch(host: &Host, files: &Files<'_>, progress: &dyn Progress) -> Result<Self> {
+        let mut tries = 1..TRIES;
+        loop {
+            match Self::try_fetch(host, files, progress) {
+                // Another process wanted the same file, was done with it first, and has deleted it.
+                Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound && tries.next().is_some() => {}
+                fetched => return fetched,
+            }
+        }
+    }
+
+    fn try_fetch(host: &Host, files: &Files<'_>, progress: &dyn Progress) -> Result<Self> {
         let all: Vec<ArchiveFile> = [files.package].into_iter().chain(files.asking).cloned().collect();
         let (scripts, others) = (Mutex::default(), Mutex::new(BTreeMap::new()));
         fetch::fetch_each::<Error>(&host.debian, &all, progress, &|number, path| {
@@ -85,7 +99,7 @@ impl Scripts {
         })?;
         let scripts: Option<Self> = scripts.into_inner().unwrap_or_else(PoisonError::into_inner);
         let templates = others.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let nothing = || Error::io("read", Path::new(&files.package.filename))(std::io::ErrorKind::NotFound.into());
+        let nothing = || Error::io("read", Path::new(&files.package.filename))(ErrorKind::NotFound.into());
         Ok(Self { templates, ..scripts.ok_or_else(nothing)? })
     }
 

@@ -4,20 +4,11 @@ use larder_store::fileset::PackageMetadata;
 use larder_store::refs::RefKind;
 use larder_store::{Entry, FileSet, FileSetDigest, Reference, Selector};
 
-use super::{Inspection, Privileged, privileged};
+use super::{Privileged, privileged};
 use crate::asks::{self, Asking};
 use crate::images::{self, Found};
 use crate::which::{self, Scope};
 use crate::{Error, Host, Result, chain};
-
-/// What a reference means.
-#[derive(Debug)]
-pub enum Subject {
-    /// An image.
-    Image(Box<Inspection>),
-    /// A package of this host, where no image has the name.
-    Package(Box<PackageInspection>),
-}
 
 /// Everything that a package's record says.
 #[derive(Debug)]
@@ -40,30 +31,25 @@ pub struct PackageInspection {
     pub images: Vec<String>,
 }
 
-/// Inspects an image, or else a package.
+/// What the records say of a package that was found.
 ///
 /// # Errors
-/// Neither is here; records that are missing or damaged.
-pub fn subject(host: &Host, reference: &Reference) -> Result<Subject> {
-    match package(host, reference)? {
-        None => Ok(Subject::Image(Box::new(super::inspect(&host.store, reference)?))),
-        Some(Found { digest, record }) => {
-            let tree = host.store.tree(&record.tree)?;
-            let title = format!("{}@{}", record.name, record.version);
-            let holders = which::which(&host.store, record.name.as_str(), None, Scope::Current)?;
-            let holders = holders.into_iter().filter(|holder| holder.digest == digest);
-            Ok(Subject::Package(Box::new(PackageInspection {
-                metadata: record.package().cloned().unwrap_or_default(),
-                files: tree.entries().iter().filter(|entry| entry.entry != Entry::Directory).count(),
-                bytes: tree.content_bytes(),
-                asks: asks::of_records(&record, std::iter::once(&record)),
-                privileged: privileged(&tree, &title),
-                images: holders.map(|holder| format!("{}@{}", holder.image, holder.image_version)).collect(),
-                digest,
-                record,
-            })))
-        }
-    }
+/// Records that are missing or damaged.
+pub(super) fn inspect(host: &Host, Found { digest, record }: Found) -> Result<PackageInspection> {
+    let tree = host.store.tree(&record.tree)?;
+    let title = format!("{}@{}", record.name, record.version);
+    let holders = which::which(&host.store, record.name.as_str(), None, Scope::Current)?;
+    let holders = holders.into_iter().filter(|holder| holder.digest == digest);
+    Ok(PackageInspection {
+        metadata: record.package().cloned().unwrap_or_default(),
+        files: tree.entries().iter().filter(|entry| entry.entry != Entry::Directory).count(),
+        bytes: tree.content_bytes(),
+        asks: asks::of_records(&record, std::iter::once(&record)),
+        privileged: privileged(&tree, &title),
+        images: holders.map(|holder| format!("{}@{}", holder.image, holder.image_version)).collect(),
+        digest,
+        record,
+    })
 }
 
 /// The package that a reference means: the one that its name stands for, or else the newest of that name and version. `None` where the name is
@@ -79,14 +65,20 @@ pub(crate) fn package(host: &Host, reference: &Reference) -> Result<Option<Found
         Selector::Latest => host.store.refs().get(RefKind::Package, reference.name.as_str())?,
         Selector::Version(_) | Selector::Digest(_) => None,
     };
-    let digest = match current {
-        Some(history) => history.current_entry().fileset,
-        None => match chain::target(host, reference) {
-            Ok((_, digest)) => digest,
-            Err(Error::NoImage { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        },
+    if let Some(history) = current {
+        return found(host, history.current_entry().fileset);
+    }
+    let newest = match chain::target(host, reference) {
+        Ok((_, digest)) => found(host, digest)?,
+        Err(Error::NoImage { .. }) => None,
+        Err(error) => return Err(error),
     };
+    // One that was made here and has no name failed its test, or was removed. Those of an archive never have one.
+    let is_nameless = |found: &Found| found.record.package().is_some_and(|package| package.origin.is_none());
+    Ok(newest.filter(|found| reference.selector != Selector::Latest || !is_nameless(found)))
+}
+
+fn found(host: &Host, digest: FileSetDigest) -> Result<Option<Found>> {
     let record = host.store.fileset(&digest)?;
     Ok(record.package().is_some().then_some(Found { digest, record }))
 }

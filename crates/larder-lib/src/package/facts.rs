@@ -51,6 +51,7 @@ pub(super) fn facts(
     let text = |text: &str| Value::String(text.to_owned());
     let env = recipe.build.env.iter().map(|(name, value)| (name.to_string(), text(value)));
     let with = inputs.with.iter().map(|root| text(&root.to_string())).collect();
+    let script = recipe.script.iter().map(|script| ("script".to_owned(), text(script)));
     let parameters = BTreeMap::from([
         ("architecture".to_owned(), text(&host.debian.architecture)),
         ("env".to_owned(), Value::object(env)),
@@ -61,6 +62,7 @@ pub(super) fn facts(
         ("source_date_epoch".to_owned(), Value::Integer(i64::try_from(inputs.sources.time).unwrap_or(i64::MAX))),
         ("with".to_owned(), Value::Array(with)),
     ]);
+    let parameters = parameters.into_iter().chain(script).collect();
     BuildFacts {
         kind: BuildKind::Package,
         subjects: parts.iter().map(subject).collect(),

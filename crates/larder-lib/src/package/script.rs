@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use larder_debian::progress::Progress;
 use larder_solver::{Base, Root};
 use larder_store::fileset::{InstallRules, ScriptTier};
-use larder_store::{Import, Ingest, TreeBuilder};
+use larder_store::{Import, Ingest, Metadata, Name, TreeBuilder};
 
 use super::error::Phase;
 use super::parts::{self, Draft};
@@ -21,6 +21,9 @@ use crate::recipe::CommandLine;
 use crate::recipe::package::PackageRecipe;
 use crate::solve::solver_root;
 use crate::{Host, Result};
+
+/// A package before its script has run.
+const INSTALLING: &str = "host.internal/installing";
 
 /// What a package is installed with.
 pub(super) struct Stage<'a> {
@@ -45,14 +48,14 @@ pub(super) fn run(
 ) -> Result<()> {
     let Some(script) = &recipe.script else { return Ok(()) };
     let command = CommandLine::Shell(script.clone());
-    let installing = host.store.begin()?;
-    let before = parts::write(host, &installing, recipe, (&drafts[..1], stage.imported), stage.time)?.swap_remove(0);
-    let _installed = installing.commit_leased()?;
+    capture::check_caller(&recipe.name)?;
+    let before = installed(host, recipe, (drafts, stage))?;
     let roots: Vec<Root> = super::required(recipe);
     let solver_roots: Vec<Root> = roots.iter().map(solver_root).collect();
     let among = Among { packages: stage.packages, base: Base::Essential, overrides: &[] };
     let mut seen = capture::closure(host, &solver_roots, among, &versioned(recipe))?;
-    seen.push(PackageImport { name: before.name, version: before.version, package: before.digest, declarations: None });
+    let shown_as = format!("{}@{}", before.name, before.version);
+    seen.push(before);
     let environment = as_image(recipe, roots);
     let metadata = image::metadata(&environment, &environment.packages);
     let sandbox = Sandbox::with(host, (&seen, &larder_store::Tree::default()), metadata, progress)?;
@@ -67,10 +70,29 @@ pub(super) fn run(
         log: log::path(host, &recipe.name, log::Of::Script),
     };
     let task = progress.start(&format!("install {}", versioned(recipe)), None);
-    let work = Work { sandbox: &sandbox, package: &recipe.name, version: &recipe.version, job };
+    let work = Work { sandbox: &sandbox, package: &recipe.name, shown_as, job };
     let taken = capture::take(host, ingest, &work, progress);
     progress.finish(task);
     add(recipe, &mut drafts[0], &taken?)
+}
+
+/// Writes the package as it is before its script has run: under another name, because it isn't the package yet.
+fn installed(host: &Host, recipe: &PackageRecipe, (drafts, stage): (&[Draft], &Stage<'_>)) -> Result<PackageImport> {
+    let mut record = parts::records(host, recipe, (&drafts[..1], stage.imported), stage.time).swap_remove(0);
+    record.name = Name::parse(INSTALLING)?;
+    if let Metadata::Package(package) = &mut record.metadata {
+        // A short name means one of the domain that the package will be in.
+        let full = |name: &String| match name.split_once('/') {
+            Some((domain, _)) if domain.contains('.') => name.clone(),
+            _ => format!("{}/{name}", recipe.name.domain()),
+        };
+        package.install.replaces_files_of = package.install.replaces_files_of.iter().map(full).collect();
+    }
+    let ingest = host.store.begin()?;
+    ingest.write_tree(&drafts[0].tree)?;
+    let package = ingest.write_fileset(&record)?;
+    ingest.commit()?;
+    Ok(PackageImport { name: record.name, version: record.version, package, declarations: None })
 }
 
 /// Puts what was taken over what was built.

@@ -21,6 +21,7 @@ use larder_store::{Name, Sha256Digest, TreePath};
 pub use glob::Glob;
 pub(super) use parse::parse;
 pub use values::Requirement;
+pub(super) use values::address;
 pub(crate) use values::{ALIASES, RESERVED};
 
 use super::{EnvironmentName, FileSource, LOCK_NAME, PackagePath, RecipeError, TestTable, folder_of};

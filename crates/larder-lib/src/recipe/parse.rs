@@ -1,12 +1,13 @@
 //! From TOML to [`Recipe`]: the tables of an image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
 use larder_store::TreePath;
 use toml::de::DeTable;
 
+use super::package::address;
 use super::source::{Pairs, Source, nearest};
 use super::values::{self, ValueError};
 use super::{Base, FileSource, HostTable, Place, Problem, Recipe, RecipeError, Root};
@@ -29,6 +30,7 @@ pub(super) const KEYS: &[&str] = &[
     "workdir",
     "stop-signal",
     "labels",
+    "documentation",
 ];
 /// Where a container's own mounts are: files put there would never be seen.
 const RESERVED: &[&str] = &["packages", "proc", "sys", "dev"];
@@ -121,6 +123,7 @@ impl Source<'_> {
             workdir: self.parsed(image, "workdir", str::parse)?,
             stop_signal: self.parsed(image, "stop-signal", str::parse)?,
             labels: self.labels(image)?,
+            documentation: self.documentation(image)?,
             host: HostTable::default(),
             actions: BTreeMap::new(),
             test: None,
@@ -149,6 +152,16 @@ impl Source<'_> {
                 Ok((name, self.without_nul(&key, value, range)?))
             })
             .collect()
+    }
+
+    fn documentation(&self, image: &DeTable<'_>) -> Result<Vec<String>, RecipeError> {
+        let Some(value) = image.get("documentation") else { return Ok(Vec::new()) };
+        let mut found = BTreeSet::new();
+        for item in self.strings("documentation", value)? {
+            let (text, range) = item?;
+            found.insert(address(text).map_err(|source| self.bad("documentation", range, source))?);
+        }
+        Ok(found.into_iter().collect())
     }
 
     fn labels(&self, image: &DeTable<'_>) -> Result<BTreeMap<String, String>, RecipeError> {

@@ -178,13 +178,18 @@ fn captured_line(name: &str, tier: &ScriptTier, verbose: bool) -> Result<(), Fai
 
 /// What an override means, in one line.
 pub(crate) fn stand_in_line(stand_in: &StandIn) -> String {
-    let StandIn { of, by, version, forced, affected } = stand_in;
+    let StandIn { of, by, version, forced, affected, through } = stand_in;
     let mut line = format!("{by} {version} for {of}, about which {}'s word is void", stand_in.publisher());
     if let Some(reason) = forced {
         line += &format!(" (forced: {reason})");
     }
     if !affected.is_empty() {
         line += &format!("; tested with the original: {}", affected.join(", "));
+        match through.len() {
+            0 => {}
+            1 => line += ", and 1 package that needs these",
+            many => line += &format!(", and {many} packages that need these"),
+        }
     }
     line
 }
@@ -199,6 +204,7 @@ pub(crate) fn stand_ins_json(stand_ins: &[StandIn]) -> Value {
             "void": stand_in.publisher(),
             "forced": stand_in.forced,
             "affected": stand_in.affected,
+            "through": stand_in.through,
         })
     };
     stand_ins.iter().map(one).collect()

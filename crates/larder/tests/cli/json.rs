@@ -210,11 +210,13 @@ fn every_document_is_what_the_page_says() {
     let sandbox = super::package::documents();
     let stack = super::stack::document();
     let captured = super::captured::documents();
-    for document in sandbox.iter().flatten().chain(&stack).chain(captured.iter().flatten()) {
+    let shown = super::stack::shown();
+    let all = sandbox.iter().flatten().chain(&stack).chain(captured.iter().flatten());
+    for document in all.chain(shown.iter().flatten()) {
         checker.check(document);
     }
     let others = super::stand_in::documents().into_iter().chain(super::links::documents());
-    for document in others.chain(super::inspect::documents()) {
+    for document in others.chain(super::inherit::documents()).chain(super::inspect::documents()) {
         checker.check(&document);
     }
 
@@ -223,7 +225,8 @@ fn every_document_is_what_the_page_says() {
         if sandbox.is_none() && ["larder/package-build/v1", "larder/builds/v1"].contains(&name.as_str()) {
             continue;
         }
-        if stack.is_none() && name == "larder/distribution-build/v1" {
+        let of_stack = ["larder/distribution-build/v1", "larder/inspect-distribution/v1", "larder/distributions/v1"];
+        if stack.is_none() && of_stack.contains(&name.as_str()) {
             continue;
         }
         // Only what was captured can have been refused.

@@ -84,8 +84,21 @@ impl Own {
         self
     }
 
+    pub(crate) fn licence(mut self, licence: &str) -> Self {
+        self.metadata.licence = Some(licence.to_owned());
+        self
+    }
+
     pub(crate) fn action(mut self, name: &str, command: &[&str]) -> Self {
         self.metadata.actions.insert(name.to_owned(), texts(command));
+        self
+    }
+
+    /// Which of its files are its default configuration, and where its documentation is.
+    pub(crate) fn describes(mut self, configuration: &[&str], documentation: &[&str]) -> Self {
+        let paths = configuration.iter().map(|path| TreePath::try_from(*path).expect("path"));
+        self.metadata.configuration = paths.collect();
+        self.metadata.documentation = texts(documentation);
         self
     }
 

@@ -23,7 +23,10 @@ fn site() -> Option<Site> {
         return None;
     };
     let site = Site::new();
-    let hello = own("example.com/hello", "2").requires(&["debian.org/libgreet"]).file("usr/share/hello", "hello\n");
+    let hello = own("example.com/hello", "2")
+        .licence("MIT")
+        .requires(&["debian.org/libgreet"])
+        .file("usr/share/hello", "hello\n");
     hello.program("usr/bin/busybox", program).publish(&site);
     site.env.write("stack/larder.toml", STACK);
     // Asked in another store, so that this one knows no archive yet.
@@ -56,6 +59,91 @@ fn recipe(site: &Site, packages: &[&str]) {
 /// A build's document with everything in it; `None` where tests can't be run.
 pub(crate) fn document() -> Option<String> {
     Some(site()?.stdout("build --json stack"))
+}
+
+/// What is shown of a distribution, with everything in it; `None` where tests can't be run.
+pub(crate) fn shown() -> Option<[String; 2]> {
+    let site = site()?;
+    site.ok("build -q stack");
+    recipe(&site, &["hello"]);
+    site.ok("build -q web");
+    Some(["inspect --json example.com/stack", "distributions --json"].map(|line| site.stdout(line)))
+}
+
+#[test]
+fn they_are_listed_and_inspected() {
+    let Some(site) = site() else { return };
+    site.ok("build -q stack");
+    let before = site.stdout("build -q stack");
+    site.env.write("stack/larder.toml", STACK.replace("\"1.0\"", "\"1.1\""));
+    site.ok("build -q stack");
+    recipe(&site, &["hello"]);
+    site.ok("build -q web");
+    let earlier = format!("inspect example.com/stack@{}", before.trim());
+    assert_snapshot!(site.session(&[
+        "distributions",
+        "inspect example.com/stack",
+        "inspect example.com/stack@1.0",
+        &earlier,
+        "inspect example.com/stack@2",
+        "inspect --deep example.com/stack",
+        "inspect example.com/stak",
+    ]), @"
+    $ larder distributions
+    NAME               VERSION  DIGEST        PACKAGES  IMAGES  CREATED (UTC)     SIGNED
+    example.com/stack  1.1      <1>                  2       1  YYYY-MM-DD hh:mm  unsigned
+    $ larder inspect example.com/stack
+    distribution: example.com/stack@1.1
+    digest:       blake3:<1>
+    signed:       unsigned
+    architecture: amd64
+    summary:      What we run
+    homepage:     https://example.com/stack
+    from:         debian.org/bookworm
+    images:       1 (example.com/web@1.0)
+    packages:     2 (1.9 MiB)
+      PACKAGE            VERSION     SIZE  SCRIPTS   SIGNED        DIGEST
+      debian.org/httpd   1.4        214 B  declared  archive       <2>
+      example.com/hello  2        1.9 MiB  none      no statement  <3>
+    $ larder inspect example.com/stack@1.0
+    distribution: example.com/stack@1.0
+    digest:       blake3:<4>
+    signed:       unsigned
+    architecture: amd64
+    summary:      What we run
+    homepage:     https://example.com/stack
+    from:         debian.org/bookworm
+    images:       1 (example.com/web@1.0)
+    packages:     2 (1.9 MiB)
+      PACKAGE            VERSION     SIZE  SCRIPTS   SIGNED        DIGEST
+      debian.org/httpd   1.4        214 B  declared  archive       <2>
+      example.com/hello  2        1.9 MiB  none      no statement  <3>
+    $ larder inspect example.com/stack@blake3:<4>
+    distribution: example.com/stack@1.0
+    digest:       blake3:<4>
+    signed:       unsigned
+    architecture: amd64
+    summary:      What we run
+    homepage:     https://example.com/stack
+    from:         debian.org/bookworm
+    images:       1 (example.com/web@1.0)
+    packages:     2 (1.9 MiB)
+      PACKAGE            VERSION     SIZE  SCRIPTS   SIGNED        DIGEST
+      debian.org/httpd   1.4        214 B  declared  archive       <2>
+      example.com/hello  2        1.9 MiB  none      no statement  <3>
+    $ larder inspect example.com/stack@2
+    2> error: example.com/stack has no record of version 2
+    2>   hint: it has 1.0, 1.1; `larder history example.com/stack` lists its records
+    [exit code 1]
+    $ larder inspect --deep example.com/stack
+    2> error: --deep reads files, and example.com/stack is a distribution, which has none of its own
+    2>   hint: leave --deep out, or inspect an image that is from it
+    [exit code 2]
+    $ larder inspect example.com/stak
+    2> error: there is no image example.com/stak on this host
+    2>   hint: `larder images` lists those that are here
+    [exit code 1]
+    ");
 }
 
 #[test]
