@@ -510,13 +510,13 @@ fn a_package_has_a_script_of_its_own() {
       example.com/tool 3 files, 40 B
     captured: example.com/tool: refused /etc/tool.pem: it holds a private key, which every image would share (and 2 more)
     4 packages in the sandbox, 2 fetched (17.9 KiB); no test
-    built example.com/tool@1
+    built example.com/tool@1, unsigned
     blake3:<1>
     $ larder build tool
       example.com/tool 3 files, 40 B
     captured: example.com/tool: refused /etc/tool.pem: it holds a private key, which every image would share (and 2 more)
     built before from the same inputs; nothing was run
-    unchanged example.com/tool@1
+    unchanged example.com/tool@1, unsigned
     blake3:<1>
     $ larder build --check tool
     2> build example.com/tool@1
@@ -525,7 +525,7 @@ fn a_package_has_a_script_of_its_own() {
       example.com/tool 3 files, 40 B
     captured: example.com/tool: refused /etc/tool.pem: it holds a private key, which every image would share (and 2 more)
     4 packages in the sandbox, 0 fetched (0 B); no test; two builds are equal
-    unchanged example.com/tool@1
+    unchanged example.com/tool@1, unsigned
     blake3:<1>
     $ larder packages
     NAME                    VERSION  DIGEST           SIZE  IMAGES  SCRIPTS   SIGNED
