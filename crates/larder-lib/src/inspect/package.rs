@@ -65,14 +65,20 @@ pub(crate) fn package(host: &Host, reference: &Reference) -> Result<Option<Found
         Selector::Latest => host.store.refs().get(RefKind::Package, reference.name.as_str())?,
         Selector::Version(_) | Selector::Digest(_) => None,
     };
-    let digest = match current {
-        Some(history) => history.current_entry().fileset,
-        None => match chain::target(host, reference) {
-            Ok((_, digest)) => digest,
-            Err(Error::NoImage { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        },
+    if let Some(history) = current {
+        return found(host, history.current_entry().fileset);
+    }
+    let newest = match chain::target(host, reference) {
+        Ok((_, digest)) => found(host, digest)?,
+        Err(Error::NoImage { .. }) => None,
+        Err(error) => return Err(error),
     };
+    // One that was made here and has no name failed its test, or was removed. Those of an archive never have one.
+    let is_nameless = |found: &Found| found.record.package().is_some_and(|package| package.origin.is_none());
+    Ok(newest.filter(|found| reference.selector != Selector::Latest || !is_nameless(found)))
+}
+
+fn found(host: &Host, digest: FileSetDigest) -> Result<Option<Found>> {
     let record = host.store.fileset(&digest)?;
     Ok(record.package().is_some().then_some(Found { digest, record }))
 }

@@ -502,7 +502,7 @@ fn a_package_has_a_script_of_its_own() {
         "run -q web -- ls -ld /var/lib/tool",
         "run -q web -- ls /etc/tool.pem /etc/when /usr/bin/other",
         "inspect example.com/web",
-    ]), @r"
+    ]), @"
     $ larder build tool
     2> fetch and convert 2 packages
     2> build example.com/tool@1

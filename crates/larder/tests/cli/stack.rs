@@ -136,7 +136,7 @@ fn they_are_listed_and_inspected() {
     2>   hint: it has 1.0, 1.1; `larder history example.com/stack` lists its records
     [exit code 1]
     $ larder inspect --deep example.com/stack
-    2> error: --deep reads an image's files, and example.com/stack is a distribution
+    2> error: --deep reads files, and example.com/stack is a distribution, which has none of its own
     2>   hint: leave --deep out, or inspect an image that is from it
     [exit code 2]
     $ larder inspect example.com/stak
