@@ -54,7 +54,7 @@ pub struct TestTable {
 impl Source<'_> {
     /// Reads `[actions]`.
     pub(super) fn actions(&self, table: &DeTable<'_>) -> Result<Actions, RecipeError> {
-        self.only_keys("actions", table, ACTIONS)?;
+        self.only_keys("[actions]", table, ACTIONS)?;
         let known = ACTIONS.iter().filter_map(|&action| Some((action, table.get(action)?)));
         known.map(|(action, value)| Ok((action.to_owned(), self.command(action, value)?))).collect()
     }
@@ -66,8 +66,11 @@ impl Source<'_> {
         table: &DeTable<'_>,
         from: &[Name],
     ) -> Result<TestTable, RecipeError> {
-        self.only_keys("test", table, TEST_KEYS)?;
-        let Some(run) = table.get("run") else { return Err(self.error(place, Problem::TestWithoutCommand)) };
+        self.only_keys("[test]", table, TEST_KEYS)?;
+        let Some(run) = table.get("run") else {
+            let (table, example) = ("[test]".to_owned(), "run = \"nginx -t\"");
+            return Err(self.error(place, Problem::MissingKey { table, key: "run", example }));
+        };
         let run = self.command_line("run", run)?;
         let mut with = Vec::new();
         if let Some(value) = table.get("with") {

@@ -85,16 +85,16 @@ impl Source<'_> {
     fn distribution(&self) -> Result<DistributionRecipe, RecipeError> {
         let document = self.document()?;
         let document = document.get_ref();
-        self.only(document, "a distribution's recipe", TABLES)?;
+        self.only_keys("a distribution's recipe", document, TABLES)?;
         let Some((header, table)) = document.get_key_value("distribution") else {
             let (table, example) = ("a distribution's recipe".to_owned(), "[distribution]");
-            return Err(RecipeError::new(self.file, None, Problem::MissingIn { table, key: "distribution", example }));
+            return Err(RecipeError::new(self.file, None, Problem::MissingKey { table, key: "distribution", example }));
         };
         let header = header.span();
         let table = self.table("distribution", table)?;
-        self.only(table, "[distribution]", KEYS)?;
+        self.only_keys("[distribution]", table, KEYS)?;
         let missing = |key, example| {
-            self.error(header.clone(), Problem::MissingIn { table: "[distribution]".to_owned(), key, example })
+            self.error(header.clone(), Problem::MissingKey { table: "[distribution]".to_owned(), key, example })
         };
         let from = self.from(table)?;
         let text = |key: &'static str| table.get(key).map(|value| self.string(key, value)).transpose();
@@ -132,7 +132,7 @@ impl Source<'_> {
     fn pinned(&self, table: &DeTable<'_>, header: &Range<usize>) -> Result<BTreeMap<Name, String>, RecipeError> {
         let example = "packages = [\"debian.org/nginx-light =1.22.1-9\"]";
         let missing = |range| {
-            self.error(range, Problem::MissingIn { table: "[distribution]".to_owned(), key: "packages", example })
+            self.error(range, Problem::MissingKey { table: "[distribution]".to_owned(), key: "packages", example })
         };
         let Some(value) = table.get("packages") else { return Err(missing(header.clone())) };
         let mut packages = BTreeMap::new();
@@ -158,7 +158,7 @@ impl Source<'_> {
     }
 
     fn distribution_test(&self, table: &DeTable<'_>, from: &[Name]) -> Result<DistributionTest, RecipeError> {
-        self.only(table, "[test]", TEST_KEYS)?;
+        self.only_keys("[test]", table, TEST_KEYS)?;
         let run = table.get("run").map(|value| self.command_line("run", value)).transpose()?;
         let image = match (table.get("image"), table.get("packages")) {
             (Some(image), None) => {
@@ -180,7 +180,7 @@ impl Source<'_> {
                 }
                 if run.is_none() {
                     let (table, example) = ("[test]".to_owned(), "run = [\"nginx\", \"-t\"]");
-                    return Err(self.error(value.span(), Problem::MissingIn { table, key: "run", example }));
+                    return Err(self.error(value.span(), Problem::MissingKey { table, key: "run", example }));
                 }
                 let base = self.parsed(table, "base", values::base)?.unwrap_or(Base::Essential);
                 TestImage::Packages { packages, base }
@@ -188,7 +188,7 @@ impl Source<'_> {
             _ => {
                 let (table, key) = ("[test]".to_owned(), "image` or `packages");
                 let example = "image = \"test\", the folder of an image's recipe, or packages = [\"hello\"] (not both)";
-                return Err(RecipeError::new(self.file, None, Problem::MissingIn { table, key, example }));
+                return Err(RecipeError::new(self.file, None, Problem::MissingKey { table, key, example }));
             }
         };
         Ok(DistributionTest { image, run })

@@ -75,9 +75,9 @@ pub enum Problem {
         nearest: Option<&'static str>,
     },
     /// A key that its table doesn't have.
-    #[error("[{table}] has no key `{key}`")]
+    #[error("{table} has no key `{key}`")]
     UnknownKey {
-        /// The table.
+        /// The table as it is shown: `[image]`, or `packages[]` for one in a list.
         table: String,
         /// What was written.
         key: String,
@@ -86,22 +86,10 @@ pub enum Problem {
         /// The one that is nearest to what was written.
         nearest: Option<&'static str>,
     },
-    /// A key that its table doesn't have.
-    #[error("{table} has no key `{key}`")]
-    UnknownIn {
-        /// The table.
-        table: String,
-        /// What was written.
-        key: String,
-        /// Its keys.
-        keys: &'static [&'static str],
-        /// The known key that is nearest to it.
-        nearest: Option<&'static str>,
-    },
     /// A key that must be in a table isn't.
     #[error("{table} has no `{key}`")]
-    MissingIn {
-        /// The table.
+    MissingKey {
+        /// The table as it is shown.
         table: String,
         /// The key.
         key: &'static str,
@@ -115,16 +103,6 @@ pub enum Problem {
         table: &'static str,
         /// What was written.
         key: String,
-    },
-    /// A key that must be there isn't.
-    #[error("[{table}] has no `{key}`")]
-    MissingKey {
-        /// The table.
-        table: String,
-        /// The key.
-        key: &'static str,
-        /// What to write, for example.
-        example: &'static str,
     },
     /// The table `[image]` isn't there.
     #[error("the recipe has no table [image]")]
@@ -191,9 +169,6 @@ pub enum Problem {
     /// `run` and `[actions] start` are both there.
     #[error("`start` of [actions] is what `run` of [image] says already")]
     TwoStarts,
-    /// `[test]` without a command.
-    #[error("[test] has no `run`")]
-    TestWithoutCommand,
     /// The `.larderignore`.
     #[error("{}: {problem}", super::IGNORE_NAME)]
     Ignore {
@@ -264,11 +239,8 @@ impl Problem {
             Self::UnknownKey { nearest: None, keys, .. } => {
                 format!("its keys are {}", list(keys.iter().map(|&key| format!("`{key}`"))))
             }
-            Self::UnknownIn { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
-            Self::UnknownIn { keys, .. } => format!("its keys are {}", list(keys.iter().map(|key| format!("`{key}`")))),
-            Self::MissingIn { example, .. } => format!("write, for example: {example}"),
             Self::Misplaced { table, key } => format!("move the line with `{key}` below the line [{table}]"),
-            Self::MissingKey { example, .. } => format!("add a line such as: {example}"),
+            Self::MissingKey { example, .. } => format!("write, for example: {example}"),
             Self::MissingImage => {
                 "begin the recipe with the line [image], or [package] for something to build, then: name = \"example.com/web\""
                     .to_owned()
@@ -284,7 +256,6 @@ impl Problem {
             Self::Twice { .. } | Self::TwoLinks { .. } => "leave one of the two out, or give it another path".to_owned(),
             Self::BelowLink { .. } => "write the path that it really has, behind the other link".to_owned(),
             Self::TwoStarts => "leave one of the two out".to_owned(),
-            Self::TestWithoutCommand => "add a line such as: run = \"nginx -t\"".to_owned(),
             Self::Ignore { .. } => "its patterns are those of .gitignore: docs/recipe.md".to_owned(),
             Self::NotToml { .. } | Self::WrongType { .. } => return None,
             Self::BadTarget { .. } => "write it as an absolute path, such as \"/etc/nginx/nginx.conf\"".to_owned(),

@@ -8,8 +8,8 @@ use larder_store::fileset::{HostAsks, KernelVersion, asks};
 use thiserror::Error;
 use toml::de::DeTable;
 
-use super::source::{Source, nearest};
-use super::{Problem, RecipeError, ValueError};
+use super::source::Source;
+use super::{RecipeError, ValueError};
 use crate::size;
 
 /// The keys of `[host]`.
@@ -108,7 +108,7 @@ impl HostValueError {
 impl Source<'_> {
     /// Reads the table.
     pub(super) fn host(&self, table: &DeTable<'_>) -> Result<HostTable, RecipeError> {
-        self.only_keys("host", table, KEYS)?;
+        self.only_keys("[host]", table, KEYS)?;
         Ok(HostTable {
             asks: HostAsks {
                 kernel: self.parsed(table, "kernel", |text| Ok(kernel(text)?))?,
@@ -133,21 +133,6 @@ impl Source<'_> {
             parse(text).map_err(|error| self.bad(key, range, ValueError::from(error)))
         });
         Ok(items.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect())
-    }
-
-    /// Refuses a key that the table doesn't have.
-    pub(super) fn only_keys(
-        &self,
-        table: &'static str,
-        found: &DeTable<'_>,
-        keys: &'static [&'static str],
-    ) -> Result<(), RecipeError> {
-        let Some((key, _)) = found.iter().find(|(key, _)| !keys.contains(&key.get_ref().as_ref())) else {
-            return Ok(());
-        };
-        let name = key.get_ref().to_string();
-        let nearest = nearest(&name, keys);
-        Err(self.error(key.span(), Problem::UnknownKey { table: table.to_owned(), key: name, nearest, keys }))
     }
 }
 

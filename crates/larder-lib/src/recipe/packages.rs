@@ -6,7 +6,7 @@ use larder_store::Name;
 use larder_store::fileset::Override;
 use toml::de::{DeTable, DeValue};
 
-use super::source::{Source, Value, nearest};
+use super::source::{Source, Value};
 use super::values::{self, DEBIAN, ValueError};
 use super::{Place, Problem, RecipeError, Root};
 
@@ -90,10 +90,10 @@ impl Source<'_> {
 
     fn package_path(&self, one: &str, item: &Value<'_>) -> Result<PackagePath, RecipeError> {
         let table = self.table(one, item)?;
-        self.only(table, one, &["path"])?;
+        self.only_keys(one, table, &["path"])?;
         let Some(value) = table.get("path") else {
             let example = "{ path = \"../hello\" }";
-            return Err(self.error(item.span(), Problem::MissingIn { table: one.to_owned(), key: "path", example }));
+            return Err(self.error(item.span(), Problem::MissingKey { table: one.to_owned(), key: "path", example }));
         };
         let (text, range) = self.string(&format!("{one}.path"), value)?;
         let path = recipe_path(text)
@@ -135,10 +135,10 @@ impl Source<'_> {
         let (by, force, reason) = match value.get_ref() {
             DeValue::String(_) => (named(value)?, false, None),
             DeValue::Table(table) => {
-                self.only(table, "override", &["by", "force", "reason"])?;
+                self.only_keys(&format!("override.{of}"), table, &["by", "force", "reason"])?;
                 let Some(by) = table.get("by") else {
                     let (table, example) = (format!("override.{of}"), "by = \"example.com/openssl\"");
-                    return Err(self.error(value.span(), Problem::MissingIn { table, key: "by", example }));
+                    return Err(self.error(value.span(), Problem::MissingKey { table, key: "by", example }));
                 };
                 let force = table.get("force").map_or(Ok(false), |value| self.boolean("override.force", value))?;
                 let reason = table.get("reason").map(|value| self.string("override.reason", value)).transpose()?;
@@ -153,23 +153,6 @@ impl Source<'_> {
             (true, Some(reason)) if reason.is_empty() => refused(&by, "the reason is empty"),
             (false, Some(_)) => refused(&by, "a reason is for `force = true`"),
             (_, forced) => Ok(Override { of: of.clone(), by, forced }),
-        }
-    }
-
-    /// Refuses keys that a table doesn't have.
-    pub(super) fn only(
-        &self,
-        table: &DeTable<'_>,
-        name: &str,
-        keys: &'static [&'static str],
-    ) -> Result<(), RecipeError> {
-        match table.iter().find(|(key, _)| !keys.contains(&key.get_ref().as_ref())) {
-            None => Ok(()),
-            Some((key, _)) => {
-                let found = key.get_ref().to_string();
-                let nearest = nearest(&found, keys);
-                Err(self.error(key.span(), Problem::UnknownIn { table: name.to_owned(), key: found, keys, nearest }))
-            }
         }
     }
 }

@@ -91,14 +91,10 @@ impl Source<'_> {
     }
 
     fn image(&self, header: Range<usize>, image: &DeTable<'_>) -> Result<Recipe, RecipeError> {
-        if let Some((key, _)) = image.iter().find(|(key, _)| !KEYS.contains(&key.get_ref().as_ref())) {
-            let name = key.get_ref().to_string();
-            let nearest = nearest(&name, KEYS);
-            return Err(self
-                .error(key.span(), Problem::UnknownKey { table: "image".to_owned(), key: name, keys: KEYS, nearest }));
-        }
-        let missing =
-            |key, example| self.error(header.clone(), Problem::MissingKey { table: "image".to_owned(), key, example });
+        self.only_keys("[image]", image, KEYS)?;
+        let missing = |key, example| {
+            self.error(header.clone(), Problem::MissingKey { table: "[image]".to_owned(), key, example })
+        };
         let from = self.from(image)?;
         let (packages, paths) = self.packages("packages", image, &from)?;
         let recipe = Recipe {

@@ -87,6 +87,21 @@ impl<'a> Source<'a> {
         value.get_ref().as_bool().ok_or_else(|| self.wrong_type(key, "true or false", value))
     }
 
+    /// Refuses keys that a table doesn't have; `shown` is its name as an error shows it.
+    pub(super) fn only_keys(
+        &self,
+        shown: &str,
+        table: &DeTable<'_>,
+        keys: &'static [&'static str],
+    ) -> Result<(), RecipeError> {
+        let Some((key, _)) = table.iter().find(|(key, _)| !keys.contains(&key.get_ref().as_ref())) else {
+            return Ok(());
+        };
+        let name = key.get_ref().to_string();
+        let nearest = nearest(&name, keys);
+        Err(self.error(key.span(), Problem::UnknownKey { table: shown.to_owned(), key: name, keys, nearest }))
+    }
+
     /// A whole number of 64 bits.
     pub(super) fn integer(&self, key: &str, value: &Value<'_>) -> Result<i64, RecipeError> {
         let expected = "a whole number of 64 bits";

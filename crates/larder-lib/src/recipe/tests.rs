@@ -144,7 +144,7 @@ fn wrong_recipes_are_refused() {
         (parse("name = \"a.b/c\""), "1:1: `name` belongs in [image] | move the line"),
         (parse(&format!("{WEB}run = [\"x\"]")), "`run` belongs in [image]"),
         (parse(""), "no table [image] | begin the recipe with"),
-        (parse("[image]\nversion = \"1\""), "1:2: [image] has no `name` | add a line such as: name ="),
+        (parse("[image]\nversion = \"1\""), "1:2: [image] has no `name` | write, for example: name ="),
         (parse("[image]\nname = \"a.b/c\""), "[image] has no `version`"),
         (parse("[image]\nname = \"a.b/c\"\nversion = \"1\""), "no distribution to take packages from"),
         (parse("[image]\nname = \"a.b/c\"\nversion = \"1\"\nbase = \"none\"\npackages = [\"git\"]"), "no `from`"),

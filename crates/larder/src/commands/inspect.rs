@@ -144,11 +144,11 @@ fn print(image: &Inspection, standings: &[Standing]) -> Result<(), Failure> {
     }
     for one in &image.configuration {
         let instead = if one.by == one.of { String::new() } else { format!("; {}'s instead", one.by) };
-        field("config", format!("/{} ({}{instead})", one.path, one.of))?;
+        field("config file", format!("/{} ({}{instead})", one.path, one.of))?;
     }
     for one in &image.documentation {
         let open = if one.used { "" } else { "; not used" };
-        field("docs", format!("{} ({}{open})", one.address, one.by))?;
+        field("documents", format!("{} ({}{open})", one.address, one.by))?;
     }
     field("own files", format!("{} ({})", image.own_files, ui::bytes(image.own_bytes)))?;
     for stand_in in &image.stand_ins {

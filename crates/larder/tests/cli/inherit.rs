@@ -52,10 +52,10 @@ fn configuration_and_documentation_are_inherited() {
     signed:       unsigned
     architecture: amd64
     asked for:    example.com/hello
-    config:       /etc/hello/hello.conf (example.com/hello@1)
-    config:       /etc/hello/words (example.com/hello@1)
-    docs:         https://example.com/hello (example.com/hello@1)
-    docs:         https://example.com/hello/2 (example.com/hello@1)
+    config file:  /etc/hello/hello.conf (example.com/hello@1)
+    config file:  /etc/hello/words (example.com/hello@1)
+    documents:    https://example.com/hello (example.com/hello@1)
+    documents:    https://example.com/hello/2 (example.com/hello@1)
     own files:    0 (0 B)
     packages:     1 (28 B)
       PACKAGE            VERSION  SIZE  SCRIPTS  SIGNED        DIGEST
@@ -83,11 +83,11 @@ fn configuration_and_documentation_are_inherited() {
     signed:       unsigned
     architecture: amd64
     asked for:    example.com/hello
-    config:       /etc/hello/hello.conf (example.com/hello@1; example.com/web@1's instead)
-    config:       /etc/hello/words (example.com/hello@1)
-    docs:         https://example.com/web (example.com/web@1)
-    docs:         https://example.com/hello (example.com/hello@1; not used)
-    docs:         https://example.com/hello/2 (example.com/hello@1; not used)
+    config file:  /etc/hello/hello.conf (example.com/hello@1; example.com/web@1's instead)
+    config file:  /etc/hello/words (example.com/hello@1)
+    documents:    https://example.com/web (example.com/web@1)
+    documents:    https://example.com/hello (example.com/hello@1; not used)
+    documents:    https://example.com/hello/2 (example.com/hello@1; not used)
     own files:    1 (24 B)
     packages:     1 (28 B)
       PACKAGE            VERSION  SIZE  SCRIPTS  SIGNED        DIGEST
@@ -119,10 +119,10 @@ fn configuration_and_documentation_are_inherited() {
     signed:       unsigned
     architecture: amd64
     asked for:    example.com/hello, example.com/words
-    config:       /etc/hello/hello.conf (example.com/hello@1)
-    config:       /etc/hello/words (example.com/hello@1; example.com/words@1's instead)
-    docs:         https://example.com/hello (example.com/hello@1)
-    docs:         https://example.com/hello/2 (example.com/hello@1)
+    config file:  /etc/hello/hello.conf (example.com/hello@1)
+    config file:  /etc/hello/words (example.com/hello@1; example.com/words@1's instead)
+    documents:    https://example.com/hello (example.com/hello@1)
+    documents:    https://example.com/hello/2 (example.com/hello@1)
     own files:    0 (0 B)
     packages:     2 (41 B)
       PACKAGE            VERSION  SIZE  SCRIPTS  SIGNED        DIGEST

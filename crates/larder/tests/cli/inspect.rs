@@ -2,7 +2,8 @@
 
 use insta::assert_snapshot;
 use larder_lib::TreePath;
-use larder_lib::store::fileset::{HostAsks, PackageMetadata};
+use larder_lib::store::fileset::install::{Follower, UserRule};
+use larder_lib::store::fileset::{AlternativeRule, HostAsks, PackageMetadata};
 use larder_testkit::hostile;
 
 use super::own::{Own, own};
@@ -23,7 +24,25 @@ fn talkative(site: &Site) -> Own {
         metadata.breaks = list(&["example.com/mute (<< 2)"]);
         metadata.replaces = list(&["example.com/mute"]);
         metadata.asks = HostAsks { capabilities: list(&["NET_ADMIN"]), memory: 64 << 20, ..HostAsks::default() };
-        metadata.configuration = vec![TreePath::try_from("etc/talk.conf").expect("a path")];
+        let path = |text: &str| TreePath::try_from(text).expect("a path");
+        metadata.configuration = vec![path("etc/talk.conf")];
+        let manual = Follower { name: "speak.1".to_owned(), link: path("opt/speak.1"), path: path("opt/talk.1") };
+        metadata.install.alternatives = vec![AlternativeRule {
+            name: "speak".to_owned(),
+            link: path("usr/bin/speak"),
+            path: path("usr/bin/talk"),
+            priority: 50,
+            followers: vec![manual],
+        }];
+        metadata.install.users = vec![UserRule {
+            name: "speaker".to_owned(),
+            uid: None,
+            group: "speaker".to_owned(),
+            home: "/nonexistent".to_owned(),
+            shell: "/usr/sbin/nologin".to_owned(),
+            comment: String::new(),
+            supplementary: Vec::new(),
+        }];
     };
     own("example.com/talk", "1")
         .requires(&["debian.org/libgreet (>= 1)"])
@@ -89,6 +108,8 @@ fn a_package_is_shown_with_all_that_it_says() {
     asks for:     capability NET_ADMIN (needs --allow cap:NET_ADMIN)
     action:       start = talk 'to me'
     link:         /usr/bin/say -> talk
+    alternative:  speak at /usr/bin/speak -> /usr/bin/talk, priority 50
+    user:         speaker
     config file:  /etc/talk.conf
     files:        4 (1.3 KiB)
     compiled in:  6 components

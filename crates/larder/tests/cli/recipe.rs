@@ -35,7 +35,7 @@ fn a_misspelled_key() {
     2>   |
     2> 5 | colour = "red"
     2>   | ^^^^^^
-    2>   hint: its keys are `name`, `version`, `from`, `base`, `packages`, `recommends`, `run`, `env`, `user`, `workdir`, `stop-signal`, `labels`
+    2>   hint: its keys are `name`, `version`, `from`, `base`, `packages`, `captured`, `recommends`, `run`, `env`, `user`, `workdir`, `stop-signal`, `labels`, `documentation`
     [exit code 1]
     "#);
     assert_snapshot!(build(&image("[file]\n\"/a\" = \"b\"\n")), @r"
@@ -161,7 +161,7 @@ fn keys_that_are_missing_or_of_another_type() {
     2>   |
     2> 1 | [image]
     2>   |  ^^^^^
-    2>   hint: add a line such as: name = "example.com/web"
+    2>   hint: write, for example: name = "example.com/web"
     [exit code 1]
     "#);
     assert_snapshot!(build(&image("packages = \"greeter\"\n")), @r#"

@@ -156,19 +156,16 @@ fn split(
 impl Section<'_, '_, '_> {
     /// Refuses other keys.
     fn only(self, keys: &'static [&'static str]) -> Result<Self, RecipeError> {
-        match self.table.iter().find(|(key, _)| !keys.contains(&key.get_ref().as_ref())) {
-            None => Ok(self),
-            Some((key, _)) => {
-                let name = key.get_ref().to_string();
-                let nearest = nearest(&name, keys);
-                let problem = Problem::UnknownKey { table: self.name, key: name, keys, nearest };
-                Err(self.source.error(key.span(), problem))
-            }
-        }
+        self.source.only_keys(&self.shown(), self.table, keys)?;
+        Ok(self)
+    }
+
+    fn shown(&self) -> String {
+        format!("[{}]", self.name)
     }
 
     fn missing(&self, key: &'static str, example: &'static str) -> RecipeError {
-        self.source.error(self.place.clone(), Problem::MissingKey { table: self.name.clone(), key, example })
+        self.source.error(self.place.clone(), Problem::MissingKey { table: self.shown(), key, example })
     }
 
     fn parsed<T>(&self, key: &'static str, parse: fn(&str) -> Result<T, ValueError>) -> Result<Option<T>, RecipeError> {

@@ -115,7 +115,7 @@ fn wrong_words_are_pointed_at() {
         ),
         ("[package]", "[image]\n[package]", "this one has both [package] and [image]"),
         ("paths ", "path ", "[split.dev] has no key `path` | did you mean `paths`?"),
-        ("version  = \"2.12.1\"\n", "", "[package] has no `version` | add a line such as: version = \"1.0\""),
+        ("version  = \"2.12.1\"\n", "", "[package] has no `version` | write, for example: version = \"1.0\""),
         ("\"2.12.1\"", "\"2 beta\"", "\"2 beta\" isn't a version"),
         ("example.com/hello\"", "debian.org/hello\"", "can't be a name of your own"),
         (
@@ -190,7 +190,7 @@ fn wrong_words_are_pointed_at() {
             "/usr/bin/hi is to be a link of the alternative \"greet\", and another one of [install] as well",
         ),
         ("run  = \"hello", "ran  = \"hello", "[test] has no key `ran`"),
-        ("run  = \"hello | grep -q Hello\"\n", "", "[test] has no `run` | add a line such as: run = \"nginx -t\""),
+        ("run  = \"hello | grep -q Hello\"\n", "", "[test] has no `run` | write, for example: run = \"nginx -t\""),
         ("\"hello | grep -q Hello\"", "\" \"", "`run`: it is empty"),
         ("\"hello | grep -q Hello\"", "[]", "the list names no program"),
         ("\"hello | grep -q Hello\"", "7", "`run` must be a line for the shell or a list of strings, not a number"),

@@ -4,6 +4,7 @@ use larder_lib::asks::consent::Grant;
 use larder_lib::deep::Contained;
 use larder_lib::inspect::PackageInspection;
 use larder_lib::provenance::Standing;
+use larder_lib::store::fileset::AlternativeRule;
 use serde_json::{Value, json};
 
 use super::{compiled, words};
@@ -47,6 +48,12 @@ pub(super) fn print(
     for link in &metadata.install.links {
         field("link", &format!("/{} -> {}", link.path, link.target))?;
     }
+    for AlternativeRule { name, link, path, priority, .. } in &metadata.install.alternatives {
+        field("alternative", &format!("{name} at /{link} -> /{path}, priority {priority}"))?;
+    }
+    for user in &metadata.install.users {
+        field("user", &user.name)?;
+    }
     for path in &metadata.configuration {
         field("config file", &format!("/{path}"))?;
     }
@@ -56,6 +63,20 @@ pub(super) fn print(
     field("files", &format!("{} ({})", package.files, ui::bytes(package.bytes)))?;
     field("in images", &package.images.join(", "))?;
     deep.map_or(Ok(()), compiled::print)
+}
+
+fn alternative_json(rule: &AlternativeRule) -> Value {
+    json!({
+        "name": rule.name,
+        "link": format!("/{}", rule.link),
+        "path": format!("/{}", rule.path),
+        "priority": rule.priority,
+        "followers": rule.followers.iter().map(|follower| json!({
+            "name": follower.name,
+            "link": format!("/{}", follower.link),
+            "path": format!("/{}", follower.path),
+        })).collect::<Vec<_>>(),
+    })
 }
 
 /// What it says of other packages, with the word for each.
@@ -106,6 +127,8 @@ pub(super) fn document(package: &PackageInspection, standing: Option<&Standing>,
         "links": metadata.install.links.iter().map(|link| json!({
             "path": format!("/{}", link.path), "target": link.target,
         })).collect::<Vec<_>>(),
+        "alternatives": metadata.install.alternatives.iter().map(alternative_json).collect::<Vec<_>>(),
+        "users": metadata.install.users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(),
         "configuration": metadata.configuration.iter().map(|path| format!("/{path}")).collect::<Vec<_>>(),
         "privileged": package.privileged.iter().map(|p| json!({
             "path": format!("/{}", p.path), "what": p.what,
