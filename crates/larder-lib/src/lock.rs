@@ -29,7 +29,7 @@ use crate::recipe::{Place, Recipe};
 use crate::solve::{Earlier, solver_name};
 
 /// The newest version of the lock's format that is read. What is written is the oldest that can say it.
-pub const FORMAT: i64 = 2;
+pub const FORMAT: i64 = 3;
 /// The largest lock that is read.
 pub const MAX_LOCK: u64 = 64 << 20;
 
@@ -46,8 +46,40 @@ pub struct Lock {
     pub curated: BTreeMap<Name, LockedCurated>,
     /// Which packages stand in for others: a set.
     pub overrides: Vec<Override>,
+    /// The source package that a package of one's own is built from, if it is one of Debian's.
+    pub source: Option<LockedSource>,
     /// The packages by name.
     pub packages: BTreeMap<Name, LockedPackage>,
+}
+
+/// A source package of Debian's, and what vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedSource {
+    /// Its name.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// The suite that lists it.
+    pub suite: String,
+    /// SHA-256 of that suite's signed release file.
+    pub release: Sha256Digest,
+    /// Fingerprint of the key that signed it, upper-case hexadecimal.
+    pub key: String,
+    /// SHA-256 of the index of sources.
+    pub index: Sha256Digest,
+    /// Its files; one of them is the `.dsc`.
+    pub files: Vec<LockedFile>,
+}
+
+/// A file of a source package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedFile {
+    /// Its path in the archive.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256Digest,
 }
 
 /// The state of a distribution, as its signer left it.
@@ -261,7 +293,11 @@ impl Lock {
     fn format(&self) -> i64 {
         let is_new = |package: &LockedPackage| package.origin == LockedOrigin::Store || package.distribution.is_some();
         let needs_new = !self.curated.is_empty() || !self.overrides.is_empty() || self.packages.values().any(is_new);
-        if needs_new { FORMAT } else { 1 }
+        match (&self.source, needs_new) {
+            (Some(_), _) => FORMAT,
+            (None, true) => 2,
+            (None, false) => 1,
+        }
     }
 
     /// What became of the packages between two locks.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use larder_store::fileset::Override;
 
-use super::{Lock, LockedOrigin, LockedPackage, LockedSuite};
+use super::{Lock, LockedOrigin, LockedPackage, LockedSource, LockedSuite};
 
 const HEADER: &str = "\
 # Written by Larder. Keep it beside the recipe, under version control.
@@ -36,6 +36,9 @@ pub(super) fn text(lock: &Lock) -> String {
             _ = writeln!(out, "forced = {}", quoted(reason));
         }
     }
+    if let Some(source) = &lock.source {
+        self::source(&mut out, source);
+    }
     for (name, package) in &lock.packages {
         self::package(&mut out, name.as_str(), package);
     }
@@ -51,6 +54,24 @@ fn suite(out: &mut String, suite: &LockedSuite) {
         ("key", quoted(&suite.key)),
     ] {
         _ = writeln!(out, "{key} = {value}");
+    }
+}
+
+fn source(out: &mut String, source: &LockedSource) {
+    out.push_str("\n[source]\n");
+    for (key, value) in [
+        ("package", quoted(&source.package)),
+        ("version", quoted(&source.version)),
+        ("suite", quoted(&source.suite)),
+        ("release", quoted(&source.release.to_string())),
+        ("key", quoted(&source.key)),
+        ("index", quoted(&source.index.to_string())),
+    ] {
+        _ = writeln!(out, "{key} = {value}");
+    }
+    for file in &source.files {
+        let (path, sha256) = (quoted(&file.path), quoted(&file.sha256.hex()));
+        _ = write!(out, "\n[[source.file]]\npath = {path}\nsize = {}\nsha256 = {sha256}\n", file.size);
     }
 }
 
