@@ -24,6 +24,7 @@ use larder_store::{FileSetDigest, Name, Sha256Digest};
 use thiserror::Error;
 
 pub use diff::{Change, LockDiff};
+pub(crate) use write::seconds;
 
 use crate::recipe::{Place, Recipe};
 use crate::solve::{Earlier, solver_name};

@@ -62,6 +62,8 @@ pub(crate) use source::BLAKE3 as SOURCE_TREE;
 pub(crate) use source::archive::file as fetch_file;
 pub(crate) use source::debian::{POOL, claimed as source_claimed, mirrors};
 pub(crate) use source::publisher::KEY_SCHEME;
+#[cfg(any(test, fuzzing))]
+pub(crate) use source::zip::fuzz as fuzz_zip;
 use source::{Given, Sources, debian};
 
 /// The rule by which inputs become packages. A change of what a build finds or of what becomes of its output is a new one.

@@ -139,8 +139,8 @@ pub(super) fn date(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
 }
 
-/// The inverse of [`date`].
-pub(super) fn seconds(year: u16, month: u8, day: u8, second_of_day: u64) -> Option<u64> {
+/// The inverse of [`date`], for a month and a day of the calendar.
+pub(crate) fn seconds(year: u16, month: u8, day: u8, second_of_day: u64) -> Option<u64> {
     let (year, month, day) = (u64::from(year), u64::from(month), u64::from(day));
     let year = if month <= 2 { year.checked_sub(1)? } else { year };
     let month_from_march = if month > 2 { month - 3 } else { month + 9 };

@@ -7,6 +7,7 @@ pub(crate) mod archive;
 pub(crate) mod debian;
 mod git;
 pub(crate) mod publisher;
+pub(crate) mod zip;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};

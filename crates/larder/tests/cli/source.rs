@@ -351,3 +351,21 @@ fn a_file_that_the_index_does_not_list_is_refused() {
     site.ok("gc");
     assert!(site.run("build -q hello").failure(1).stderr.contains("hello_1.0-0.script"));
 }
+
+#[test]
+fn a_zip_archive_is_unpacked() {
+    let Some(site) = machine() else { return };
+    let file = site.env.write("far/hello-1.zip", include_bytes!("../../../../fuzz/seeds/zip/deflated"));
+    let sum = site.env.shell("sha256sum far/hello-1.zip").success().stdout;
+    let sum = sum.split(' ').next().expect("a digest");
+    let source = format!("[source]\nurl = \"file://{}\"\nsha256 = \"{sum}\"", file.display());
+    let run = "test -x run && test -L link && test $SOURCE_DATE_EPOCH = 1735732802\nmkdir $OUT/opt\ncp run $OUT/opt/";
+    recipe(&site, "zipped", ("", run, &source));
+    site.ok("build --check zipped");
+    site.env.write("far/hello-1.zip", "PK\x03\x04 and no more");
+    let other = site.env.shell("sha256sum far/hello-1.zip").success().stdout;
+    recipe(&site, "broken", ("", run, &source.replace(sum, other.split(' ').next().expect("a digest"))));
+    assert_snapshot!(site.redact(&refused(&site, "broken")), @"
+    error: can't unpack file://$DIR/far/hello-1.zip: it is no zip archive, or a damaged one: Missing end of central directory
+    ");
+}
