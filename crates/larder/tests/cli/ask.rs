@@ -207,7 +207,7 @@ fn files_say_whose_they_are() {
         "files example.com/web usr/bin/",
         "files example.com/web /nowhere",
         "files example.com/web ../etc",
-    ]), @r"
+    ]), @"
     $ larder files example.com/web /usr/bin
     d0755         root:root          - /usr/bin  (debian.org/greeter@1.0)
     -0755         root:root         16 /usr/bin/greet  (debian.org/greeter@1.0)
@@ -224,12 +224,12 @@ fn files_say_whose_they_are() {
     -0755         root:root         16 /usr/bin/greet  (debian.org/greeter@1.0)
     -0755         root:root         19 /usr/bin/sh  (debian.org/shell@5.2)
     $ larder files example.com/web /nowhere
-    2> error: example.com/web@1.0 has no /nowhere
-    2>   hint: `larder files example.com/web@1.0` lists what is there
+    2> error: example.com/web has no /nowhere
+    2>   hint: `larder files example.com/web` lists what is there
     [exit code 1]
     $ larder files example.com/web ../etc
-    2> error: example.com/web@1.0 has no /../etc
-    2>   hint: `larder files example.com/web@1.0` lists what is there
+    2> error: example.com/web has no /../etc
+    2>   hint: `larder files example.com/web` lists what is there
     [exit code 1]
     ");
 }
@@ -294,7 +294,7 @@ fn an_image_that_is_not_there_is_named_with_its_nearest() {
     2>   hint: did you mean example.com/web?
     [exit code 1]
     $ larder inspect web
-    2> error: invalid value 'web' for '<IMAGE>': "web" is not a name: it has no slash (a name is DOMAIN/SEGMENT, such as debian.org/openssl)
+    2> error: invalid value 'web' for '<NAME>': "web" is not a name: it has no slash (a name is DOMAIN/SEGMENT, such as debian.org/openssl)
     2>
     2> For more information, try '--help'.
     [exit code 2]
@@ -303,7 +303,7 @@ fn an_image_that_is_not_there_is_named_with_its_nearest() {
     2>   hint: it has 1.0; `larder history example.com/web` lists its records
     [exit code 1]
     $ larder inspect example.com/web@blake3:12
-    2> error: invalid value 'example.com/web@blake3:12' for '<IMAGE>': "example.com/web@blake3:12" is not a reference: after @ stands a version, or blake3: and 64 lower-case hexadecimal digits
+    2> error: invalid value 'example.com/web@blake3:12' for '<NAME>': "example.com/web@blake3:12" is not a reference: after @ stands a version, or blake3: and 64 lower-case hexadecimal digits
     2>
     2> For more information, try '--help'.
     [exit code 2]
@@ -317,8 +317,14 @@ fn an_image_that_is_not_there_is_named_with_its_nearest() {
     2>   hint: `larder images` lists those that are here
     [exit code 1]
     $ larder inspect debian.org/greeter
-    2> error: there is no image debian.org/greeter on this host
-    2>   hint: `larder images` lists those that are here
-    [exit code 1]
+    package:      debian.org/greeter@1.0
+    digest:       blake3:<1>
+    signed:       archive
+    architecture: amd64
+    summary:      test package greeter
+    source:       greeter 1.0
+    requires:     libgreet (>= 1.0)
+    files:        2 (223 B)
+    in images:    example.com/shop@1.0, example.com/web@1.0
     "#);
 }

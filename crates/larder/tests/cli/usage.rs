@@ -16,7 +16,7 @@ fn arguments_that_make_no_sense() {
         "which",
         "history a b",
         "gc --keep-newer soon",
-    ]), @r"
+    ]), @"
     $ larder biuld
     2> error: unrecognized subcommand 'biuld'
     2>
@@ -37,9 +37,9 @@ fn arguments_that_make_no_sense() {
     [exit code 2]
     $ larder inspect
     2> error: the following required arguments were not provided:
-    2>   <IMAGE>
+    2>   <NAME>
     2>
-    2> Usage: larder inspect <IMAGE>
+    2> Usage: larder inspect <NAME>
     2>
     2> For more information, try '--help'.
     [exit code 2]
