@@ -28,10 +28,11 @@ use crate::archive_file::ArchiveFile;
 use crate::config::{Config, Refresh};
 use crate::error::DebianError;
 use crate::progress::Progress;
+use crate::source_index::SourcePackage;
 use crate::sources::Part;
 
 pub use evidence::{AbsentSuite, Evidence, SuiteEvidence};
-pub use recheck::{ChainBreak, Link, Rechecked, Rechecker};
+pub use recheck::{ChainBreak, Link, Rechecked, Rechecker, SourceClaim};
 use suite::{Found, Need, Opener, Suite};
 pub use universe::Description;
 use universe::Joined;
@@ -122,6 +123,27 @@ impl Distribution {
             index: entry.list,
             signer: suite.release.signer.clone(),
         }
+    }
+
+    /// Finds the newest version of a source package that is accepted; or else the versions that there are, newest first.
+    ///
+    /// # Errors
+    /// An index that can't be fetched or read.
+    pub fn source(
+        &self,
+        config: &Config,
+        name: &str,
+        accepts: &dyn Fn(&str) -> bool,
+        progress: &dyn Progress,
+    ) -> Result<Result<SourcePackage, Vec<String>>, DebianError> {
+        let mut all: Vec<SourcePackage> = Vec::new();
+        for suite in &self.suites {
+            all.extend(suite.sources(config, name, progress)?);
+        }
+        // Of equal versions the first suite's stays in front.
+        all.sort_by(|a, b| larder_solver::compare(&b.version, &a.version));
+        let there_is = all.iter().map(|source| source.version.clone()).collect();
+        Ok(all.into_iter().find(|source| accepts(&source.version)).ok_or(there_is))
     }
 
     /// What people want to know of a package. The id came from this distribution.

@@ -21,7 +21,7 @@ use crate::error::DebianError;
 use crate::progress::Progress;
 
 pub(crate) use download::{Item, download};
-pub use source::{fetch_small, fetch_source};
+pub use source::{fetch_small, fetch_source, fetch_source_files};
 use transport::Transport;
 
 /// Fetches packages into the cache and returns their paths, in the order asked for.

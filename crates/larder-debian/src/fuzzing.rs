@@ -11,7 +11,7 @@ pub use captured::captured;
 pub use composed::{certificates, ld_so, passwd, soname};
 pub use deb::{ar, control, deb, tar};
 pub use declared::{script, units};
-pub use lists::{index, packages, sources_deb822, sources_list};
+pub use lists::{index, packages, source_index, sources_deb822, sources_list};
 pub use signed::{release, signed};
 
 /// Parts of one input, between lines `%%`.
@@ -54,6 +54,7 @@ mod tests {
     fn lists_and_their_indexes_take_any_bytes() {
         feed("packages", 3000, super::packages);
         feed("index", 4000, super::index);
+        feed("source-index", 4000, super::source_index);
         feed("sources-deb822", 8000, super::sources_deb822);
         feed("sources-list", 8000, super::sources_list);
     }

@@ -33,9 +33,9 @@ use larder_store::Sha256Digest;
 use crate::error::DebianError;
 use layout::{Field, HEADER, Layout, NAME, PACKAGE};
 
-pub(crate) use build::build;
 #[cfg(any(test, fuzzing))]
 pub(crate) use build::encode;
+pub(crate) use build::{MAX_LIST, build, decoded};
 pub use layout::VERSION;
 #[cfg(any(test, fuzzing))]
 pub(crate) use layout::seal;

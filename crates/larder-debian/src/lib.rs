@@ -23,6 +23,7 @@ pub mod fuzzing;
 pub mod index;
 pub mod progress;
 pub mod release;
+mod source_index;
 pub mod sources;
 pub mod tarball;
 
@@ -32,3 +33,4 @@ pub use distribution::{AbsentSuite, Description, Distribution, Evidence, SuiteEv
 pub use error::{DebianError, ReleaseRefusal};
 pub use fetch::{fetch_all, fetch_each};
 pub use progress::{Progress, Silent, TaskId};
+pub use source_index::{SourceFile, SourcePackage};

@@ -21,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::ReleaseRefusal;
 
 pub use keyring::Keyring;
+pub use parse::date;
 #[cfg(any(test, fuzzing))]
 pub(crate) use parse::parse;
 
@@ -120,6 +121,14 @@ impl Release {
             })
         };
         architectures.into_iter().filter_map(best).collect()
+    }
+
+    /// The index of a component's source packages in its best form, as a path below the suite's folder.
+    pub fn source_index(&self, component: &str) -> Option<(String, Listed)> {
+        [".xz", ".gz", ""].iter().find_map(|form| {
+            let path = format!("{component}/source/Sources{form}");
+            self.files.get(&path).map(|listed| (path, *listed))
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use larder_debian::distribution::Rechecker;
 use larder_debian::progress::Progress;
 use larder_store::index::Filter;
-use larder_store::{FileSet, FileSetDigest, Name, ObjectDigest, Reference, Selector, StoreError};
+use larder_store::{FileSet, FileSetDigest, Name, ObjectDigest, RefKind, Reference, Selector, StoreError};
 use rayon::prelude::*;
 
 pub use report::{Item, Link, LinkKind, Report, State};
@@ -82,6 +82,15 @@ pub fn target(host: &Host, reference: &Reference) -> Result<(String, FileSetDige
                 return Err(error.into());
             }
             Err(error) => return Err(error),
+        }
+    }
+    if reference.selector == Selector::Latest {
+        // What the name stands for, which after a rollback isn't the newest.
+        for kind in [RefKind::Package, RefKind::Distribution] {
+            if let Some(found) = host.store.refs().get(kind, reference.name.as_str())? {
+                let entry = found.current_entry();
+                return Ok((entry.version.clone(), entry.fileset));
+            }
         }
     }
     let filter = Filter { name: Some(&reference.name), version, ..Filter::default() };

@@ -47,6 +47,11 @@ pub fn recipe(bytes: &[u8]) {
     }
 }
 
+/// A zip archive of sources ([`crate::package`]).
+pub fn zip(bytes: &[u8]) {
+    crate::package::fuzz_zip(bytes);
+}
+
 /// What a package says of itself can be written into its record, and its sources are in its folder.
 fn package(recipe: &PackageRecipe) {
     if let Some(SourceSpec::Path(source)) = &recipe.source {
@@ -143,6 +148,7 @@ mod tests {
     #[test]
     fn layers_are_applied_or_refused() {
         feed("layers", 4000, super::layers);
+        feed("zip", 4000, super::zip);
     }
 
     #[test]

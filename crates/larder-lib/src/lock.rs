@@ -26,6 +26,7 @@ use thiserror::Error;
 
 pub use captured::LockedCapture;
 pub use diff::{Change, LockDiff};
+pub(crate) use write::seconds;
 
 use crate::recipe::{Place, Recipe};
 use crate::solve::{Earlier, solver_name};
@@ -48,8 +49,40 @@ pub struct Lock {
     pub curated: BTreeMap<Name, LockedCurated>,
     /// Which packages stand in for others: a set.
     pub overrides: Vec<Override>,
+    /// The source package that a package of one's own is built from, if it is one of Debian's.
+    pub source: Option<LockedSource>,
     /// The packages by name.
     pub packages: BTreeMap<Name, LockedPackage>,
+}
+
+/// A source package of Debian's, and what vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedSource {
+    /// Its name.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// The suite that lists it.
+    pub suite: String,
+    /// SHA-256 of that suite's signed release file.
+    pub release: Sha256Digest,
+    /// Fingerprint of the key that signed it, upper-case hexadecimal.
+    pub key: String,
+    /// SHA-256 of the index of sources.
+    pub index: Sha256Digest,
+    /// Its files; one of them is the `.dsc`.
+    pub files: Vec<LockedFile>,
+}
+
+/// A file of a source package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedFile {
+    /// Its path in the archive.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256Digest,
 }
 
 /// The state of a distribution, as its signer left it.
@@ -265,10 +298,12 @@ impl Lock {
     fn format(&self) -> i64 {
         let is_new = |package: &LockedPackage| package.origin == LockedOrigin::Store || package.distribution.is_some();
         let needs_new = !self.curated.is_empty() || !self.overrides.is_empty() || self.packages.values().any(is_new);
-        if self.packages.values().any(|package| package.captured.is_some()) {
-            return FORMAT;
+        let is_newest = self.source.is_some() || self.packages.values().any(|package| package.captured.is_some());
+        match (is_newest, needs_new) {
+            (true, _) => FORMAT,
+            (false, true) => 2,
+            (false, false) => 1,
         }
-        if needs_new { 2 } else { 1 }
     }
 
     /// What became of the packages between two locks.

@@ -54,7 +54,7 @@ pub(crate) use watch::Watch;
 use crate::beside::{self, Built};
 use crate::build::{self, BuildOptions};
 use crate::image::PackageImport;
-use crate::lock::{Change, Lock};
+use crate::lock::{Change, Lock, LockedSource, Mismatch};
 use crate::recipe::package::PackageRecipe;
 use crate::recipe::{CommandLine, Document, HostTable, Problem, Recipe, RecipeError};
 use crate::supply::Supplied;
@@ -65,8 +65,11 @@ use sandbox::{Job, Sandbox, Workshop};
 use script::Stage;
 pub(crate) use source::BLAKE3 as SOURCE_TREE;
 pub(crate) use source::archive::file as fetch_file;
+pub(crate) use source::debian::{POOL, claimed as source_claimed, mirrors};
 pub(crate) use source::publisher::KEY_SCHEME;
-use source::{Given, Sources};
+#[cfg(any(test, fuzzing))]
+pub(crate) use source::zip::fuzz as fuzz_zip;
+use source::{Given, Sources, debian};
 
 /// The rule by which inputs become packages. A change of what a build finds or of what becomes of its output is a new one.
 pub const RULE: &str = "build/1";
@@ -138,12 +141,15 @@ pub(crate) fn build_on(
     let steps = way.to(&recipe.name);
     let mut environment = environment(recipe);
     let old = Lock::load(&recipe.lock_file())?;
-    let pin = source::pin(recipe)?;
+    let wanted = debian::wanted(recipe);
+    let known = wanted.and_then(|root| debian::locked(root, old.as_ref(), &options.update));
+    let pin = source::pin(recipe, known.as_ref())?;
     let _lease = host.store.lease()?;
     let built = beside::build(host, &mut environment, &steps, progress)?;
     let fits = |lock: &&Lock| {
         lock.architecture == host.debian.architecture
             && lock.check(&environment).is_ok()
+            && (wanted.is_none() || known.is_some())
             && build::rebuilt(lock, &built).is_none()
     };
     if let Some(lock) = old.as_ref().filter(fits).filter(|_| !options.check && options.update == Update::None) {
@@ -155,6 +161,8 @@ pub(crate) fn build_on(
     let (locked, update) = (options.locked, options.update.clone());
     let solving = BuildOptions { locked, update, ..BuildOptions::default() };
     let kit = obtain(host, (&environment, &built), old.as_ref(), &solving, progress)?;
+    let kit = with_source(host, recipe, (kit, known), options, progress)?;
+    let pin = source::pin(recipe, kit.lock.source.as_ref())?;
     order::check_sandbox(host, recipe, (&steps, &environment.packages), &kit.imports())?;
     let key = cache::key(recipe, pin.as_ref(), &kit.lock);
     let changes = changes(old.as_ref(), &kit.lock);
@@ -163,9 +171,13 @@ pub(crate) fn build_on(
         save(recipe, &kit.lock, options)?;
         return report(host, recipe, parts, Outcome { changes, ..Outcome::cached() });
     }
-    let sources = source::obtain(host, recipe, Given { pin: pin.as_ref(), publisher: None }, progress)?;
+    let given = Given { pin: pin.as_ref(), ..Given::default() };
+    let early = wanted.is_none().then(|| source::obtain(host, recipe, given, progress)).transpose()?;
     let imports = kit.imports();
     let sandbox = Sandbox::new(host, &imports, image::metadata(&environment, &environment.packages), progress)?;
+    // A source package is unpacked in the sandbox; everything else is looked at before there is one.
+    let given = Given { debian: kit.lock.source.as_ref().map(|locked| (&sandbox, locked)), ..given };
+    let sources = early.map_or_else(|| source::obtain(host, recipe, given, progress), Ok)?;
     let log = log::path(host, &recipe.name, log::Of::Build);
     let built = run_build(host, recipe, (&sandbox, &sources), &log, progress)?;
     if options.check {
@@ -186,8 +198,14 @@ pub(crate) fn build_on(
     }
     let parts = parts::write(host, &ingest, recipe, (&drafts, &imported), sources.time)?;
     keep::write(&ingest, recipe, &kit.lock, &sources, &parts)?;
-    let inputs =
-        Inputs { key: &key, pin: pin.as_ref(), with: &environment.packages, sandbox: &sandbox, sources: &sources };
+    let inputs = Inputs {
+        key: &key,
+        pin: pin.as_ref(),
+        debian: kit.lock.source.as_ref(),
+        with: &environment.packages,
+        sandbox: &sandbox,
+        sources: &sources,
+    };
     let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
     provenance::record(host, &ingest, &facts)?;
     let _new = ingest.commit_leased()?;
@@ -241,9 +259,12 @@ pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progre
     let _lease = host.store.lease()?;
     let built = beside::build(host, &mut environment, &Way::default().to(&recipe.name), progress)?;
     let kit = obtain(host, (&environment, &built), old.as_ref(), &BuildOptions::default(), progress)?;
+    let known = debian::wanted(recipe).and_then(|root| debian::locked(root, old.as_ref(), &Update::None));
+    let kit = with_source(host, recipe, (kit, known), &PackageOptions::default(), progress)?;
     kit.lock.save(&recipe.lock_file())?;
-    let sources = source::obtain(host, recipe, Given::default(), progress)?;
     let sandbox = Sandbox::new(host, &kit.imports(), image::metadata(&environment, &environment.packages), progress)?;
+    let given = Given { debian: kit.lock.source.as_ref().map(|locked| (&sandbox, locked)), ..Given::default() };
+    let sources = source::obtain(host, recipe, given, progress)?;
     let workshop = Workshop::new(host, &sources)?;
     let mut env = variables(recipe);
     env.extend(options.env.clone());
@@ -264,15 +285,39 @@ fn environment(recipe: &PackageRecipe) -> Recipe {
     let mut packages = recipe.build.with.clone();
     if recipe.script.is_some() {
         packages.extend(required(recipe));
-        packages.sort_by_cached_key(ToString::to_string);
-        packages.dedup();
     }
+    if debian::wanted(recipe).is_some() && !packages.iter().any(|root| root.name == debian::TOOL) {
+        packages.push(Root::any(debian::TOOL));
+    }
+    packages.sort_by_cached_key(ToString::to_string);
+    packages.dedup();
     Recipe { paths: recipe.build.paths.clone(), ..as_image(recipe, packages) }
 }
 
 /// What a package requires, as the recipe of an image asks for it.
 fn required(recipe: &PackageRecipe) -> Vec<Root> {
     recipe.relations.requires.iter().map(|requirement| trial::root(&recipe.build.from, requirement)).collect()
+}
+
+/// Writes the source package into the lock: what the lock had, or what the archive has now.
+fn with_source(
+    host: &Host,
+    recipe: &PackageRecipe,
+    (mut kit, known): (Kit, Option<LockedSource>),
+    options: &PackageOptions,
+    progress: &dyn Progress,
+) -> Result<Kit> {
+    let had = kit.lock.source.take();
+    let Some(root) = debian::wanted(recipe) else { return Ok(kit) };
+    if known.is_none() && options.locked {
+        let line = |package: &str| format!("deb-src {package}");
+        let removed = had.iter().map(|had| line(&format!("{} {}", had.package, had.version))).collect();
+        let mismatch = Mismatch { added: vec![line(&root.to_string())], removed };
+        return Err(crate::Error::LockMismatch { file: recipe.lock_file(), mismatch });
+    }
+    let find = || debian::find(host, recipe, (root, &options.update), progress);
+    kit.lock.source = Some(known.map_or_else(find, Ok)?);
+    Ok(kit)
 }
 
 /// A recipe of an image of packages from where a package's build takes them.

@@ -79,6 +79,7 @@ pub fn lock(host: &Host, asked: Vec<String>, choice: &Choice, supplied: &[Suppli
         distribution: choice.debian.as_ref().map(|(name, evidence)| suites(name, evidence)),
         curated: choice.distributions.iter().map(curated).collect(),
         overrides,
+        source: None,
         packages: supplied.iter().map(|one| (one.import.name.clone(), one.locked.clone())).collect(),
     }
 }

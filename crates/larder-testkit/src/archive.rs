@@ -24,5 +24,5 @@ mod server;
 
 pub use deb::{Compression, Deb};
 pub use key::Key;
-pub use repository::{Archive, ArchiveBuilder};
+pub use repository::{Archive, ArchiveBuilder, Source};
 pub use server::{Fault, Request, Server};

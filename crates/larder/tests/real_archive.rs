@@ -28,6 +28,8 @@ mod python;
 mod redis;
 #[path = "real_archive/servers.rs"]
 mod servers;
+#[path = "real_archive/sources.rs"]
+mod sources;
 #[path = "real_archive/system.rs"]
 mod system;
 #[path = "real_archive/world.rs"]
@@ -71,6 +73,7 @@ scenarios! {
     example_of_a_node_app => crate::examples::node,
     example_of_a_configuration => crate::examples::configuration,
     example_of_a_distribution => crate::examples::distribution,
+    a_source_package_is_unpacked_and_built => crate::sources::debian,
     what_is_compiled_in_is_listed => crate::examples::what_is_compiled_in,
     perl_has_its_modules => crate::interpreters::perl,
     ruby_has_its_libraries => crate::interpreters::ruby,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use larder_store::Sha256Digest;
 use sha2::{Digest as _, Sha256};
@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::error::{DebianError, ReleaseRefusal};
 use crate::index::{self, Index};
 use crate::release::{Keyring, Release};
+use crate::source_index::{self, SourceFile};
 use crate::sources::{Part, locate};
 
 /// What became of a link of the chain.
@@ -94,6 +95,25 @@ pub struct Rechecked {
     pub release: Link,
 }
 
+/// What a statement says of a source package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceClaim {
+    /// Its name.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// The suite that listed it.
+    pub suite: String,
+    /// SHA-256 of that suite's release file.
+    pub release: Sha256Digest,
+    /// Fingerprint of the certificate that signed it.
+    pub signer: String,
+    /// SHA-256 of the index of sources.
+    pub index: Sha256Digest,
+    /// Its files, by their paths in the archive.
+    pub files: Vec<(String, Sha256Digest)>,
+}
+
 /// A release file by its digest, and whether its signature holds.
 type Opened = (Sha256Digest, Result<Release, ReleaseRefusal>);
 
@@ -117,6 +137,34 @@ impl<'c> Rechecker<'c> {
     /// I/O; no keyring.
     pub fn recheck(&mut self, file: &ArchiveFile) -> Result<Rechecked, DebianError> {
         Ok(Rechecked { list: self.listed(file)?, release: self.vouched(file)? })
+    }
+
+    /// Checks what vouched for a source package.
+    ///
+    /// # Errors
+    /// I/O; no keyring.
+    pub fn recheck_source(&mut self, source: &SourceClaim) -> Result<Rechecked, DebianError> {
+        let release = self.vouched_by((&source.suite, &source.release), (&source.index, &source.signer))?;
+        Ok(Rechecked { list: self.listed_source(source)?, release })
+    }
+
+    fn listed_source(&self, source: &SourceClaim) -> Result<Link, DebianError> {
+        let list = source.index;
+        let Some(path) = self.find(&list)? else { return Ok(Link::NotKept) };
+        if digest(&path)? != list {
+            return Ok(Link::Broken(ChainBreak::List { list }));
+        }
+        let found = source_index::look_up(&path, &path.display().to_string(), &source.package)?;
+        let (package, version) = (source.package.clone(), source.version.clone());
+        let Some((_, files)) = found.into_iter().find(|(found, _)| *found == version) else {
+            return Ok(Link::Broken(ChainBreak::NotListed { list, package, version }));
+        };
+        let is_claimed = |file: &&SourceFile| source.files.contains(&(file.path.clone(), file.sha256));
+        Ok(match files.iter().find(|file| !is_claimed(file)) {
+            Some(other) => Link::Broken(ChainBreak::OtherFile { list, listed: other.sha256 }),
+            None if files.len() == source.files.len() => Link::Holds,
+            None => Link::Broken(ChainBreak::NotListed { list, package, version }),
+        })
     }
 
     fn listed(&mut self, file: &ArchiveFile) -> Result<Link, DebianError> {
@@ -150,16 +198,7 @@ impl<'c> Rechecker<'c> {
     /// The index that was made from a list, if the list is still here with its bytes.
     fn open(&self, list: &Sha256Digest) -> Result<Result<Option<Index>, ChainBreak>, DebianError> {
         let Some(path) = self.find(list)? else { return Ok(Ok(None)) };
-        let mut hasher = Sha256::new();
-        let mut kept = File::open(&path).map_err(DebianError::io("open", &path))?;
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            match kept.read(&mut buffer).map_err(DebianError::io("read", &path))? {
-                0 => break,
-                length => hasher.update(&buffer[..length]),
-            }
-        }
-        if Sha256Digest::from_bytes(hasher.finalize().into()) != *list {
+        if digest(&path)? != *list {
             return Ok(Err(ChainBreak::List { list: *list }));
         }
         let url = path.display().to_string();
@@ -184,24 +223,33 @@ impl<'c> Rechecker<'c> {
     }
 
     fn vouched(&mut self, file: &ArchiveFile) -> Result<Link, DebianError> {
-        if !self.releases.contains_key(&file.suite) {
-            let opened = self.release(&file.suite)?;
-            self.releases.insert(file.suite.clone(), opened);
+        self.vouched_by((&file.suite, &file.release), (&file.index, &file.signer))
+    }
+
+    /// Whether a suite's release file lists a list, and is signed by a key.
+    fn vouched_by(
+        &mut self,
+        (suite, wanted): (&str, &Sha256Digest),
+        (list, signer): (&Sha256Digest, &str),
+    ) -> Result<Link, DebianError> {
+        if !self.releases.contains_key(suite) {
+            let opened = self.release(suite)?;
+            self.releases.insert(suite.to_owned(), opened);
         }
-        let Some(Some((digest, opened))) = self.releases.get(&file.suite) else { return Ok(Link::NotKept) };
+        let Some(Some((digest, opened))) = self.releases.get(suite) else { return Ok(Link::NotKept) };
         let release = *digest;
-        if release != file.release {
+        if release != *wanted {
             return Ok(Link::NotKept);
         }
         let opened = match opened {
             Ok(opened) => opened,
             Err(reason) => return Ok(Link::Broken(ChainBreak::Release { release, reason: reason.clone() })),
         };
-        if opened.signer != file.signer {
+        if opened.signer != signer {
             return Ok(Link::Broken(ChainBreak::OtherSigner { release, found: opened.signer.clone() }));
         }
-        if !opened.files.values().any(|listed| listed.sha256 == file.index) {
-            return Ok(Link::Broken(ChainBreak::OtherList { release, list: file.index }));
+        if !opened.files.values().any(|listed| listed.sha256 == *list) {
+            return Ok(Link::Broken(ChainBreak::OtherList { release, list: *list }));
         }
         Ok(Link::Holds)
     }
@@ -222,5 +270,18 @@ impl<'c> Rechecker<'c> {
         let Some(from) = from else { return Ok(None) };
         let keyring = Keyring::load(suite, &from.keys)?;
         Ok(Some((digest, Release::open(&bytes, &keyring, self.config.now))))
+    }
+}
+
+/// SHA-256 of a file.
+fn digest(path: &Path) -> Result<Sha256Digest, DebianError> {
+    let mut hasher = Sha256::new();
+    let mut file = File::open(path).map_err(DebianError::io("open", path))?;
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut buffer).map_err(DebianError::io("read", path))? {
+            0 => return Ok(Sha256Digest::from_bytes(hasher.finalize().into())),
+            length => hasher.update(&buffer[..length]),
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::fetch::{Item, cache, download};
 use crate::index::{self, Index};
 use crate::progress::Progress;
 use crate::release::{Keyring, MAX_SIZE, Release, seconds};
+use crate::source_index::{self, SourcePackage};
 use crate::sources::{KeySource, Mirror, Part, Place, locate};
 
 /// A suite with its release file, and its indexes once they are opened.
@@ -76,6 +77,41 @@ impl Suite {
             mirror: self.mirrors.first().cloned().unwrap_or_default(),
             checked: self.checked,
         }
+    }
+}
+
+impl Suite {
+    /// The versions of a source package that the suite's indexes list.
+    pub(super) fn sources(
+        &self,
+        config: &Config,
+        package: &str,
+        progress: &dyn Progress,
+    ) -> Result<Vec<SourcePackage>, DebianError> {
+        let transport = Transport::new(config);
+        let mut found = Vec::new();
+        for component in &config.components {
+            let Some((path, listed)) = self.release.source_index(component) else { continue };
+            let form = path.rsplit_once('.').map_or("plain", |(_, form)| form);
+            let kept = config.cache.join("lists").join(format!("{}.{form}", listed.sha256.hex()));
+            cache::make_folder(&config.cache.join("lists"))?;
+            let urls = list_urls(self, &path, &listed.sha256);
+            let what = format!("the list of sources of {}", self.name);
+            let item = Item { urls: &urls, size: listed.size, sha256: listed.sha256, path: &kept, what: &what };
+            download(&transport, config.retry, &item, progress)?;
+            let place = format!("{}/dists/{}/{path}", self.mirrors[0], self.name);
+            let versions = source_index::look_up(&kept, &place, package)?;
+            found.extend(versions.into_iter().map(|(version, files)| SourcePackage {
+                name: package.to_owned(),
+                version,
+                suite: self.name.clone(),
+                release: self.release.digest,
+                signer: self.release.signer.clone(),
+                index: listed.sha256,
+                files,
+            }));
+        }
+        Ok(found)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Files of the cache.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -11,7 +11,12 @@ use crate::error::DebianError;
 
 /// Makes a folder and those above it.
 pub(crate) fn make_folder(path: &Path) -> Result<(), DebianError> {
-    fs::create_dir_all(path).map_err(DebianError::io("create", path))
+    let made = fs::create_dir_all(path).or_else(|error| match error.kind() {
+        // It was there, or seemed to be: that it can't be looked at is the reason, then.
+        ErrorKind::AlreadyExists if fs::metadata(path)?.is_dir() => Ok(()),
+        _ => Err(error),
+    });
+    made.map_err(DebianError::io("create", path))
 }
 
 /// Writes a file whole or not at all: temporary name, fsync, rename. The fsync keeps a file of zeros from standing under

@@ -8,11 +8,12 @@ use std::thread;
 use larder_store::Sha256Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::cache;
 use super::transport::{Failure, Reply, Transport, Validators, read_problem};
+use super::{Item, cache, download};
 use crate::config::Config;
 use crate::error::DebianError;
 use crate::progress::{Progress, Task};
+use crate::source_index::SourceFile;
 
 /// The largest source that is fetched.
 const LARGEST: u64 = 16 << 30;
@@ -40,6 +41,28 @@ pub fn fetch_source(
     let transport = Transport::new(config);
     patiently(config, url, || attempt(&transport, (url, sha256), &path, progress))?;
     Ok(path)
+}
+
+/// Fetches the files of a source package into the cache, each from the first mirror that has it; gives their paths in the same order.
+///
+/// # Errors
+/// A file that no mirror has with its size and digest.
+pub fn fetch_source_files(
+    config: &Config,
+    mirrors: &[String],
+    files: &[SourceFile],
+    progress: &dyn Progress,
+) -> Result<Vec<PathBuf>, DebianError> {
+    let folder = config.cache.join("sources");
+    cache::make_folder(&folder)?;
+    let transport = Transport::new(config);
+    let one = |file: &SourceFile| {
+        let urls: Vec<String> = mirrors.iter().map(|mirror| format!("{mirror}/{}", file.path)).collect();
+        let path = folder.join(file.sha256.hex());
+        let item = Item { urls: &urls, size: file.size, sha256: file.sha256, path: &path, what: file.name() };
+        download(&transport, config.retry, &item, progress).map(|()| path.clone())
+    };
+    files.iter().map(one).collect()
 }
 
 /// Reads a small file of unknown digest, such as a signature.

@@ -118,3 +118,13 @@ fn deb822(source: &Source) -> String {
         source.architectures.join(" "),
     )
 }
+
+/// An index of sources is refused, or lists files that stand in folders of the archive.
+pub fn source_index(bytes: &[u8]) {
+    let Ok(found) = crate::source_index::read(bytes, "hello") else { return };
+    for (version, files) in found {
+        assert!(larder_store::name::check_version(&version).is_ok());
+        assert_eq!(files.iter().filter(|file| file.name().ends_with(".dsc")).count(), 1);
+        assert!(files.iter().all(|file| larder_store::TreePath::try_from(file.path.as_str()).is_ok()));
+    }
+}

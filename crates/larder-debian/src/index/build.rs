@@ -14,15 +14,21 @@ use super::packages::{Broken, MENTIONING, PROVIDES, Reader, Stanza};
 use crate::error::DebianError;
 
 /// A list that grows larger than this when decompressed is refused.
-const MAX_LIST: u64 = 2 << 30;
+pub(crate) const MAX_LIST: u64 = 2 << 30;
 /// The memory that a list's xz stream may ask for: `xz -9` needs 65 MiB.
 const MEMORY: u64 = 160 << 20;
 
 /// Builds the index of a list that was fetched (and verified) to `compressed`, whose form is that of `url`'s name.
 pub(crate) fn build(compressed: &Path, url: &str, list: &Sha256Digest, to: &Path) -> Result<(), DebianError> {
+    let decoded = decoded(compressed, url)?;
+    crate::fetch::cache::write_whole(to, &encode(decoded, compressed, url, list)?)
+}
+
+/// Reads a list that was fetched to `compressed`; its form is that of `url`'s name.
+pub(crate) fn decoded(compressed: &Path, url: &str) -> Result<Box<dyn Read>, DebianError> {
     let file = File::open(compressed).map_err(DebianError::io("open", compressed))?;
     let file = BufReader::with_capacity(1 << 16, file);
-    let decoded: Box<dyn Read> = if url.ends_with(".xz") {
+    Ok(if url.ends_with(".xz") {
         let stream = Stream::new_stream_decoder(MEMORY, CONCATENATED);
         let stream = stream.map_err(|error| DebianError::io("decompress", compressed)(error.into()))?;
         Box::new(liblzma::bufread::XzDecoder::new_stream(file, stream))
@@ -30,8 +36,7 @@ pub(crate) fn build(compressed: &Path, url: &str, list: &Sha256Digest, to: &Path
         Box::new(flate2::bufread::MultiGzDecoder::new(file))
     } else {
         Box::new(file)
-    };
-    crate::fetch::cache::write_whole(to, &encode(decoded, compressed, url, list)?)
+    })
 }
 
 /// The bytes of a list's index. `compressed` and `url` name the list in errors.

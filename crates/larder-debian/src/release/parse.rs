@@ -89,7 +89,7 @@ fn list(line: &str, files: &mut BTreeMap<String, Listed>) -> Result<(), &'static
 }
 
 /// Reads `Sat, 11 Jul 2026 10:16:37 UTC`, the only form that the archive's programs write, to seconds since 1970.
-fn date(text: &str) -> Option<u64> {
+pub fn date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let words: Vec<&str> = text.split_whitespace().collect();
     let [weekday, day, month, year, time, zone] = words.as_slice() else { return None };

@@ -1,12 +1,15 @@
 //! What one run of scripts left: each path judged, what is kept described. Nothing of it is written to the store here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use larder_debian::capture::{self, Databases, Verdict, What};
 use larder_store::fileset::InstallRules;
 use larder_store::{Attributes, Entry, Name, ObjectDigest, TreePath};
+use rustix::fs::{Dir, Mode, OFlags, ResolveFlags};
 
 use super::error::CaptureError;
 use super::layer::{self, Before, Change, Kind, Node};
@@ -60,48 +63,55 @@ pub(super) struct Left {
     pub(super) rules: InstallRules,
 }
 
-/// Reads the files of users and of the package manager from a folder; from what was there before where it has none.
+/// Reads the files of users and of the package manager from a layer; where it has none, they are what they were before.
 ///
 /// # Errors
-/// A file that can't be read.
-pub(super) fn databases(upper: &Path, before: Option<&Databases>) -> Result<Databases> {
-    let text = |path: &str, old: fn(&Databases) -> &String| -> Result<String> {
-        let file = upper.join(path);
-        match fs::symlink_metadata(&file) {
-            Ok(found) if found.is_file() && found.len() <= MAX_DATABASE => {
-                let text = fs::read(&file).map_err(Error::io("read", &file))?;
-                Ok(String::from_utf8_lossy(&text).into_owned())
-            }
-            _ => Ok(before.map(old).cloned().unwrap_or_default()),
-        }
-    };
-    let mut alternatives = before.map(|before| before.alternatives.clone()).unwrap_or_default();
-    let folder = upper.join("var/lib/dpkg/alternatives");
-    if fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir()) {
-        for entry in fs::read_dir(&folder).map_err(Error::io("read", &folder))?.take(MAX_ALTERNATIVES) {
-            let name = entry.map_err(Error::io("read", &folder))?.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let found = text(&format!("var/lib/dpkg/alternatives/{name}"), |_| &EMPTY)?;
-            alternatives.insert(name.to_owned(), found);
+/// A layer that can't be read.
+fn databases(upper: &Path, before: &Databases) -> Result<Databases> {
+    const ALTERNATIVES: &str = "var/lib/dpkg/alternatives";
+    let layer = File::open(upper).map_err(Error::io("open", upper))?;
+    let text = |path: &str, old: &String| text(&layer, path).unwrap_or_else(|| old.clone());
+    let mut alternatives = before.alternatives.clone();
+    let folder = beneath(&layer, ALTERNATIVES, OFlags::DIRECTORY);
+    for entry in folder.and_then(|folder| Dir::read_from(folder).ok()).into_iter().flatten().take(MAX_ALTERNATIVES) {
+        let Some(name) = entry.ok().and_then(|entry| entry.file_name().to_str().ok().map(str::to_owned)) else {
+            continue;
+        };
+        let found = text(&format!("{ALTERNATIVES}/{name}"), &String::new());
+        if !found.is_empty() {
+            alternatives.insert(name, found);
         }
     }
     Ok(Databases {
-        passwd: text("etc/passwd", |old| &old.passwd)?,
-        group: text("etc/group", |old| &old.group)?,
-        shells: text(capture::SHELLS, |old| &old.shells)?,
-        diversions: text("var/lib/dpkg/diversions", |old| &old.diversions)?,
+        passwd: text("etc/passwd", &before.passwd),
+        group: text("etc/group", &before.group),
+        shells: text(capture::SHELLS, &before.shells),
+        diversions: text("var/lib/dpkg/diversions", &before.diversions),
         alternatives,
     })
 }
 
-static EMPTY: String = String::new();
+/// A file of a layer, if it is one and of a sensible size.
+fn text(layer: &File, path: &str) -> Option<String> {
+    let file = File::from(beneath(layer, path, OFlags::NONBLOCK)?);
+    let found = file.metadata().ok().filter(|found| found.is_file() && found.len() <= MAX_DATABASE)?;
+    let mut bytes = Vec::new();
+    file.take(found.len()).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Opens what is in a layer, and nothing else: a script may have put a link to anywhere in the place of any folder.
+fn beneath(layer: &File, path: &str, flags: OFlags) -> Option<OwnedFd> {
+    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    rustix::fs::openat2(layer, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS).ok()
+}
 
 /// Judges what is in a layer.
 ///
 /// # Errors
 /// [`CaptureError::TooMany`], [`CaptureError::TooLarge`]; a file that can't be read.
 pub(super) fn read(scene: &Scene<'_>, upper: &Path) -> Result<Left> {
-    let after = databases(upper, Some(&scene.databases))?;
+    let after = databases(upper, &scene.databases)?;
     let owns = |path: &TreePath| scene.shown.get(path).is_some_and(|shown| shown.of == scene.own);
     let rules = capture::observed(&scene.databases, &after, &owns);
     let (users, groups) = (after.user_names(), after.group_names());
@@ -319,6 +329,28 @@ mod tests {
         findings.extend(refused.iter().map(|path| finding(path, Verdict::Refused, NO_PLACE)));
         findings.sort_by(|a, b| a.path.cmp(&b.path));
         Left { kept, findings, rules: InstallRules::default() }
+    }
+
+    /// Found by an attack: a script that put a link in the place of `/etc` had the host's users declared.
+    #[test]
+    fn nothing_outside_of_the_layer_is_read() {
+        let host = tempfile::tempdir().expect("folder");
+        std::fs::write(host.path().join("passwd"), "spy:x:7:7::/:/bin/sh\n").expect("write");
+        std::fs::create_dir(host.path().join("alternatives")).expect("folder");
+        std::fs::write(host.path().join("alternatives/spy"), "auto\n").expect("write");
+        let upper = tempfile::tempdir().expect("folder");
+        std::os::unix::fs::symlink(host.path(), upper.path().join("etc")).expect("link");
+        std::fs::create_dir_all(upper.path().join("var/lib")).expect("folder");
+        std::os::unix::fs::symlink(host.path(), upper.path().join("var/lib/dpkg")).expect("link");
+        let before = Databases { passwd: "root:x:0:0:root:/root:/bin/sh\n".to_owned(), ..Databases::default() };
+        let after = databases(upper.path(), &before).expect("databases");
+        assert_eq!((after.passwd, after.alternatives.len()), (before.passwd, 0));
+        // A pipe in a file's place keeps nobody waiting.
+        let upper = tempfile::tempdir().expect("folder");
+        std::fs::create_dir(upper.path().join("etc")).expect("folder");
+        let pipe = upper.path().join("etc/passwd");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR, 0).expect("pipe");
+        assert!(databases(upper.path(), &Databases::default()).expect("databases").passwd.is_empty());
     }
 
     /// Passwords that scripts make up, times, and names with a process's number in them.

@@ -104,6 +104,17 @@ pub enum State {
     Broken(String),
 }
 
+impl From<larder_debian::distribution::Link> for State {
+    fn from(link: larder_debian::distribution::Link) -> Self {
+        use larder_debian::distribution::Link;
+        match link {
+            Link::Holds => Self::Holds,
+            Link::NotKept => Self::NotKept,
+            Link::Broken(reason) => Self::broken(reason),
+        }
+    }
+}
+
 impl State {
     /// Broken, for what an error and its causes say.
     pub(super) fn broken(error: impl std::error::Error) -> Self {

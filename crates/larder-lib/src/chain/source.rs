@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use larder_debian::distribution::SourceClaim;
 use larder_store::{FileSet, Sha256Digest};
 
 use super::{LinkKind, State, Walk, hash, is_damage};
-use crate::package::{self, KEY_SCHEME, Kept, PackageError};
+use crate::package::{self, KEY_SCHEME, Kept, POOL, PackageError};
 use crate::provenance::statement::Statement;
 use crate::provenance::{Dependency, TREE};
 use crate::{Error, Result};
@@ -19,7 +20,8 @@ impl Walk<'_> {
     pub(super) fn sources(&mut self, number: usize, record: &FileSet, statement: &Statement) -> Result<()> {
         let recipe = package::recipe_of(statement);
         let kept = recipe.map_or(Ok(None), |recipe| package::kept(&self.host.store, &record.digest(), &recipe))?;
-        let mut fetched = None;
+        let claim = package::source_claimed(statement);
+        let mut fetched = Vec::new();
         let mut signer = None;
         for dependency in &statement.facts.dependencies {
             let Dependency::Source { uri, digests } = dependency else { continue };
@@ -28,11 +30,15 @@ impl Walk<'_> {
                 continue;
             }
             signer = signer.or(uri.strip_prefix(KEY_SCHEME));
+            // They are links of their own, as those of a `.deb` are.
+            if claim.is_some() && uri.starts_with("dists/") {
+                continue;
+            }
             let state = match self.kept(kept.as_ref(), digests)? {
                 Some(state) => state,
-                None => match self.fetched(uri, digests)? {
+                None => match self.fetched((uri, digests), claim.as_ref())? {
                     Ok(path) => {
-                        fetched = Some((uri, path));
+                        fetched.push((uri, path));
                         State::Holds
                     }
                     Err(state) => state,
@@ -40,8 +46,13 @@ impl Walk<'_> {
             };
             self.say(number, LinkKind::Source(uri.clone()), state);
         }
+        if let Some(claim) = &claim {
+            let again = self.rechecker.recheck_source(claim)?;
+            self.say(number, LinkKind::List, again.list.into());
+            self.say(number, LinkKind::Release, again.release.into());
+        }
         if let Some(signer) = signer {
-            let state = match (&kept.and_then(|kept| kept.publisher), &fetched) {
+            let state = match (&kept.and_then(|kept| kept.publisher), fetched.first()) {
                 (None, _) => State::NotChecked(format!("{signer} signed the source; the signature isn't kept here")),
                 (_, None) => {
                     let when = if self.options.fetch { "it can't be" } else { "--fetch has it" };
@@ -58,7 +69,7 @@ impl Walk<'_> {
             };
             self.say(number, LinkKind::Publisher, state);
         }
-        if let Some((_, path)) = fetched {
+        for (_, path) in fetched {
             // It was fetched for this alone; one that stays is only a file in the cache.
             _ = std::fs::remove_file(path);
         }
@@ -89,13 +100,21 @@ impl Walk<'_> {
     }
 
     /// Fetches a source that isn't kept, if that was asked for: where it is, or how the link is without it.
-    fn fetched(&self, uri: &str, digests: &Digests) -> Result<std::result::Result<PathBuf, State>> {
+    fn fetched(
+        &self,
+        (uri, digests): (&str, &Digests),
+        claim: Option<&SourceClaim>,
+    ) -> Result<std::result::Result<PathBuf, State>> {
         let pinned: Vec<_> = digests.iter().map(|(algorithm, digest)| format!("{algorithm}:{digest}")).collect();
         let not_kept = State::NotChecked(format!("it is pinned by {}, and not kept here", pinned.join(", ")));
         let sha256 = digests.get("sha256").and_then(|hex| Sha256Digest::from_hex(hex).ok());
         let is_address = ["https://", "http://", "file:///"].iter().any(|scheme| uri.starts_with(scheme));
+        let claim = claim.filter(|_| uri.starts_with(POOL));
+        let is_address = is_address || claim.is_some();
         let Some(sha256) = sha256.filter(|_| self.options.fetch && is_address) else { return Ok(Err(not_kept)) };
-        match package::fetch_file(self.host, (uri, &sha256), self.progress) {
+        let mirrors = claim.map_or_else(|| Ok(Vec::new()), |claim| package::mirrors(self.host, &claim.suite))?;
+        let url = mirrors.first().map_or_else(|| uri.to_owned(), |mirror| format!("{mirror}/{uri}"));
+        match package::fetch_file(self.host, (&url, &sha256), self.progress) {
             Ok(path) => Ok(Ok(path)),
             Err(Error::Build(error)) => {
                 let is_other = matches!(*error, PackageError::SourceDigest { .. });

@@ -7,16 +7,16 @@ use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 
-use larder_store::Name;
 use larder_store::fileset::Override;
 use larder_store::name::{check_architecture, check_version};
+use larder_store::{Name, Sha256Digest};
 use serde::Deserialize;
 use toml::Spanned;
 use toml::value::{Datetime, Offset};
 
 use super::{
     FORMAT, Lock, LockError, LockedArchive, LockedCapture, LockedCurated, LockedDeclarations, LockedDistribution,
-    LockedOrigin, LockedPackage, LockedSuite, write,
+    LockedFile, LockedOrigin, LockedPackage, LockedSource, LockedSuite, write,
 };
 use crate::recipe::Place;
 
@@ -37,6 +37,7 @@ struct Wire {
     curated: Vec<WireCurated>,
     #[serde(default, rename = "override")]
     overrides: Vec<WireOverride>,
+    source: Option<WireSource>,
     #[serde(default)]
     package: Vec<WirePackage>,
 }
@@ -72,6 +73,27 @@ struct WireSuite {
     release: Spanned<String>,
     date: Spanned<Datetime>,
     key: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireSource {
+    package: Spanned<String>,
+    version: Spanned<String>,
+    suite: String,
+    release: Spanned<String>,
+    key: Spanned<String>,
+    index: Spanned<String>,
+    #[serde(default)]
+    file: Vec<WireFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireFile {
+    path: Spanned<String>,
+    size: u64,
+    sha256: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +179,7 @@ impl Source<'_> {
             architecture: self.checked(wire.architecture, check_architecture)?,
             asked: wire.asked,
             distribution: wire.distribution.map(|distribution| self.distribution(distribution)).transpose()?,
+            source: wire.source.map(|source| self.source(source)).transpose()?,
             packages,
         })
     }
@@ -170,12 +193,43 @@ impl Source<'_> {
         let range = wire.date.span();
         let date = seconds(wire.date.get_ref())
             .ok_or_else(|| self.error(range, "a date is written as 2026-11-20T10:00:00Z"))?;
-        let key = self.checked(wire.key, |key| {
-            let hexadecimal = |b: u8| b.is_ascii_digit() || (b'A'..=b'F').contains(&b);
-            let fine = !key.is_empty() && key.bytes().all(hexadecimal);
-            if fine { Ok(()) } else { Err("a key's fingerprint is upper-case hexadecimal") }
-        })?;
+        let key = self.checked(wire.key, fingerprint)?;
         Ok(LockedSuite { name: wire.name, release: self.parsed(&wire.release)?, date, key })
+    }
+
+    fn source(&self, wire: WireSource) -> Result<LockedSource, LockError> {
+        let range = wire.package.span();
+        let file = |file: WireFile| -> Result<LockedFile, LockError> {
+            Ok(LockedFile { sha256: self.sha256(&file.sha256)?, path: self.path(file.path)?, size: file.size })
+        };
+        let files: Vec<LockedFile> = wire.file.into_iter().map(file).collect::<Result<_, _>>()?;
+        let is_description = |file: &&LockedFile| file.path.ends_with(".dsc");
+        if files.iter().filter(is_description).count() != 1 {
+            return Err(self.error(range, "a source package has one file that ends in .dsc"));
+        }
+        let plain = |text: &str| match larder_solver::parse_root(text) {
+            Ok(root) if root.name == text => Ok(()),
+            _ => Err("it is no package's name"),
+        };
+        Ok(LockedSource {
+            package: self.checked(wire.package, plain)?,
+            version: self.checked(wire.version, check_version)?,
+            suite: wire.suite,
+            release: self.parsed(&wire.release)?,
+            key: self.checked(wire.key, fingerprint)?,
+            index: self.parsed(&wire.index)?,
+            files,
+        })
+    }
+
+    fn sha256(&self, text: &Spanned<String>) -> Result<Sha256Digest, LockError> {
+        let digest = Sha256Digest::from_hex(text.get_ref());
+        digest.map_err(|_| self.error(text.span(), "sha256 is 64 lower-case hexadecimal digits"))
+    }
+
+    /// A path in the archive.
+    fn path(&self, text: Spanned<String>) -> Result<String, LockError> {
+        self.checked(text, |path| larder_store::TreePath::try_from(path).map(|_| ()).map_err(|error| error.reason))
     }
 
     fn package(&self, wire: WirePackage) -> Result<LockedPackage, LockError> {
@@ -198,11 +252,7 @@ impl Source<'_> {
         let origin = match (wire.origin, wire.rule, wire.archive, wire.size, wire.sha256) {
             (Some(origin), None, None, None, None) if origin.get_ref() == "store" => LockedOrigin::Store,
             (None, Some(rule), Some(archive), Some(size), Some(sha256)) => {
-                let sha256 = larder_store::Sha256Digest::from_hex(sha256.get_ref())
-                    .map_err(|_| self.error(sha256.span(), "sha256 is 64 lower-case hexadecimal digits"))?;
-                let path = self.checked(archive, |path| {
-                    larder_store::TreePath::try_from(path).map(|_| ()).map_err(|error| error.reason)
-                })?;
+                let (sha256, path) = (self.sha256(&sha256)?, self.path(archive)?);
                 LockedOrigin::Archive(LockedArchive { rule, path, size, sha256 })
             }
             _ => {
@@ -233,6 +283,12 @@ impl Source<'_> {
         check(text.get_ref()).map_err(|error| self.error(text.span(), error))?;
         Ok(text.into_inner())
     }
+}
+
+fn fingerprint(key: &str) -> Result<(), &'static str> {
+    let hexadecimal = |b: u8| b.is_ascii_digit() || (b'A'..=b'F').contains(&b);
+    let fine = !key.is_empty() && key.bytes().all(hexadecimal);
+    if fine { Ok(()) } else { Err("a key's fingerprint is upper-case hexadecimal") }
 }
 
 /// Seconds since 1970 of a whole second in UTC.

@@ -63,6 +63,7 @@ fn lock(packages: &[(&str, LockedPackage)]) -> Lock {
         }),
         curated: BTreeMap::new(),
         overrides: Vec::new(),
+        source: None,
         packages: packages.iter().map(named).collect(),
     }
 }
@@ -356,5 +357,41 @@ proptest! {
     fn no_text_panics(text in "\\PC{0,200}") {
         let _ = read(&text);
         let _ = read(&format!("format = 1\n{text}"));
+    }
+}
+
+#[test]
+fn a_source_package_is_locked_with_its_files() {
+    let file = |path: &str, n| LockedFile {
+        path: format!("pool/main/h/hello/{path}"),
+        size: 7,
+        sha256: Sha256Digest::from_bytes([n; 32]),
+    };
+    let mut locked = lock(&[]);
+    locked.source = Some(LockedSource {
+        package: "hello".to_owned(),
+        version: "2.10-3".to_owned(),
+        suite: "bookworm".to_owned(),
+        release: Sha256Digest::from_bytes([1; 32]),
+        key: "4CB50190207B4758A3F73A796ED0E7B82643E131".to_owned(),
+        index: Sha256Digest::from_bytes([2; 32]),
+        files: vec![file("hello_2.10-3.dsc", 3), file("hello_2.10.orig.tar.gz", 4)],
+    });
+    let text = locked.to_text();
+    assert!(
+        text.contains("format = 3\n")
+            && text.contains("\n[[source.file]]\npath = \"pool/main/h/hello/hello_2.10-3.dsc\"\nsize = 7\n"),
+        "{text}"
+    );
+    assert_eq!(read(&text).expect("lock"), locked);
+    for (from, to) in [
+        ("hello_2.10-3.dsc", "hello_2.10-3.desc"),
+        ("hello_2.10.orig.tar.gz", "hello_2.11.dsc"),
+        ("pool/main/h/hello/hello_2.10-3.dsc", "../hello_2.10-3.dsc"),
+        ("package = \"hello\"", "package = \"hello | x\""),
+        ("key = \"4CB50190207B4758A3F73A796ED0E7B82643E131\"\nindex", "key = \"4cb5\"\nindex"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        assert!(read(&text.replace(from, to)).is_err(), "{from} -> {to}");
     }
 }

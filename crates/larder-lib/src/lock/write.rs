@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use larder_store::fileset::Override;
 
-use super::{Lock, LockedOrigin, LockedPackage, LockedSuite};
+use super::{Lock, LockedOrigin, LockedPackage, LockedSource, LockedSuite};
 
 const HEADER: &str = "\
 # Written by Larder. Keep it beside the recipe, under version control.
@@ -36,6 +36,9 @@ pub(super) fn text(lock: &Lock) -> String {
             _ = writeln!(out, "forced = {}", quoted(reason));
         }
     }
+    if let Some(source) = &lock.source {
+        self::source(&mut out, source);
+    }
     for (name, package) in &lock.packages {
         self::package(&mut out, name.as_str(), package);
     }
@@ -51,6 +54,24 @@ fn suite(out: &mut String, suite: &LockedSuite) {
         ("key", quoted(&suite.key)),
     ] {
         _ = writeln!(out, "{key} = {value}");
+    }
+}
+
+fn source(out: &mut String, source: &LockedSource) {
+    out.push_str("\n[source]\n");
+    for (key, value) in [
+        ("package", quoted(&source.package)),
+        ("version", quoted(&source.version)),
+        ("suite", quoted(&source.suite)),
+        ("release", quoted(&source.release.to_string())),
+        ("key", quoted(&source.key)),
+        ("index", quoted(&source.index.to_string())),
+    ] {
+        _ = writeln!(out, "{key} = {value}");
+    }
+    for file in &source.files {
+        let (path, sha256) = (quoted(&file.path), quoted(&file.sha256.hex()));
+        _ = write!(out, "\n[[source.file]]\npath = {path}\nsize = {}\nsha256 = {sha256}\n", file.size);
     }
 }
 
@@ -125,8 +146,8 @@ pub(super) fn date(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
 }
 
-/// The inverse of [`date`].
-pub(super) fn seconds(year: u16, month: u8, day: u8, second_of_day: u64) -> Option<u64> {
+/// The inverse of [`date`], for a month and a day of the calendar.
+pub(crate) fn seconds(year: u16, month: u8, day: u8, second_of_day: u64) -> Option<u64> {
     let (year, month, day) = (u64::from(year), u64::from(month), u64::from(day));
     let year = if month <= 2 { year.checked_sub(1)? } else { year };
     let month_from_march = if month > 2 { month - 3 } else { month + 9 };

@@ -19,8 +19,8 @@ use crate::image::{self, PackageImport, declared_package};
 use crate::lock::Lock;
 use crate::provenance::statement::Statement;
 use crate::provenance::{Dependency, Subject};
-use crate::recipe::FILE_NAME;
 use crate::recipe::package::{PackageRecipe, SourceSpec};
+use crate::recipe::{FILE_NAME, LOCK_NAME};
 use crate::{Error, Host, supply};
 
 /// A package or split that was made again.
@@ -82,7 +82,7 @@ pub(crate) fn again(host: &Host, statement: &Statement, progress: &dyn Progress)
     if mounted != filesets(statement).map(|subject| subject.fileset).collect() {
         return Err(NotAgain::Lacking("the sandbox isn't the one that the statement names".to_owned()));
     }
-    let sources = sources(host, statement, &recipe, (kept, progress))?;
+    let sources = sources(host, statement, &recipe, (kept, &sandbox, progress))?;
     let log = log::path(host, &recipe.name, log::Of::Again);
     let built =
         run_build(host, &recipe, (&sandbox, &sources), &log, progress).map_err(|error| not_built(error, &log))?;
@@ -148,7 +148,7 @@ fn imports(host: &Host, statement: &Statement, kept: &Kept, progress: &dyn Progr
             let Subject { name, version, .. } = subject;
             NotAgain::Lacking(format!("it was built with {name}@{version}, which isn't here any more: {why}"))
         };
-        let lock = Lock::parse(Path::new(crate::recipe::LOCK_NAME), &kept.lock).map_err(|e| lacking(e.to_string()))?;
+        let lock = Lock::parse(Path::new(LOCK_NAME), &kept.lock).map_err(|e| lacking(e.to_string()))?;
         supply::locked(host, &lock, progress).map_err(|error| lacking(said(&error)))?;
         if let Some(Subject { name, version, .. }) = gone() {
             let found = format!("{name}@{version} can't be converted to the same again");
@@ -174,8 +174,15 @@ fn sources(
     host: &Host,
     statement: &Statement,
     recipe: &PackageRecipe,
-    (kept, progress): (Kept, &dyn Progress),
+    (kept, sandbox, progress): (Kept, &Sandbox, &dyn Progress),
 ) -> Tried<Sources> {
+    let locked = Lock::parse(Path::new(LOCK_NAME), &kept.lock).map_err(|e| NotAgain::Lacking(e.to_string()))?.source;
+    if let Some(locked) = &locked
+        && !source::debian::pin(locked).dependencies.iter().all(|one| statement.facts.dependencies.contains(one))
+    {
+        let said = "the source package that is kept with it isn't the one that the statement names";
+        return Err(NotAgain::Lacking(said.to_owned()));
+    }
     match &recipe.source {
         Some(SourceSpec::Path(source)) => {
             let digest = kept.sources.digest().hex();
@@ -191,13 +198,15 @@ fn sources(
             }
         }
         // The recipe pins them, and is the one that the statement names.
-        _ => source::obtain(host, recipe, Given { pin: None, publisher: kept.publisher.as_ref() }, progress).map_err(
-            |error| match error {
+        _ => {
+            let debian = locked.as_ref().map(|locked| (sandbox, locked));
+            let given = Given { pin: None, publisher: kept.publisher.as_ref(), debian };
+            source::obtain(host, recipe, given, progress).map_err(|error| match error {
                 Error::Build(_) | Error::Debian(_) | Error::Recipe(_) => {
                     NotAgain::Lacking(format!("its sources can't be had again: {}", said(&error)))
                 }
                 other => NotAgain::Error(other),
-            },
-        ),
+            })
+        }
     }
 }

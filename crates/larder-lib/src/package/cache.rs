@@ -17,7 +17,7 @@ use crate::{Host, Result};
 /// The digest of all inputs, as the key of refs.
 pub(super) fn key(recipe: &PackageRecipe, pin: Option<&Pin>, lock: &Lock) -> String {
     let mut text = format!("{RULE}\n{}\n{}\n{}\n", env!("CARGO_PKG_VERSION"), lock.architecture, meaning(recipe));
-    let _ = writeln!(text, "{}", pin.map_or_else(|| "no source".to_owned(), Pin::line));
+    let _ = writeln!(text, "{}", pin.map_or("no source", |pin| pin.line.as_str()));
     for (name, package) in &lock.packages {
         let declarations = package.declarations.as_ref().map(|declarations| declarations.fileset.to_string());
         let _ = writeln!(text, "{name} {} {}", package.fileset, declarations.unwrap_or_default());

@@ -31,7 +31,7 @@ pub enum PackageError {
     /// The command of a build or test ended with something other than 0.
     #[error("{phase} {package} failed: {command} {how}{}", tail(last))]
     Failed {
-        /// `building` or `testing`.
+        /// What was being done.
         phase: Phase,
         /// The package, with its version.
         package: String,
@@ -47,7 +47,7 @@ pub enum PackageError {
     /// A build or test was killed.
     #[error("{phase} {package} was stopped: {reason}{}", tail(last))]
     Stopped {
-        /// `building` or `testing`.
+        /// What was being done.
         phase: Phase,
         /// The package, with its version.
         package: String,
@@ -156,6 +156,16 @@ pub enum PackageError {
         /// Why not.
         source: Box<DebianError>,
     },
+    /// A source package that the suite doesn't have.
+    #[error("there is no source package {source_package} in {}{}", listed(from), versions(there_is))]
+    NoSource {
+        /// What was asked for.
+        source_package: String,
+        /// Where.
+        from: Vec<Name>,
+        /// The versions that are there, newest first.
+        there_is: Vec<String>,
+    },
     /// A source whose publisher's signature doesn't hold.
     #[error("the publisher's signature of {url} doesn't hold")]
     NotSigned {
@@ -254,6 +264,8 @@ pub enum Phase {
     Configure,
     /// `[package] install.script`.
     Install,
+    /// Debian's `dpkg-source`.
+    Unpack,
 }
 
 /// Why something was killed.
@@ -307,6 +319,7 @@ impl fmt::Display for Phase {
             Self::Test => "testing",
             Self::Configure => "configuring",
             Self::Install => "installing",
+            Self::Unpack => "unpacking the source of",
         })
     }
 }
@@ -336,6 +349,17 @@ impl fmt::Display for OutputProblem {
             Self::Path(rule) => f.write_str(rule),
         }
     }
+}
+
+fn listed(from: &[Name]) -> String {
+    match from {
+        [] => "no distribution".to_owned(),
+        names => names.iter().map(Name::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn versions(there_is: &[String]) -> String {
+    if there_is.is_empty() { String::new() } else { format!(": there is {}", there_is.join(", ")) }
 }
 
 fn tail(last: &[String]) -> String {

@@ -8,9 +8,10 @@ use larder_store::json::Value;
 
 use super::sandbox::Sandbox;
 use super::source::publisher::Signed;
-use super::source::{Pin, Sources};
+use super::source::{Pin, Sources, debian};
 use super::{BuiltPart, RULE};
 use crate::Host;
+use crate::lock::LockedSource;
 use crate::provenance::{BuildFacts, BuildKind, Dependency, Subject};
 use crate::recipe::package::PackageRecipe;
 
@@ -22,6 +23,8 @@ pub(super) struct Inputs<'a> {
     pub(super) pin: Option<&'a Pin>,
     /// The packages that were asked for.
     pub(super) with: &'a [Root],
+    /// What the lock says of the source package, if they are one.
+    pub(super) debian: Option<&'a LockedSource>,
     /// Where it was built.
     pub(super) sandbox: &'a Sandbox,
     /// What became of them.
@@ -44,15 +47,14 @@ pub(super) fn facts(
         fileset: import.fileset,
     });
     let mut dependencies: Vec<Dependency> = mounted.map(Dependency::FileSet).collect();
-    dependencies.extend(inputs.pin.map(Pin::dependency));
+    dependencies.extend(inputs.pin.iter().flat_map(|pin| pin.dependencies.clone()));
     dependencies.extend(inputs.sources.signed.iter().flat_map(Signed::dependencies));
     let text = BTreeMap::from([("sha256".to_owned(), recipe.text.hex())]);
     dependencies.push(Dependency::Source { uri: crate::recipe::FILE_NAME.to_owned(), digests: text });
     let text = |text: &str| Value::String(text.to_owned());
     let env = recipe.build.env.iter().map(|(name, value)| (name.to_string(), text(value)));
     let with = inputs.with.iter().map(|root| text(&root.to_string())).collect();
-    let script = recipe.script.iter().map(|script| ("script".to_owned(), text(script)));
-    let parameters = BTreeMap::from([
+    let mut parameters = BTreeMap::from([
         ("architecture".to_owned(), text(&host.debian.architecture)),
         ("env".to_owned(), Value::object(env)),
         ("from".to_owned(), recipe.build.from.iter().map(|from| text(from.as_str())).collect()),
@@ -62,7 +64,8 @@ pub(super) fn facts(
         ("source_date_epoch".to_owned(), Value::Integer(i64::try_from(inputs.sources.time).unwrap_or(i64::MAX))),
         ("with".to_owned(), Value::Array(with)),
     ]);
-    let parameters = parameters.into_iter().chain(script).collect();
+    parameters.extend(recipe.script.iter().map(|script| ("script".to_owned(), text(script))));
+    parameters.extend(inputs.debian.map(|locked| ("deb-src".to_owned(), debian::parameter(locked))));
     BuildFacts {
         kind: BuildKind::Package,
         subjects: parts.iter().map(subject).collect(),

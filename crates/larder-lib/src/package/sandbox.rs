@@ -24,7 +24,7 @@ use larder_runtime::view::ViewKindName;
 use larder_store::fileset::install::{GroupRule, UserRule};
 use larder_store::fileset::{FilesMetadata, ImageMetadata, InstallRules};
 use larder_store::plan::Loaded;
-use larder_store::{FileSet, Import, Metadata, Name, Tree};
+use larder_store::{FileSet, FileSetDigest, Import, Metadata, Name, Tree};
 use oci_spec::runtime::{PosixRlimitBuilder, PosixRlimitType, Spec};
 
 use super::error::{PackageError, Phase, Stop};
@@ -210,6 +210,11 @@ impl Sandbox {
             compose::compose(host, &loaded, progress)?;
         }
         Ok(Self { image, told: Cell::new(false) })
+    }
+
+    /// What it is, by the digest of its image: equal for equal packages.
+    pub(super) fn digest(&self) -> FileSetDigest {
+        self.image.digest
     }
 
     /// Every FileSet that is in it.

@@ -4,8 +4,10 @@
 //! as a FileSet `host.internal/source`, so that it is fetched once. The sandbox gets a copy.
 
 pub(crate) mod archive;
+pub(crate) mod debian;
 mod git;
 pub(crate) mod publisher;
+pub(crate) mod zip;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};
@@ -17,11 +19,14 @@ use larder_debian::progress::Progress;
 use larder_store::fileset::FilesMetadata;
 use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{
-    Attributes, Entry, FileSet, Metadata, Name, ObjectDigest, Sha256Digest, Tree, TreeBuilder, TreePath,
+    Attributes, Entry, FileSet, FileSetDigest, Ingest, Metadata, Name, ObjectDigest, Sha256Digest, Tree, TreeBuilder,
+    TreePath,
 };
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use super::PackageError;
+use super::sandbox::Sandbox;
+use crate::lock::LockedSource;
 use crate::provenance::Dependency;
 use crate::recipe::package::{PackageRecipe, SourceSpec};
 use crate::recipe::{FileSource, Keep, files};
@@ -59,49 +64,46 @@ impl Sources {
 /// What the sources are, whatever has to be done to have them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pin {
-    /// Where they come from.
-    uri: String,
-    /// By algorithm: `blake3` of a tree, `sha256` of a file, `gitCommit`.
-    digests: BTreeMap<String, String>,
-    /// The key by which its publisher must have signed it.
-    key: Option<Sha256Digest>,
+    /// For the digest of a build's inputs.
+    pub(super) line: String,
+    /// For the statement about what is built.
+    pub(super) dependencies: Vec<Dependency>,
+    /// The digest of the tree of what is beside the recipe.
+    tree: Option<String>,
 }
 
 impl Pin {
-    /// For the digest of a build's inputs.
-    pub(super) fn line(&self) -> String {
-        let digests: Vec<_> = self.digests.iter().map(|(algorithm, hex)| format!("{algorithm}:{hex}")).collect();
-        let key = self.key.map(|key| format!(" signed by {key}")).unwrap_or_default();
-        format!("{RULE} {}{key}", digests.join(" "))
-    }
-
-    pub(super) fn dependency(&self) -> Dependency {
-        Dependency::Source { uri: self.uri.clone(), digests: self.digests.clone() }
+    /// One source, by its digest: `blake3` of a tree, `sha256` of a file, `gitCommit`. `key` is that by which its publisher must
+    /// have signed it.
+    fn one(uri: &str, algorithm: &str, hex: String, key: Option<Sha256Digest>) -> Self {
+        let signed = key.map(|key| format!(" signed by {key}")).unwrap_or_default();
+        let digests = BTreeMap::from([(algorithm.to_owned(), hex.clone())]);
+        Self {
+            line: format!("{RULE} {algorithm}:{hex}{signed}"),
+            dependencies: vec![Dependency::Source { uri: uri.to_owned(), digests }],
+            tree: (algorithm == BLAKE3).then_some(hex),
+        }
     }
 }
 
 /// Says what the sources are, without touching the store: those beside the recipe are hashed, those that are fetched are what the recipe
-/// says.
+/// says, or the lock.
 ///
 /// # Errors
 /// A file that isn't there, or can't be read.
-pub(super) fn pin(recipe: &PackageRecipe) -> Result<Option<Pin>> {
-    let one = |uri: &str, algorithm: &str, hex: String| Pin {
-        uri: uri.to_owned(),
-        digests: BTreeMap::from([(algorithm.to_owned(), hex)]),
-        key: None,
-    };
+pub(super) fn pin(recipe: &PackageRecipe, debian: Option<&LockedSource>) -> Result<Option<Pin>> {
     Ok(match &recipe.source {
         None => None,
         Some(SourceSpec::Path(source)) => {
             let tree = beside(recipe, source, &mut |content| Ok(ObjectDigest::of_reader(content)?))?;
-            Some(one(&source.path, BLAKE3, tree.digest().hex()))
+            Some(Pin::one(&source.path, BLAKE3, tree.digest().hex(), None))
         }
         Some(SourceSpec::Url { url, sha256, signature }) => {
             let key = signature.as_ref().map(|spec| publisher::key(recipe, spec)).transpose()?;
-            Some(Pin { key: key.map(|key| publisher::sha256(&key)), ..one(url, "sha256", sha256.hex()) })
+            Some(Pin::one(url, "sha256", sha256.hex(), key.map(|key| publisher::sha256(&key))))
         }
-        Some(SourceSpec::Git { url, commit }) => Some(one(url, "gitCommit", commit.clone())),
+        Some(SourceSpec::Git { url, commit }) => Some(Pin::one(url, "gitCommit", commit.clone(), None)),
+        Some(SourceSpec::Debian(_)) => debian.map(debian::pin),
     })
 }
 
@@ -121,7 +123,7 @@ pub(super) fn obtain(
             let ingest = host.store.begin()?;
             let tree = beside(recipe, source, &mut |content| Ok(ingest.write_object(content, u64::MAX)?))?;
             ingest.commit()?;
-            let pinned = given.pin.and_then(|pin| pin.digests.get(BLAKE3));
+            let pinned = given.pin.and_then(|pin| pin.tree.as_ref());
             if pinned.is_some_and(|pinned| *pinned != tree.digest().hex()) {
                 return Err(PackageError::SourcesChanged { path: source.path.clone() }.into());
             }
@@ -140,6 +142,10 @@ pub(super) fn obtain(
             let signature = signature.unwrap_or_else(|| publisher::signature(host, recipe, spec))?;
             fetch(host, &unsigned, Some((uri, Publisher { signature, key })), progress)
         }
+        Some(SourceSpec::Debian(_)) => match given.debian {
+            Some(given) => debian::unpack(host, recipe, given, progress),
+            None => Ok(Sources::of(Tree::default())),
+        },
         Some(spec) => match known(host, spec)? {
             Some(known) => of_record(host, &known),
             None => fetch(host, spec, None, progress),
@@ -148,18 +154,20 @@ pub(super) fn obtain(
 }
 
 /// What whoever wants sources knows of them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Given<'a> {
     /// What they must be.
     pub(super) pin: Option<&'a Pin>,
     /// Signature and key, where they aren't to be looked for.
     pub(super) publisher: Option<&'a Publisher>,
+    /// Where a source package is unpacked, and what the lock says of it.
+    pub(super) debian: Option<(&'a Sandbox, &'a LockedSource)>,
 }
 
 /// The ref of fetched sources. How a file is unpacked follows from its name.
 fn key(spec: &SourceSpec) -> Option<String> {
     match spec {
-        SourceSpec::Path(_) => None,
+        SourceSpec::Path(_) | SourceSpec::Debian(_) => None,
         SourceSpec::Url { url, sha256, .. } => {
             Some(format!("{RULE}/{}{}", sha256.hex(), archive::suffix(url).replace('.', "-")))
         }
@@ -169,8 +177,12 @@ fn key(spec: &SourceSpec) -> Option<String> {
 
 /// The record of fetched sources, if the store has them.
 fn known(host: &Host, spec: &SourceSpec) -> Result<Option<FileSet>> {
-    let Some(key) = key(spec) else { return Ok(None) };
-    let found = host.store.refs().get(RefKind::Conversion, &key)?.map(|found| found.current_entry().fileset);
+    key(spec).map_or(Ok(None), |key| recorded(host, &key))
+}
+
+/// The record that a ref of fetched sources stands for.
+fn recorded(host: &Host, key: &str) -> Result<Option<FileSet>> {
+    let found = host.store.refs().get(RefKind::Conversion, key)?.map(|found| found.current_entry().fileset);
     let found = found.filter(|digest| host.store.has_fileset(digest));
     Ok(found.map(|digest| host.store.fileset(&digest)).transpose()?)
 }
@@ -189,8 +201,25 @@ fn fetch(host: &Host, spec: &SourceSpec, by: Option<(String, Publisher)>, progre
     let sources = match spec {
         SourceSpec::Url { url, sha256, .. } => archive::fetch(host, &ingest, (url, sha256), by, progress)?,
         SourceSpec::Git { url, commit } => git::fetch(host, &ingest, (url, commit), progress)?,
-        SourceSpec::Path(_) => return Ok(Sources::of(Tree::default())),
+        SourceSpec::Path(_) | SourceSpec::Debian(_) => return Ok(Sources::of(Tree::default())),
     };
+    let fileset = write(&ingest, &sources)?;
+    if let (SourceSpec::Url { sha256, .. }, Some(signed)) = (spec, &sources.signed) {
+        publisher::write(&ingest, &fileset, sha256, signed)?;
+    }
+    name(host, ingest, &key, fileset)?;
+    Ok(sources)
+}
+
+/// Keeps sources under a ref.
+fn keep(host: &Host, key: &str, sources: Sources) -> Result<Sources> {
+    let ingest = host.store.begin()?;
+    let fileset = write(&ingest, &sources)?;
+    name(host, ingest, key, fileset)?;
+    Ok(sources)
+}
+
+fn write(ingest: &Ingest<'_>, sources: &Sources) -> Result<FileSetDigest> {
     let record = FileSet {
         name: Name::parse(SOURCE)?,
         version: "1".to_owned(),
@@ -200,14 +229,13 @@ fn fetch(host: &Host, spec: &SourceSpec, by: Option<(String, Publisher)>, progre
         imports: Vec::new(),
         metadata: Metadata::Files(FilesMetadata::default()),
     };
-    let fileset = ingest.write_fileset(&record)?;
-    if let (SourceSpec::Url { sha256, .. }, Some(signed)) = (spec, &sources.signed) {
-        publisher::write(&ingest, &fileset, sha256, signed)?;
-    }
+    Ok(ingest.write_fileset(&record)?)
+}
+
+fn name(host: &Host, ingest: Ingest<'_>, key: &str, fileset: FileSetDigest) -> Result<()> {
     let _lease = ingest.commit_leased()?;
     let entry = RefEntry { version: "1".to_owned(), fileset, at: host.now, action: "fetch".to_owned() };
-    host.store.refs().set(RefKind::Conversion, &key, entry)?;
-    Ok(sources)
+    Ok(host.store.refs().set(RefKind::Conversion, key, entry)?)
 }
 
 fn beside(recipe: &PackageRecipe, source: &FileSource, keep: &mut Keep<'_>) -> Result<Tree> {

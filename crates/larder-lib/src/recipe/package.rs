@@ -111,6 +111,8 @@ pub enum SourceSpec {
         /// Its publisher's signature, where it is to be checked.
         signature: Option<SignatureSpec>,
     },
+    /// A source package of the build's Debian suite.
+    Debian(Root),
     /// A commit of a git repository.
     Git {
         /// The repository's address.

@@ -19,6 +19,7 @@ pub struct ArchiveBuilder {
     origin: String,
     architecture: String,
     main: Vec<Deb>,
+    sources: Vec<Source>,
     updates: Vec<Deb>,
     security: Vec<Deb>,
     with_updates: bool,
@@ -56,6 +57,13 @@ impl ArchiveBuilder {
     #[must_use]
     pub fn packages(mut self, debs: impl IntoIterator<Item = Deb>) -> Self {
         self.main.extend(debs);
+        self
+    }
+
+    /// Adds a source package to the suite itself.
+    #[must_use]
+    pub fn source(mut self, source: Source) -> Self {
+        self.sources.push(source);
         self
     }
 
@@ -134,6 +142,49 @@ impl ArchiveBuilder {
     }
 }
 
+/// A source package: its files, besides a `.dsc` that is made of them.
+#[derive(Debug, Clone)]
+pub struct Source {
+    name: String,
+    version: String,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Source {
+    /// A source package without files.
+    #[must_use]
+    pub fn new(name: &str, version: &str) -> Self {
+        Self { name: name.to_owned(), version: version.to_owned(), files: Vec::new() }
+    }
+
+    /// Adds a file.
+    #[must_use]
+    pub fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        self.files.push((name.to_owned(), content.as_ref().to_vec()));
+        self
+    }
+
+    /// Writes the files below an archive's root, and gives the stanza of the index.
+    fn write(&self, root: &Path) -> String {
+        let Self { name, version, files } = self;
+        let sums = |files: &[(String, Vec<u8>)]| -> String {
+            let line = |(name, bytes): &(String, Vec<u8>)| {
+                format!(" {} {} {name}\n", hex::encode(Sha256::digest(bytes)), bytes.len())
+            };
+            files.iter().map(line).collect()
+        };
+        let description =
+            format!("Format: 1.0\nSource: {name}\nVersion: {version}\nChecksums-Sha256:\n{}", sums(files));
+        let mut all = vec![(format!("{name}_{version}.dsc"), description.into_bytes())];
+        all.extend(files.clone());
+        let directory = format!("pool/main/{name}");
+        for (name, bytes) in &all {
+            save(&root.join(&directory).join(name), bytes);
+        }
+        format!("Package: {name}\nVersion: {version}\nDirectory: {directory}\nChecksums-Sha256:\n{}\n", sums(&all))
+    }
+}
+
 /// A signed archive on disk; the folder goes when it is dropped.
 #[derive(Debug)]
 pub struct Archive {
@@ -152,6 +203,7 @@ impl Archive {
             origin: "Debian".to_owned(),
             architecture: "amd64".to_owned(),
             main: Vec::new(),
+            sources: Vec::new(),
             updates: Vec::new(),
             security: Vec::new(),
             with_updates: true,
@@ -301,6 +353,14 @@ impl Archive {
             if state.by_hash {
                 save(&dist.join(format!("main/binary-{architecture}/by-hash/SHA256/{digest}")), &bytes);
             }
+        }
+        if part == "debian" && codename == state.suite && !state.sources.is_empty() {
+            let index: String = state.sources.iter().map(|source| source.write(&root)).collect();
+            let bytes = compress(index.as_bytes(), Compression::Xz);
+            let (digest, path) = (hex::encode(Sha256::digest(&bytes)), "main/source/Sources.xz");
+            list.push_str(&format!(" {digest} {} {path}\n", bytes.len()));
+            save(&dist.join(path), &bytes);
+            save(&dist.join(format!("main/source/by-hash/SHA256/{digest}")), &bytes);
         }
         let mut release = format!(
             "Origin: {}\nLabel: {}\nSuite: {alias}\nCodename: {codename}\nDate: {}\n",

@@ -13,7 +13,7 @@ const TOOLS: [&str; 15] = [
     "chmod", "cp", "cut", "date", "dd", "grep", "ln", "mkdir", "mkfifo", "mknod", "nproc", "rm", "stat", "test", "wget",
 ];
 
-fn archive() -> Option<ArchiveBuilder> {
+pub(crate) fn archive() -> Option<ArchiveBuilder> {
     let mut package = deb("buildtools", "1");
     for tool in TOOLS {
         package = package.symlink(&format!("usr/bin/{tool}"), "busybox");

@@ -40,7 +40,7 @@ impl Made {
         for folder in folders {
             // Recipes within recipes came with the outer one.
             if !world.env.path(folder).exists() {
-                world.env.copy(example(folder));
+                world.example(folder);
             }
             if let Some(lock) = made.get(folder).and_then(|first| first.lock.as_ref()) {
                 world.env.write(Path::new(folder).join("larder.lock"), lock);
@@ -141,13 +141,7 @@ pub(crate) fn python(world: &World) {
     if let Err(why) = fetch_wheels(&wheels) {
         return skip("the example of a Python web app", why);
     }
-    let copy = world.env.copy(example("flask"));
-    for left in std::fs::read_dir(copy.join("wheels")).expect("wheels") {
-        let left = left.expect("a file").path();
-        if left.extension().is_some_and(|end| end == "whl") {
-            std::fs::remove_file(left).expect("remove");
-        }
-    }
+    world.example("flask");
     let without = world.env.larder(["build", "flask"]).failure(1);
     assert!(without.stderr.contains("there are no wheels yet: run ./fetch"), "{}", without.stderr);
     for wheel in std::fs::read_dir(wheels).expect("wheels") {
@@ -183,7 +177,7 @@ fn fetch_wheels(folder: &Path) -> Result<(), String> {
 
 pub(crate) fn node(world: &World) {
     static MADE: Made = Made::new();
-    let copy = world.env.copy(example("node"));
+    let copy = world.example("node");
     // What `.larderignore` names is no part of the image.
     world.env.write("node/app/npm-debug.log", "not for the image\n");
     let [report] = MADE.build(world, Times::Twice, ["node"]);
@@ -252,7 +246,7 @@ pub(crate) fn configuration(world: &World) {
 
 pub(crate) fn distribution(world: &World) {
     static MADE: Made = Made::new();
-    world.env.copy(example("stack"));
+    world.example("stack");
     let folders = ["hello-c", "hello-rust", "stack/media-types", "stack", "stack/image"];
     let [.., stack, image] = MADE.build(world, Times::Once, folders);
     let packages = stack["packages"].as_array().expect("packages").iter().map(|one| &one["name"]).collect::<Vec<_>>();

@@ -1,10 +1,10 @@
 //! nginx serves the example's site.
 
 use crate::http::Server;
-use crate::world::{World, example};
+use crate::world::World;
 
 pub(crate) fn serves_the_site_and_the_new_page(world: &World) {
-    let folder = world.env.copy(example("web"));
+    let folder = world.example("web");
     let recipe = std::fs::read_to_string(folder.join("larder.toml")).expect("larder.toml");
     world.build("web", &recipe);
     let conf = std::fs::read_to_string(folder.join("nginx.conf")).expect("nginx.conf");

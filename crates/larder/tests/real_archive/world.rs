@@ -8,6 +8,9 @@ use serde_json::Value;
 
 const LARDER: &str = env!("CARGO_BIN_EXE_larder");
 
+/// Counts the changes after which the stores of earlier versions lack what a scenario needs: 2, a statement about what is declared.
+const GENERATION: u32 = 2;
+
 /// What verification finds in these images, and a person has seen to be so: examples and scripts for what isn't in the image.
 const TRUE_FINDINGS: &[Finding] = &[
     Finding { path: "/usr/lib/python3.", what: "/cgi.py" },
@@ -53,6 +56,23 @@ impl World {
         report
     }
 
+    /// Copies an example, without what a build of it has left there: locks and wheels.
+    pub(crate) fn example(&self, name: &str) -> PathBuf {
+        let copy = self.env.copy(example(name));
+        let mut folders = vec![copy.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.ends_with("larder.lock") || path.extension().is_some_and(|end| end == "whl") {
+                    std::fs::remove_file(path).expect("remove");
+                }
+            }
+        }
+        copy
+    }
+
     /// What a command that must succeed answers to `--json`.
     pub(crate) fn document(&self, arguments: &[&str]) -> Value {
         let output = self.env.larder([&["--json"], arguments].concat()).success();
@@ -95,7 +115,7 @@ fn store(env: &TestEnv, who: &str) -> PathBuf {
     // A folder that another user's programs can reach: the build folder itself may be closed to them.
     let owner = env.shell("id -u").success().stdout;
     let folder = std::env::var_os("LARDER_TEST_STORES").map_or_else(|| "/var/tmp".into(), PathBuf::from);
-    let store = folder.join(format!("larder-tests-{who}-{}", owner.trim()));
+    let store = folder.join(format!("larder-tests-{GENERATION}-{who}-{}", owner.trim()));
     let made = env.shell(&format!("mkdir -p {}", store.display())).success();
     assert_eq!(made.stderr, "");
     store.join("store")

@@ -77,6 +77,10 @@ impl PackageError {
                 DebianError::Missing { .. } => vec!["check the address, or look where the project has moved it".to_owned()],
                 _ => Vec::new(),
             },
+            Self::NoSource { there_is, .. } if there_is.is_empty() => vec![
+                "it is the name of the source that counts (`Source:` in `larder inspect debian.org/PACKAGE`), of a Debian suite in `from`".to_owned(),
+            ],
+            Self::NoSource { .. } => vec!["change the version, or name a suite in `from` that has it".to_owned()],
             Self::NotSigned { reason, .. } => vec![match reason {
                 ReleaseRefusal::WrongKey { .. } => {
                     "`signed-by` must have that key: take it from the publisher in a way that you trust, not from beside the file"

@@ -10,13 +10,15 @@ use larder_store::{Attributes, Entry, Ingest, Sha256Digest, TreeBuilder, TreePat
 
 use super::Sources;
 use super::publisher::{Publisher, Signed};
+use super::zip::{self, ZipError};
 use crate::package::PackageError;
 use crate::{Error, Host, Result, image};
 
 /// The ends of names by which archives are known.
-const SUFFIXES: &[&str] = &[".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
+const SUFFIXES: &[&str] = &[".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ZIP];
+const ZIP: &str = ".zip";
 /// Archives that are known and can't be unpacked.
-const UNKNOWN: &[&str] = &[".zip", ".tar.bz2", ".tbz2", ".tar.lz", ".7z", ".rar"];
+const UNKNOWN: &[&str] = &[".tar.bz2", ".tbz2", ".tar.lz", ".7z", ".rar"];
 
 /// By which its address says that a file is an archive; empty for a file that is kept as it is.
 pub(super) fn suffix(url: &str) -> &'static str {
@@ -43,7 +45,7 @@ pub(super) fn fetch(
 ) -> Result<Sources> {
     let name = file_name(url);
     if let Some(suffix) = UNKNOWN.iter().find(|suffix| name.ends_with(**suffix)) {
-        let reason = format!("archives that end in {suffix} aren't known; .tar.gz, .tar.xz and .tar.zst are");
+        let reason = format!("archives that end in {suffix} aren't known; .tar.gz, .tar.xz, .tar.zst and .zip are");
         return Err(PackageError::Archive { source_name: url.to_owned(), reason }.into());
     }
     let path = file(host, (url, sha256), progress)?;
@@ -63,6 +65,7 @@ pub(super) fn fetch(
             let time = image::own_time(&tree.digest());
             Sources { tree, time, signed: None }
         }
+        ZIP => unzip(ingest, url, &file)?,
         suffix => unpack(ingest, url, suffix, file)?,
     };
     // The store has it now; a file that stays is only a file in the cache.
@@ -146,6 +149,20 @@ fn unpack(ingest: &Ingest<'_>, url: &str, suffix: &str, file: File) -> Result<So
     Ok(Sources { tree: stripped(entries)?, time, signed: None })
 }
 
+fn unzip(ingest: &Ingest<'_>, url: &str, file: &File) -> Result<Sources> {
+    let length = file.metadata().map_err(Error::io("look at", std::path::Path::new(url)))?.len();
+    let reader = rawzip::FileReader::from(file.try_clone().map_err(Error::io("open", std::path::Path::new(url)))?);
+    let unpacked = zip::read(reader, length, &mut |content, most| ingest.write_object(content, most));
+    let zip::Unpacked { entries, time } = unpacked.map_err(|error| match error {
+        ZipError::Archive(reason) => PackageError::Archive { source_name: url.to_owned(), reason }.into(),
+        ZipError::Entry { path, problem } => {
+            PackageError::ArchiveEntry { source_name: url.to_owned(), path, problem }.into()
+        }
+        ZipError::Store(error) => Error::Store(error),
+    })?;
+    Ok(Sources { tree: stripped(entries)?, time, signed: None })
+}
+
 fn unreadable(url: &str, reason: &DebError) -> Error {
     let mut text = reason.to_string();
     let mut cause = std::error::Error::source(reason);
@@ -189,6 +206,7 @@ mod tests {
             ("https://example.com/hello-2.12.tar.gz", ".tar.gz"),
             ("https://example.com/hello.tgz?download=1", ".tgz"),
             ("https://example.com/hello.tar", ".tar"),
+            ("https://example.com/hello-1.zip", ".zip"),
             ("https://example.com/hello-2.12/", ""),
             ("https://example.com/.tar.gz", ""),
             ("https://example.com/hello.c", ""),

@@ -36,7 +36,7 @@ const PACKAGE: &[&str] = &[
     "configuration",
     "imports",
 ];
-const SOURCE: &[&str] = &["path", "url", "sha256", "signature", "signed-by", "git", "commit"];
+const SOURCE: &[&str] = &["path", "url", "sha256", "signature", "signed-by", "git", "commit", "deb-src"];
 const BUILD: &[&str] = &["from", "with", "run", "timeout", "env"];
 const SPLIT: &[&str] = &["paths", "summary", "requires"];
 const INSTALL: &[&str] = &["links", "alternatives", "users", "script"];
@@ -201,8 +201,7 @@ impl Section<'_, '_, '_> {
     }
 
     fn choice(&self, found: impl Into<String>) -> RecipeError {
-        let choices =
-            "`path`, `url` with `sha256`, `url` with `sha256`, `signature` and `signed-by`, or `git` with `commit`";
+        let choices = "`path`, `url` with `sha256`, `url` with `sha256`, `signature` and `signed-by`, `git` with `commit`, or `deb-src`";
         let (table, found) = ("source", found.into());
         self.source.error(self.place.clone(), Problem::Choice { table, found, choices })
     }
@@ -221,6 +220,7 @@ impl Section<'_, '_, '_> {
                 url: self.needed("git", own::git_address, "")?,
                 commit: self.needed("commit", own::commit, "")?,
             }),
+            ["deb-src"] => Ok(SourceSpec::Debian(self.needed("deb-src", own::source_package, "")?)),
             [] => Err(self.choice("nothing")),
             keys => Err(self.choice(keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and "))),
         }

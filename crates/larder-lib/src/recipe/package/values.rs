@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use larder_solver::{Relation, Version, parse_root};
+use larder_solver::{Relation, Root, Version, parse_root};
 use larder_store::{Name, Sha256Digest, TreePath};
 
 use super::super::values::ValueError;
@@ -133,6 +133,20 @@ pub(super) fn sha256(text: &str) -> Result<Sha256Digest, ValueError> {
         rule: "it is 64 hexadecimal digits in lower case",
         example: "the output of `sha256sum FILE`",
     })
+}
+
+/// A source package of Debian's with what its version must meet: `hello`, or `hello =2.10-3`.
+pub(super) fn source_package(text: &str) -> Result<Root, ValueError> {
+    let root = parse_root(text)?;
+    match root.name.contains('/') {
+        false => Ok(root),
+        true => Err(ValueError::Rule {
+            text: text.to_owned(),
+            what: "a source package",
+            rule: "its name has no domain: it is one of the suite's in `from`",
+            example: "\"hello\" or \"hello =2.10-3\"",
+        }),
+    }
 }
 
 /// A whole commit hash, of SHA-1 or SHA-256. A shorter one, a tag or a branch can mean something else tomorrow.
