@@ -212,6 +212,10 @@ fn render(
         skipped.len(),
         percent(skipped.len())
     ));
+    line(
+        "\nWhat is skipped can be *captured* where an image asks for it: its scripts are run once in a sandbox, and what may be kept of what they leave \
+         is kept ([captured.md](captured.md)).".to_owned(),
+    );
     line("\n## Skipped\n\n| package | version | what isn't done | lines |\n|---|---|---|---|".to_owned());
     for (name, row) in &skipped {
         let ScriptTier::Skipped(reasons) = &row.tier else { continue };

@@ -1,11 +1,13 @@
 //! What the fuzz targets call: each takes any bytes and panics where something that must hold doesn't.
 
+mod captured;
 mod composed;
 mod deb;
 mod declared;
 mod lists;
 mod signed;
 
+pub use captured::captured;
 pub use composed::{certificates, ld_so, passwd, soname};
 pub use deb::{ar, control, deb, tar};
 pub use declared::{script, units};
@@ -67,6 +69,11 @@ mod tests {
     fn declarations_can_always_be_written() {
         feed("script", 3000, super::script);
         feed("units", 3000, super::units);
+    }
+
+    #[test]
+    fn what_scripts_left_can_always_be_declared() {
+        feed("captured", 5000, super::captured);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod archive_file;
+pub mod capture;
 pub mod compose;
 mod config;
 pub mod convert;

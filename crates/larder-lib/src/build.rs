@@ -20,6 +20,7 @@ use crate::assemble::{self, Assembled, Draft};
 use crate::beside::{self, Built};
 use crate::compose::{self, Composition};
 use crate::image;
+use crate::image_test::{self, Tested};
 use crate::images::{self, Found};
 use crate::kept::{self, Asked, Earlier, Kept};
 use crate::lock::{Change, Lock};
@@ -30,7 +31,7 @@ use crate::recipe::Recipe;
 use crate::solve::{self, Ask, Curated};
 use crate::supply::{self, Supplied};
 use crate::verify::Finding;
-use crate::{Error, Host, Result, image_test};
+use crate::{Error, Host, Result, capture};
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +83,8 @@ pub struct BuildReport {
     pub stand_ins: Vec<StandIn>,
     /// What verification found that does not fail a build.
     pub findings: Vec<Finding>,
+    /// Whether its test was run, and has passed.
+    pub tested: bool,
 }
 
 /// A package of a built image.
@@ -146,7 +149,10 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     }
     ingest.commit()?;
     let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
-    let Packages { lock, supplied, roots } = packages(host, &recipe, &built, old.as_ref(), options, progress)?;
+    let mut packages = packages(host, &recipe, &built, old.as_ref(), options, progress)?;
+    let wanted = capture::Wanted { names: &recipe.captured, base: recipe.base, overrides: &recipe.overrides };
+    capture::apply(host, &wanted, (&mut packages.lock, &mut packages.supplied), progress)?;
+    let Packages { lock, supplied, roots } = packages;
 
     let imports: Vec<_> = supplied.iter().map(|one| one.import.clone()).collect();
     let draft = Draft {
@@ -162,8 +168,9 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
         begun,
     };
     let prepared = assemble::prepare(host, &draft, progress)?;
+    let mut tested = Tested::NoTest;
     if options.test == Test::Run {
-        image_test::run(host, &recipe, &prepared, &imports, progress)?;
+        tested = image_test::run(host, &recipe, &prepared, &imports, progress)?;
     }
     let assembled = assemble::name(host, &draft, prepared)?;
     let locked = lock.to_text();
@@ -173,7 +180,8 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     let is_saved = !options.locked || text.as_ref() == Some(&locked);
     let empty = Lock { packages: BTreeMap::new(), ..lock.clone() };
     let changes = Lock::diff(old.as_ref().unwrap_or(&empty), &lock).changes;
-    let (composition, report) = report(host, assembled, &supplied, changes)?;
+    let (composition, mut report) = report(host, assembled, &supplied, changes)?;
+    report.tested = tested == Tested::Now;
     let asked = Asked { recipe: &recipe, lock: &locked };
     let kept = kept::of_build(host, asked, &composition, report.packages.clone(), report.findings.clone());
     if let Some(kept) = kept.filter(|_| is_saved) {
@@ -219,6 +227,7 @@ fn rebuild(
         overridden,
         stand_ins: stand_ins(host, &record)?,
         findings,
+        tested: false,
         name: record.name,
         version: record.version,
     })
@@ -327,6 +336,7 @@ pub(crate) fn report(
         stand_ins: overrides::of_image(&metadata.overrides, &packages),
         overridden,
         findings,
+        tested: false,
         name: record.name,
         version: record.version,
     };

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use larder_debian::progress::Progress;
 use larder_runtime::launch::{self, Ended, GoOn, Launch, OtherRuntime, Streams, UserMap};
@@ -55,6 +55,8 @@ pub(crate) struct Process<'a> {
     pub(crate) go_on: Option<&'a GoOn<'a>>,
     /// Whose ids it has: those that are usual for the caller when absent.
     pub(crate) map: Option<UserMap>,
+    /// The folder in which its writable layer stays; it goes with the container when absent.
+    pub(crate) layer: Option<PathBuf>,
 }
 
 /// Launches a container and waits for its end. What it needs is written down before anything is looked up, so that no
@@ -66,7 +68,7 @@ pub(crate) fn launch(
     lease: Lease,
     progress: &dyn Progress,
 ) -> Result<Ended> {
-    let Process { spec, user, stop_signal, packages, runtime, view, streams, go_on, map } = process;
+    let Process { spec, user, stop_signal, packages, runtime, view, streams, go_on, map, layer } = process;
     let id = new_id()?;
     let key = place.key.hex();
     let (objects, views) = (host.store.objects_dir(), host.store.views_dir());
@@ -93,6 +95,7 @@ pub(crate) fn launch(
         view,
         streams,
         go_on,
+        layer,
         on_view: Some(&|kind| progress.note(&unusual(kind))),
     })?)
 }

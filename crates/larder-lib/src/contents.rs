@@ -30,6 +30,17 @@ impl ImagePackage {
         rules.map_or(&NONE, |rules| &rules.script)
     }
 
+    /// Whether it says that its files go before another package's.
+    pub fn replaces_files_of(&self, other: &FileSet) -> bool {
+        let domain = self.import.name.domain();
+        // A short name is of the package's own domain.
+        let is_other = |name: &String| match name.contains('/') {
+            true => *name == other.name.as_str(),
+            false => domain == other.name.domain() && name == other.name.path(),
+        };
+        self.rules().flat_map(|rules| &rules.replaces_files_of).any(is_other)
+    }
+
     /// The rules that hold for it: its own, and those of its declarations.
     pub fn rules(&self) -> impl Iterator<Item = &InstallRules> {
         self.record.install().into_iter().chain(self.declarations.as_ref().and_then(FileSet::install))

@@ -27,9 +27,11 @@ mod refused;
 mod rust;
 #[cfg(test)]
 mod tests;
+mod which;
 
 pub use refused::Refused;
 use refused::{Failed, Read};
+pub use which::{Answer, Holder, which};
 
 /// Who reads. Its version changes whenever something else is found in the same bytes.
 pub const READER: Reader = Reader { name: "compiled", version: 2 };

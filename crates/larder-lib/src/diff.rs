@@ -129,6 +129,7 @@ fn settings(image: &FileSet) -> BTreeMap<String, String> {
         ("packages", list(&metadata.packages, ", ")),
         ("run", list(&metadata.run, " ")),
         ("from", list(&metadata.from.iter().map(ToString::to_string).collect::<Vec<_>>(), ", ")),
+        ("documentation", list(&metadata.documentation, ", ")),
         ("user", metadata.user.clone()),
         ("workdir", metadata.workdir.clone()),
         ("stop-signal", metadata.stop_signal.clone()),

@@ -8,16 +8,16 @@ use larder_debian::{Distribution, Refresh};
 use larder_solver::{Base, PackageId, Root, Universe, Update};
 use larder_store::fileset::{DistributionMetadata, ImageMetadata};
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{FileSet, FileSetDigest, Metadata, Name, Tree};
+use larder_store::{FileSet, FileSetDigest, Kind, Metadata, Name, Tree};
 
 use crate::assemble::{self, Draft, NewAsks, Prepared};
 use crate::image::{self, PackageImport};
-use crate::program::{self, Interim, Program};
-use crate::provenance::{self, BuildFacts, BuildKind, Dependency, Subject};
+use crate::image_test::{self, Attempt};
+use crate::provenance::{self, BuildFacts, BuildKind, Dependency, Signer, Subject};
 use crate::recipe::distribution::TestImage;
-use crate::recipe::{DistributionRecipe, Recipe, base_word};
+use crate::recipe::{CommandLine, DistributionRecipe, Recipe, base_word};
 use crate::solve::{self, Ask, Curated, Earlier, Source, solver_name};
-use crate::{Error, Host, Result, contents, overrides, supply, view};
+use crate::{Error, Host, Result, contents, overrides, supply};
 
 /// What a build of a distribution did.
 #[derive(Debug)]
@@ -28,14 +28,16 @@ pub struct DistributionReport {
     pub version: String,
     /// Its identity.
     pub digest: FileSetDigest,
+    /// Who signed how it was made; nobody where that is empty.
+    pub signed: Vec<Signer>,
     /// Whether the name stood for something else, or nothing, before.
     pub changed: bool,
     /// The packages that it pins, sorted by name.
     pub packages: Vec<PackageImport>,
     /// How many packages the test's image had.
     pub tested_with: usize,
-    /// What was run in it, each a command.
-    pub tests: Vec<Vec<String>>,
+    /// What was run in it.
+    pub tests: Vec<CommandLine>,
     /// How many packages were fetched.
     pub fetched: usize,
     /// How many bytes that were.
@@ -83,7 +85,7 @@ pub fn build(host: &Host, recipe: &DistributionRecipe, progress: &dyn Progress) 
         }),
     };
     let digest = ingest.write_fileset(&record)?;
-    provenance::record(host, &ingest, &facts(host, recipe, &record, begun))?;
+    let signed = provenance::record(host, &ingest, &facts(host, recipe, &record, begun))?;
     let _lease = ingest.commit_leased()?;
 
     let curated = Curated::load(&host.store, &digest)?;
@@ -101,6 +103,7 @@ pub fn build(host: &Host, recipe: &DistributionRecipe, progress: &dyn Progress) 
         name: recipe.name.clone(),
         version: recipe.version.clone(),
         digest,
+        signed,
         changed,
         packages,
         tested_with,
@@ -207,30 +210,26 @@ fn test(
     recipe: &DistributionRecipe,
     curated: &Curated,
     progress: &dyn Progress,
-) -> Result<(usize, Vec<Vec<String>>)> {
+) -> Result<(usize, Vec<CommandLine>)> {
     let failed = |source| Error::DistributionImage { distribution: recipe.name.clone(), source: Box::new(source) };
     let prepared = test_image(host, recipe, curated, progress).map_err(failed)?;
     let packages = contents::packages(&host.store, &prepared.image.record)?;
     let metadata = prepared.image.record.image().cloned().unwrap_or_default();
-    let mut tests = Vec::new();
-    if recipe.test.run.is_empty() {
-        let of_packages = packages.iter().filter_map(|package| package.record.package()?.actions.get("validate"));
-        match metadata.actions.get("validate") {
-            Some(own) => tests.push(own.clone()),
-            None => tests.extend(of_packages.cloned()),
+    let tests: Vec<CommandLine> = match (&recipe.test.run, metadata.actions.get("validate")) {
+        (Some(run), _) => vec![run.clone()],
+        (None, Some(own)) => vec![CommandLine::Program(own.clone())],
+        (None, None) => {
+            let of_packages = packages.iter().filter_map(|package| package.record.package()?.actions.get("validate"));
+            of_packages.cloned().map(CommandLine::Program).collect()
         }
-    } else {
-        tests.push(recipe.test.run.clone());
-    }
+    };
     if tests.is_empty() {
         return Err(Error::NothingToTest { distribution: recipe.name.clone() });
     }
     for command in &tests {
-        let (distribution, words) = (recipe.name.clone(), command.join(" "));
-        run(host, &prepared, &metadata, command, progress).map_err(|error| match error {
-            Error::ComposerProgram { source, .. } => Error::TestFailed { distribution, command: words, source },
-            other => Error::TestNotRun { distribution, command: words, source: Box::new(other) },
-        })?;
+        let (of, version, kind) = (&recipe.name, recipe.version.as_str(), Kind::Distribution);
+        let attempt = Attempt { of, version, kind, image: &prepared, command, user: None };
+        image_test::attempt(host, &attempt, progress)?;
     }
     Ok((packages.len(), tests))
 }
@@ -307,24 +306,4 @@ fn bare(from: Vec<Name>, base: Base, roots: &[Root]) -> ImageMetadata {
         composers: larder_debian::compose::current_versions(),
         ..ImageMetadata::default()
     }
-}
-
-/// Runs a command in a container of the image: without network, as the container's root.
-fn run(
-    host: &Host,
-    image: &Prepared,
-    metadata: &ImageMetadata,
-    command: &[String],
-    progress: &dyn Progress,
-) -> Result<()> {
-    let composition = &image.composition;
-    let listing = || view::listing(&composition.plan, &composition.files, &composition.ids);
-    let interim = Interim { plan: &composition.plan, key: composition.composed, listing: &listing };
-    let program = Program {
-        what: "a test",
-        arguments: command.to_vec(),
-        environment: metadata.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
-        input: Vec::new(),
-    };
-    program::run(host, &interim, &program, |_| Ok(()), |_| Ok(()), progress)
 }

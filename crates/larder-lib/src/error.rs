@@ -13,7 +13,7 @@ use larder_store::name::NameError;
 use larder_store::path::PathError;
 use larder_store::plan::PlanError;
 use larder_store::tree::TreeError;
-use larder_store::{FileSetDigest, Name, Reference, StoreError, TreePath};
+use larder_store::{FileSetDigest, Kind, Name, Reference, StoreError, TreePath};
 use thiserror::Error;
 
 use crate::asks::Asking;
@@ -112,6 +112,9 @@ pub enum Error {
     /// A package that can't be built.
     #[error(transparent)]
     Build(Box<crate::package::PackageError>),
+    /// The work of scripts can't be captured.
+    #[error(transparent)]
+    Capture(Box<crate::capture::CaptureError>),
     /// A distribution that no bridge serves.
     #[error("{name} is no distribution that this host knows")]
     UnknownDistribution {
@@ -230,25 +233,29 @@ pub enum Error {
         /// Why not.
         source: Box<Self>,
     },
-    /// A distribution's test can't be run.
-    #[error("the test of {distribution} can't be run: {command}")]
+    /// A test can't be run.
+    #[error("the test of {what} can't be run: {command}")]
     TestNotRun {
-        /// The distribution.
-        distribution: Name,
+        /// Whose test it is, with its version.
+        what: String,
         /// What was to be run.
         command: String,
         /// Why not.
         source: Box<Self>,
     },
-    /// A distribution's test failed.
-    #[error("the test of {distribution} failed: {command}")]
+    /// The test of an image or a distribution failed.
+    #[error("testing {what} failed: {how}{}", said_lines(last))]
     TestFailed {
-        /// The distribution.
-        distribution: Name,
-        /// What was run.
-        command: String,
-        /// How it ended, and what it said.
-        source: io::Error,
+        /// Whose test it is, with its version.
+        what: String,
+        /// What that is.
+        kind: Kind,
+        /// What ran last, and how it ended.
+        how: String,
+        /// The last lines of what it said.
+        last: Vec<String>,
+        /// All that it said.
+        log: PathBuf,
     },
     /// Two recipes beside an image's make packages of one name.
     #[error("{first} and {second} both make {name}")]
@@ -530,18 +537,6 @@ pub enum Error {
         /// The packages.
         by: Vec<String>,
     },
-    /// The recipe's test.
-    #[error("the test of {image} failed: {command}: {how}{}", said_lines(said))]
-    ImageTestFailed {
-        /// The image.
-        image: String,
-        /// The test's command.
-        command: String,
-        /// How it ended.
-        how: String,
-        /// The end of what it said.
-        said: String,
-    },
     /// Packages of the test that would change the image.
     #[error("the packages of [test] don't go with {package} {version} of the image")]
     TestPackages {
@@ -671,8 +666,8 @@ fn lines<T: std::fmt::Display>(items: &[T]) -> String {
     items.iter().map(|item| format!("\n  {item}")).collect()
 }
 
-fn said_lines(said: &str) -> String {
-    said.lines().map(|line| format!("\n  | {line}")).collect()
+fn said_lines(said: &[String]) -> String {
+    said.iter().map(|line| format!("\n  | {line}")).collect()
 }
 
 fn finding_lines(findings: &[Finding]) -> String {

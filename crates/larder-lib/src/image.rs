@@ -51,7 +51,7 @@ pub fn metadata(recipe: &Recipe, packages: &[Root]) -> ImageMetadata {
         composers: current_composers(),
         asks: recipe.host.asks.clone(),
         actions: recipe.actions.clone(),
-        ..ImageMetadata::default()
+        documentation: recipe.documentation.clone(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an image is and what is in it, without opening it.
+//! What an image, a distribution or a package is and what is in it, without opening it.
 
 use larder_store::fileset::ImageMetadata;
 use larder_store::{Entry, FileSet, FileSetDigest, Reference, Store, Tree, TreePath};
@@ -8,6 +8,16 @@ use crate::asks::{self, Asking};
 use crate::contents::{self, ImagePackage};
 use crate::overrides::{self, StandIn};
 use crate::{Result, images};
+
+mod inherited;
+mod package;
+mod subject;
+
+use inherited::Part;
+pub use inherited::{Configuration, Documentation};
+pub use package::PackageInspection;
+pub(crate) use package::package;
+pub use subject::{Subject, subject};
 
 /// Everything that an image's records say.
 #[derive(Debug)]
@@ -32,6 +42,10 @@ pub struct Inspection {
     pub asks: Vec<Asking>,
     /// What can be done with it, and whose that is.
     pub actions: Vec<Declared>,
+    /// Its packages' default configuration, and whose file is there.
+    pub configuration: Vec<Configuration>,
+    /// Where its documentation is, and its packages'.
+    pub documentation: Vec<Documentation>,
     /// Files with set-id bits or capabilities: inert in a container unless it is allowed them. Sorted by path.
     pub privileged: Vec<Privileged>,
 }
@@ -64,7 +78,7 @@ pub fn inspect(store: &Store, reference: &Reference) -> Result<Inspection> {
     let images::Found { digest, record } = images::find(store, reference)?;
     let own = store.tree(&record.tree)?;
     let mut privileged = privileged(&own, &format!("{}@{}", record.name, record.version));
-    let mut lines = Vec::new();
+    let (mut lines, mut trees) = (Vec::new(), Vec::new());
     let metadata = record.image().cloned().unwrap_or_default();
     let packages = contents::packages(store, &record)?;
     let stand_ins = overrides::of_image(&metadata.overrides, &packages);
@@ -73,7 +87,11 @@ pub fn inspect(store: &Store, reference: &Reference) -> Result<Inspection> {
         let import = &package.import;
         privileged.extend(self::privileged(&tree, &format!("{}@{}", import.name, import.version)));
         lines.push(PackageLine { bytes: tree.content_bytes(), package });
+        trees.push(tree);
     }
+    let parts: Vec<_> = lines.iter().zip(&trees).map(|(line, tree)| Part { package: &line.package, tree }).collect();
+    let configuration = inherited::configuration(&record, &own, &parts);
+    let documentation = inherited::documentation(&record, &parts);
     privileged.sort();
     let records =
         || lines.iter().flat_map(|line| [Some(&line.package.record), line.package.declarations.as_ref()]).flatten();
@@ -81,6 +99,8 @@ pub fn inspect(store: &Store, reference: &Reference) -> Result<Inspection> {
         digest,
         asks: asks::of_records(&record, records()),
         actions: actions::of_records(&record, records()),
+        configuration,
+        documentation,
         metadata,
         stand_ins,
         package_bytes: lines.iter().map(|line| line.bytes).sum(),

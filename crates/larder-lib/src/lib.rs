@@ -15,6 +15,7 @@ mod beside;
 pub mod build;
 pub mod bytecode;
 mod caches;
+pub mod capture;
 mod catalog;
 pub mod chain;
 pub mod compose;
@@ -24,6 +25,7 @@ pub mod contents;
 pub mod deep;
 pub mod diff;
 pub mod distribution;
+pub mod distributions;
 mod error;
 pub mod files;
 #[cfg(any(test, fuzzing))]

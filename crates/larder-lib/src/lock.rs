@@ -7,6 +7,7 @@
 //! The lock remembers what the solver was asked, line by line, so that a build with `--locked` can say what in the recipe
 //! has changed since.
 
+mod captured;
 mod diff;
 mod parse;
 mod save;
@@ -23,6 +24,7 @@ use larder_store::fileset::Override;
 use larder_store::{FileSetDigest, Name, Sha256Digest};
 use thiserror::Error;
 
+pub use captured::LockedCapture;
 pub use diff::{Change, LockDiff};
 pub(crate) use write::seconds;
 
@@ -125,6 +127,8 @@ pub struct LockedPackage {
     pub fileset: FileSetDigest,
     /// What its scripts and the reviewed table declare about it, if anything.
     pub declarations: Option<LockedDeclarations>,
+    /// What its scripts left in a sandbox, where the image wants that.
+    pub captured: Option<LockedCapture>,
     /// The distribution of one's own that pins it, if one does.
     pub distribution: Option<Name>,
     /// Where it comes from.
@@ -294,11 +298,10 @@ impl Lock {
     fn format(&self) -> i64 {
         let is_new = |package: &LockedPackage| package.origin == LockedOrigin::Store || package.distribution.is_some();
         let needs_new = !self.curated.is_empty() || !self.overrides.is_empty() || self.packages.values().any(is_new);
-        match (&self.source, needs_new) {
-            (Some(_), _) => FORMAT,
-            (None, true) => 2,
-            (None, false) => 1,
+        if self.source.is_some() || self.packages.values().any(|package| package.captured.is_some()) {
+            return FORMAT;
         }
+        if needs_new { 2 } else { 1 }
     }
 
     /// What became of the packages between two locks.

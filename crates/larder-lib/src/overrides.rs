@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use larder_debian::progress::Progress;
 use larder_solver::Provide;
-use larder_store::fileset::Override;
+use larder_store::fileset::{Override, PackageMetadata};
 use larder_store::{Entry, FileSet, Name, Store, Tree, TreePath};
 
 use crate::contents::ImagePackage;
@@ -32,6 +32,9 @@ pub struct StandIn {
     pub forced: Option<String>,
     /// The packages of the image that need the one that isn't there: they were tested with it. Sorted, `name version`.
     pub affected: Vec<String>,
+    /// The packages that need those, and whatever needs them in turn: these were tested with it too. The base, which nobody names, is not
+    /// counted as needed. Sorted, `name version`.
+    pub through: Vec<String>,
 }
 
 impl StandIn {
@@ -43,28 +46,55 @@ impl StandIn {
 
 /// The stand-ins of an image, from its record and its packages' alone.
 pub fn of_image(overrides: &[Override], packages: &[ImagePackage]) -> Vec<StandIn> {
+    let needs: Vec<BTreeSet<String>> = match overrides {
+        [] => Vec::new(),
+        _ => packages.iter().map(|package| named(&package.record, |metadata| &metadata.requires)).collect(),
+    };
     let stand_in = |stated: &Override| {
         let by = packages.iter().find(|package| package.import.name == stated.by);
-        let needs = |package: &&ImagePackage| {
-            package.import.name != stated.by && requires(&package.record).contains(solver_name(&stated.of))
-        };
-        let affected = packages.iter().filter(needs);
+        // Whoever asked for something that the original provides has what stands in for it as well.
+        let mut answers = by.map(|by| named(&by.record, |metadata| &metadata.provides)).unwrap_or_default();
+        answers.insert(solver_name(&stated.of).to_owned());
+        let mut steps = [BTreeSet::new(), BTreeSet::new()];
+        let mut seen = BTreeSet::from([&stated.by]);
+        let mut step = 0;
+        loop {
+            let new = packages.iter().zip(&needs);
+            let new = new.filter(|(package, needs)| {
+                !seen.contains(&package.import.name) && needs.iter().any(|need| answers.contains(need))
+            });
+            let new: Vec<&ImagePackage> = new.map(|(package, _)| package).collect();
+            if new.is_empty() {
+                break;
+            }
+            answers.clear();
+            for package in new {
+                let name = &package.import.name;
+                seen.insert(name);
+                steps[step].insert(format!("{name} {}", package.import.version));
+                answers.insert(solver_name(name).to_owned());
+                answers.extend(named(&package.record, |metadata| &metadata.provides));
+            }
+            step = 1;
+        }
+        let [affected, through] = steps.map(|step| step.into_iter().collect());
         StandIn {
             of: stated.of.clone(),
             by: stated.by.clone(),
             version: by.map(|package| package.import.version.clone()).unwrap_or_default(),
             forced: stated.forced.clone(),
-            affected: affected.map(|package| format!("{} {}", package.import.name, package.import.version)).collect(),
+            affected,
+            through,
         }
     };
     overrides.iter().map(stand_in).collect()
 }
 
-/// The names that a package requires, by the solver's names.
-fn requires(record: &FileSet) -> BTreeSet<String> {
+/// The names in a list of a package's, by the solver's names.
+fn named(record: &FileSet, list: impl Fn(&PackageMetadata) -> &Vec<String>) -> BTreeSet<String> {
     let Some(package) = record.package() else { return BTreeSet::new() };
     let domain = record.name.domain();
-    let atoms = package.requires.iter().flat_map(|item| {
+    let atoms = list(package).iter().flat_map(|item| {
         let item = clause(item, domain);
         item.split('|').map(|atom| parts(atom.trim()).0.to_owned()).collect::<Vec<_>>()
     });

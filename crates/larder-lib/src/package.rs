@@ -15,13 +15,14 @@ mod compare;
 mod error;
 mod facts;
 mod keep;
-mod log;
+pub(crate) mod log;
 mod needs;
 mod order;
 mod output;
 mod parts;
 mod report;
-mod sandbox;
+pub(crate) mod sandbox;
+mod script;
 mod source;
 mod trial;
 mod watch;
@@ -43,21 +44,25 @@ pub use compare::{Difference, How, Parting};
 pub use error::{Missing, OutputProblem, PackageError, Phase, Stop};
 pub(crate) use keep::{Kept, find as kept};
 pub use log::sweep as sweep_logs;
+pub(crate) use log::{Log, Of as LogOf, path as log_path};
 pub(crate) use order::Way;
 pub use order::needs as order;
 pub use report::{BuiltPart, PackageReport};
+pub(crate) use sandbox::PROMPT;
+pub(crate) use watch::Watch;
 
 use crate::beside::{self, Built};
 use crate::build::{self, BuildOptions};
 use crate::image::PackageImport;
 use crate::lock::{Change, Lock, LockedSource, Mismatch};
 use crate::recipe::package::PackageRecipe;
-use crate::recipe::{Document, HostTable, Problem, Recipe, RecipeError};
+use crate::recipe::{CommandLine, Document, HostTable, Problem, Recipe, RecipeError};
 use crate::supply::Supplied;
 use crate::{Host, Result, image, provenance};
 use facts::Inputs;
 use report::{Outcome, report};
 use sandbox::{Job, Sandbox, Workshop};
+use script::Stage;
 pub(crate) use source::BLAKE3 as SOURCE_TREE;
 pub(crate) use source::archive::file as fetch_file;
 pub(crate) use source::debian::{POOL, claimed as source_claimed, mirrors};
@@ -78,6 +83,8 @@ pub struct PackageOptions {
     pub check: bool,
     /// Which locked packages of the sandbox may move to newer versions.
     pub update: Update,
+    /// Whether its `[test]` is run. A package that was not tested is built anew the next time.
+    pub test: build::Test,
 }
 
 /// How to open a shell in a sandbox.
@@ -179,8 +186,10 @@ pub(crate) fn build_on(
 
     let ingest = host.store.begin()?;
     let whole = output::with_licences(&built, &sources.tree, &recipe.name)?;
-    let drafts = parts::divide(recipe, &whole)?;
+    let mut drafts = parts::divide(recipe, &whole)?;
     let imported = parts::imports(recipe, &imports)?;
+    let stage = Stage { packages: &imports, imported: &imported, time: sources.time };
+    script::run(host, &ingest, recipe, (&mut drafts, &stage), progress)?;
     let held = imported.iter().map(|import| Ok(host.store.tree(&host.store.fileset(&import.fileset)?.tree)?));
     let held = held.collect::<Result<Vec<_>>>()?;
     let missing = needs::missing(&host.store, &parts::views(recipe, &drafts, &held), &imports)?;
@@ -200,8 +209,14 @@ pub(crate) fn build_on(
     let facts = facts::facts(host, recipe, &inputs, &parts, started.elapsed());
     provenance::record(host, &ingest, &facts)?;
     let _new = ingest.commit_leased()?;
-    let tested = trial::run(host, recipe, (&steps, &kit.lock, &parts[0]), progress)?;
-    cache::keep(host, recipe, &key, &parts)?;
+    let tested = match options.test {
+        build::Test::Run => trial::run(host, recipe, (&steps, &kit.lock, &parts[0]), progress)?,
+        build::Test::Skip => false,
+    };
+    // What wasn't tested isn't taken for what passed.
+    if tested || recipe.test.is_none() {
+        cache::keep(host, recipe, &key, &parts)?;
+    }
     save(recipe, &kit.lock, options)?;
     let fetched: Vec<u64> = kit.supplied.iter().filter_map(|one| one.fetched).collect();
     let outcome = Outcome {
@@ -272,6 +287,11 @@ fn environment(recipe: &PackageRecipe) -> Recipe {
         packages.push(Root::any(debian::TOOL));
         packages.sort_by_cached_key(ToString::to_string);
     }
+    if recipe.script.is_some() {
+        packages.extend(required(recipe));
+        packages.sort_by_cached_key(ToString::to_string);
+        packages.dedup();
+    }
     Recipe { paths: recipe.build.paths.clone(), ..as_image(recipe, packages) }
 }
 
@@ -296,6 +316,11 @@ fn with_source(
     Ok(kit)
 }
 
+/// What a package requires, as the recipe of an image asks for it.
+fn required(recipe: &PackageRecipe) -> Vec<Root> {
+    recipe.relations.requires.iter().map(|requirement| trial::root(&recipe.build.from, requirement)).collect()
+}
+
 /// A recipe of an image of packages from where a package's build takes them.
 fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
     Recipe {
@@ -306,6 +331,7 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         from: recipe.build.from.clone(),
         base: Base::Essential,
         packages,
+        captured: Vec::new(),
         paths: Vec::new(),
         overrides: Vec::new(),
         recommends: false,
@@ -315,6 +341,7 @@ fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
         workdir: None,
         stop_signal: None,
         labels: BTreeMap::new(),
+        documentation: Vec::new(),
         host: HostTable::default(),
         actions: Actions::new(),
         test: None,
@@ -365,7 +392,7 @@ fn run_build(
     let job = Job {
         package: versioned(recipe),
         phase: Phase::Build,
-        script: &recipe.build.run,
+        command: &CommandLine::Shell(recipe.build.run.clone()),
         env: variables(recipe),
         timeout: recipe.build.timeout,
         log: log.to_owned(),

@@ -29,6 +29,9 @@ pub struct PackageLine {
     pub tier: Option<ScriptTier>,
 }
 
+/// The domain of what this host makes for itself.
+const INTERNAL: &str = "host.internal";
+
 /// Lists the packages in the store, sorted by name and version.
 ///
 /// # Errors
@@ -51,16 +54,21 @@ pub fn list(store: &Store) -> Result<Vec<PackageLine>> {
     }
     let mut lines = Vec::new();
     for package in store.index()?.filesets(Filter { kind: Some(Kind::Package), ..Filter::default() })? {
+        if package.name.domain() == INTERNAL {
+            continue;
+        }
         let images = holders.get(&package.digest).map_or(0, BTreeSet::len);
         let tier = match declared.get(&(package.name.to_string(), package.digest)) {
             Some(declarations) => store.fileset(declarations)?.install().map(|rules| rules.script.clone()),
-            None => Some(ScriptTier::None),
+            // Debian's scripts are spoken of in declarations, those of packages of one's own in the package.
+            None => store.fileset(&package.digest)?.install().map(|rules| rules.script.clone()),
         };
+        let is_own = matches!(tier, Some(ScriptTier::Captured(_)));
         lines.push(PackageLine {
             digest: package.digest,
             bytes: package.bytes,
             images,
-            tier: tier.filter(|_| images > 0),
+            tier: tier.filter(|_| images > 0 || is_own),
             name: package.name,
             version: package.version,
             architecture: package.architecture,

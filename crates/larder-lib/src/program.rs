@@ -78,6 +78,7 @@ pub(crate) fn run<T>(
         streams: Some(streams),
         go_on: None,
         map: None,
+        layer: None,
     };
     let ended = container::launch(host, &place, process, host.store.lease()?, progress);
     match ended?.exit {
@@ -88,6 +89,12 @@ pub(crate) fn run<T>(
             source: io::Error::other(format!("{}: {}", how(exit), last_words(said).trim())),
         }),
     }
+}
+
+/// A stream that has nothing in it.
+pub(crate) fn nothing() -> Result<std::os::fd::OwnedFd> {
+    let path = Path::new("/dev/null");
+    Ok(File::open(path).map_err(Error::io("open", path))?.into())
 }
 
 /// How a program ended, for messages.
@@ -109,11 +116,6 @@ impl Folder {
         fs::create_dir_all(&parent).map_err(Error::io("create", &parent))?;
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(Error::io("create", &path))?;
         Ok(Self(path))
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
     }
 }
 

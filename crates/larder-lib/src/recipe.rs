@@ -28,9 +28,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use larder_store::fileset::{Actions, Override};
+use larder_store::name::NameError;
 use larder_store::{Name, Sha256Digest, TreePath};
 
-pub use actions::TestTable;
+pub use actions::{CommandLine, TestTable};
 pub use distribution::DistributionRecipe;
 pub use document::Document;
 pub use error::{Place, Problem, RecipeError};
@@ -67,6 +68,8 @@ pub struct Recipe {
     pub base: Base,
     /// The packages, a set: sorted, without repetition, each with its constraints in one order.
     pub packages: Vec<Root>,
+    /// Packages of Debian's whose maintainer scripts' work is captured, a set: short names, sorted.
+    pub captured: Vec<String>,
     /// Packages whose recipes are beside this one, and are built first.
     pub paths: Vec<PackagePath>,
     /// Which packages stand in for others, a set: sorted.
@@ -85,6 +88,8 @@ pub struct Recipe {
     pub stop_signal: Option<StopSignal>,
     /// Free-form words about the image, for people and tools.
     pub labels: BTreeMap<String, String>,
+    /// Where its documentation is: a set of addresses, instead of those of its packages.
+    pub documentation: Vec<String>,
     /// What it asks of the host.
     pub host: HostTable,
     /// What can be done with it when it runs, besides [`Recipe::run`], which is its `start`.
@@ -123,6 +128,37 @@ impl Recipe {
         parse::recipe(file, text)
     }
 
+    /// The recipe of an image of packages and nothing else, which nobody wrote and nobody can name.
+    ///
+    /// # Errors
+    /// None: its name is one.
+    pub(crate) fn of_packages(from: Name, packages: Vec<Root>) -> Result<Self, NameError> {
+        Ok(Self {
+            file: PathBuf::from(FILE_NAME),
+            text: Sha256Digest::from_bytes([0; 32]),
+            name: Name::parse("host.internal/packages")?,
+            version: "1".to_owned(),
+            from: vec![from],
+            base: Base::Essential,
+            packages,
+            captured: Vec::new(),
+            paths: Vec::new(),
+            overrides: Vec::new(),
+            recommends: false,
+            run: Vec::new(),
+            env: BTreeMap::new(),
+            user: None,
+            workdir: None,
+            stop_signal: None,
+            labels: BTreeMap::new(),
+            documentation: Vec::new(),
+            host: HostTable::default(),
+            actions: Actions::new(),
+            test: None,
+            files: BTreeMap::new(),
+        })
+    }
+
     /// The folder that holds the recipe; sources of [`Recipe::files`] are relative to it.
     pub fn folder(&self) -> &Path {
         folder_of(&self.file)
@@ -151,6 +187,7 @@ impl Recipe {
             None => format!("override {of} by {by}"),
             Some(reason) => format!("override {of} by {by}, forced: {reason}"),
         }));
+        lines.extend(self.captured.iter().map(|name| format!("captured {name}")));
         if self.recommends {
             lines.push("recommends".to_owned());
         }

@@ -7,23 +7,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_runtime::launch::{self, BindMount, Ended, Net, SpecOptions};
-use larder_solver::{Base, Root, Update};
 use larder_store::plan::Loaded;
-use larder_store::{Content, FileSetDigest, Name, Reference, Selector, Tree};
+use larder_store::{Content, FileSetDigest, Reference};
 
 use crate::asks::{self, check, consent};
-use crate::assemble::{self, Draft, NewAsks};
 use crate::build::{self, BuildOptions};
 use crate::compose::{self, Ready};
 use crate::container::Process;
 use crate::images::{self, Found};
 use crate::recipe::FILE_NAME;
-use crate::solve::{self, Wanted};
-use crate::{Error, Host, Result, actions, container, image, obtain};
+use crate::{Error, Host, Result, actions, container};
+
+mod package;
 
 pub use crate::container::{PackagePaths, collect};
 pub use larder_runtime::launch::{BindMount as Mount, Exit, Limits, Net as Network, OtherRuntime, RuntimeKind};
@@ -42,7 +40,7 @@ pub fn supervise() {
 pub enum Target {
     /// The recipe in this folder, or this file.
     Recipe(PathBuf),
-    /// An image, or a package of a distribution.
+    /// An image, or a package of one's own or of a distribution.
     Image(Reference),
 }
 
@@ -95,8 +93,8 @@ pub struct RunOptions {
     pub view: Option<ViewKindName>,
 }
 
-/// Finds or makes what a target means: a recipe is built if need be; a name that no image has, but a distribution's
-/// packages may, becomes an image of that package and what it needs.
+/// Finds or makes what a target means: a recipe is built if need be; a name that no image has, but a package of one's own or of the
+/// configured distribution, becomes an image of that package and what it needs.
 ///
 /// # Errors
 /// Whatever a build can fail with; a name that is neither an image nor a package.
@@ -111,65 +109,12 @@ pub fn image(host: &Host, target: &Target, progress: &dyn Progress) -> Result<Fo
         },
         Target::Image(reference) => match images::try_find(&host.store, reference)? {
             Some(found) => Ok(found),
-            None if is_package(host, reference) => package_image(host, &reference.name, progress),
-            None => images::find(&host.store, reference),
+            None => match package::image(host, reference, progress)? {
+                Some(made) => Ok(made),
+                None => images::find(&host.store, reference),
+            },
         },
     }
-}
-
-fn is_package(host: &Host, reference: &Reference) -> bool {
-    let name = &reference.name;
-    name.domain() == host.distribution.domain() && !name.path().contains('/') && reference.selector == Selector::Latest
-}
-
-/// Makes an image of one package of the configured distribution, under the package's own name.
-fn package_image(host: &Host, name: &Name, progress: &dyn Progress) -> Result<Found> {
-    let begun = Instant::now();
-    let _lease = host.store.lease()?;
-    let roots = [name.short().parse::<Root>()?];
-    let wanted = Wanted {
-        from: &host.distribution,
-        roots: &roots,
-        base: Base::Essential,
-        recommends: false,
-        locked: BTreeMap::new(),
-        update: Update::None,
-    };
-    let solved = solve::solve(host, &wanted, progress)?;
-    let obtained = obtain::obtain(host, &host.distribution, &solved.files, progress)?;
-    let imports: Vec<_> = obtained.into_iter().map(|o| o.import).collect();
-    let own = imports.iter().find(|import| import.name == *name);
-    let version = own.map_or_else(|| "1".to_owned(), |import| import.version.clone());
-    let mut metadata = image::bare_metadata(&host.distribution, Base::Essential, &roots);
-    if let Some(own) = own {
-        metadata.run = command_of(host, own)?;
-    }
-    let ingest = host.store.begin()?;
-    let tree = ingest.write_tree(&Tree::default())?;
-    ingest.commit()?;
-    let draft = Draft {
-        name,
-        version: &version,
-        architecture: &host.debian.architecture,
-        tree,
-        imports: &imports,
-        metadata,
-        action: "run",
-        new_asks: NewAsks::Refuse,
-        sources: Vec::new(),
-        begun,
-    };
-    let assembled = assemble::assemble(host, &draft, progress)?;
-    Ok(Found { digest: assembled.digest, record: assembled.record })
-}
-
-/// The command that a package is probably run for: the program of its own name, if it has one.
-fn command_of(host: &Host, package: &image::PackageImport) -> Result<Vec<String>> {
-    let record = host.store.fileset(&package.package)?;
-    let tree = host.store.tree(&record.tree)?;
-    let short = package.name.short();
-    let has = |folder: &str| tree.get(format!("{folder}/{short}").as_bytes()).is_some();
-    Ok(if ["usr/bin", "usr/sbin", "usr/games"].into_iter().any(has) { vec![short.to_owned()] } else { Vec::new() })
 }
 
 /// Starts a container of an image and waits for its end.
@@ -198,7 +143,7 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         env: env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         cwd: options.workdir.clone().or(metadata.workdir).unwrap_or_default().into(),
         terminal: options.terminal,
-        hostname: Some(image.record.name.short().to_owned()),
+        hostname: Some(package::shown_name(&image.record).to_owned()),
         net: options.net,
         mounts,
         limits: options.limits,
@@ -222,6 +167,7 @@ pub fn start(host: &Host, image: &Found, options: &RunOptions, progress: &dyn Pr
         streams: None,
         go_on: None,
         map: None,
+        layer: None,
     };
     container::launch(host, &place, process, lease, progress)
 }

@@ -28,7 +28,7 @@ pub(crate) const FRESH: Duration = Duration::from_secs(3600);
 
 /// Debian's statement that `/bin`, `/lib` and `/sbin` are links into `/usr`. Essential packages require it or the program
 /// that makes them so, which brings perl along; in an image they always are.
-const MERGED: &str = "usr-is-merged";
+pub(crate) const MERGED: &str = "usr-is-merged";
 
 /// What an image asks of the solver.
 #[derive(Debug, Clone)]

@@ -118,8 +118,8 @@ pub fn locked(host: &Host, lock: &Lock, progress: &dyn Progress) -> Result<(Lock
         match (archive, &package.distribution) {
             (Some(archive), None) => files.push(archive_file(lock, name, package, archive)),
             _ => {
-                let import =
-                    stored(host, name, package)?.ok_or_else(|| missing(name, &package.version, package.fileset))?;
+                let import = stored_as_declared(host, name, package)?
+                    .ok_or_else(|| missing(name, &package.version, package.fileset))?;
                 supplied.push(Supplied { import, locked: package.clone(), fetched: None });
             }
         }
@@ -132,7 +132,9 @@ pub fn locked(host: &Host, lock: &Lock, progress: &dyn Progress) -> Result<(Lock
             if let Some(locked) = wanted.filter(|locked| *locked != found.import.package) {
                 return Err(Error::LockDigest { package: name.clone(), locked, found: found.import.package });
             }
-            supplied.push(converted(&found));
+            let captured = lock.packages.get(name).and_then(|package| package.captured.clone());
+            let supply = converted(&found);
+            supplied.push(Supplied { locked: LockedPackage { captured, ..supply.locked }, ..supply });
         }
     }
     supplied.sort_by(|a, b| a.import.name.cmp(&b.import.name));
@@ -146,6 +148,17 @@ pub fn locked(host: &Host, lock: &Lock, progress: &dyn Progress) -> Result<(Lock
 /// # Errors
 /// A store that can't be read.
 pub fn stored(host: &Host, name: &Name, package: &LockedPackage) -> Result<Option<PackageImport>> {
+    let Some(import) = stored_as_declared(host, name, package)? else { return Ok(None) };
+    let Some(captured) = &package.captured else { return Ok(Some(import)) };
+    if !host.store.has_fileset(&captured.fileset) {
+        return Ok(None);
+    }
+    let record = host.store.fileset(&captured.fileset)?;
+    Ok(Some(PackageImport { declarations: Some((record.name, record.version, captured.fileset)), ..import }))
+}
+
+/// What the store has of a locked package, whatever was captured of its scripts.
+fn stored_as_declared(host: &Host, name: &Name, package: &LockedPackage) -> Result<Option<PackageImport>> {
     if let (LockedOrigin::Archive(archive), None) = (&package.origin, &package.distribution) {
         let known = obtain::known(host, &archive.sha256)?;
         return Ok(known.filter(|import| import.package == package.fileset));
@@ -191,6 +204,7 @@ fn of_store(host: &Host, import: PackageImport, distribution: Option<Name>) -> R
         architecture: record.architecture,
         fileset: import.package,
         declarations,
+        captured: None,
         distribution,
         origin,
     };
@@ -213,13 +227,15 @@ fn converted(obtained: &Obtained) -> Supplied {
         architecture: file.architecture.clone(),
         fileset: import.package,
         declarations,
+        captured: None,
         distribution: None,
         origin: LockedOrigin::Archive(archive_of(file, larder_debian::convert::RULE.to_owned())),
     };
     Supplied { import: import.clone(), locked, fetched: fetched.then_some(file.size) }
 }
 
-fn archive_file(lock: &Lock, name: &Name, package: &LockedPackage, archive: &LockedArchive) -> ArchiveFile {
+/// What the lock says of a package's file, for whoever fetches it.
+pub(crate) fn archive_file(lock: &Lock, name: &Name, package: &LockedPackage, archive: &LockedArchive) -> ArchiveFile {
     let suites = lock.distribution.as_ref().map(|distribution| distribution.suites.as_slice()).unwrap_or_default();
     let newest = suites.first();
     ArchiveFile {

@@ -8,14 +8,17 @@ use std::time::Instant;
 
 use larder_debian::progress::Progress;
 use larder_solver::{Root, Update};
+use larder_store::fileset::ScriptTier;
 use larder_store::refs::RefKind;
 use larder_store::{FileSet, FileSetDigest, Name, Reference, Store};
 
 use crate::assemble::{self, Draft, NewAsks};
 use crate::build::BuildReport;
+use crate::capture::{self, Wanted};
 use crate::contents::ImagePackage;
 use crate::lock::Change;
 use crate::solve::{self, Ask, Curated, Earlier, solver_name};
+use crate::supply::Supplied;
 use crate::{Error, Host, Result, contents, diff, image, images, overrides, supply};
 
 /// Updates an image: the named packages, or all of them where none is named.
@@ -51,8 +54,12 @@ pub fn update(
         unpublished: None,
     };
     let choice = solve::choose(host, &ask, progress)?;
-    let supplied = supply::choice(host, &choice, progress)?;
+    let mut supplied = supply::choice(host, &choice, progress)?;
     overrides::check(host, &choice, &supplied, progress)?;
+    let names = captured(&present, &supplied);
+    let wanted = Wanted { names: &names, base: image::base(&metadata), overrides: &metadata.overrides };
+    let mut lock = supply::lock(host, Vec::new(), &choice, &supplied);
+    capture::apply(host, &wanted, (&mut lock, &mut supplied), progress)?;
     let imports: Vec<_> = supplied.iter().map(|one| one.import.clone()).collect();
     let draft = Draft {
         name: &old.name,
@@ -74,6 +81,16 @@ pub fn update(
 /// Which packages may change when these are named, as they were typed: all, when none is.
 pub fn named(packages: &[String]) -> Update {
     if packages.is_empty() { Update::All } else { Update::Some(packages.iter().cloned().collect()) }
+}
+
+/// The packages whose scripts' work is captured in the image, and that it still has.
+fn captured(present: &[ImagePackage], supplied: &[Supplied]) -> Vec<String> {
+    let is_captured = |package: &&ImagePackage| {
+        let rules = package.declarations.as_ref().and_then(FileSet::install);
+        rules.is_some_and(|rules| matches!(rules.script, ScriptTier::Captured(_)))
+            && supplied.iter().any(|one| one.import.name == package.import.name)
+    };
+    present.iter().filter(is_captured).map(|package| package.import.name.to_string()).collect()
 }
 
 /// What the image is, as the solver's earlier answer.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use larder_solver::Root;
 use larder_store::index::{Filter, IndexedImport};
-use larder_store::refs::RefKind;
+use larder_store::refs::{RefEntry, RefKind, RefRecord};
 use larder_store::{FileSetDigest, Kind, Name, Store};
 
 use crate::Result;
@@ -17,6 +17,21 @@ pub enum Scope {
     Current,
     /// All records that are kept.
     History,
+}
+
+impl Scope {
+    /// The records of a name to look at, the newest first and each once.
+    pub(crate) fn entries(self, history: &RefRecord) -> Vec<&RefEntry> {
+        let current = history.current_entry().fileset;
+        let mut seen = Vec::new();
+        let mut is_new = |entry: &&RefEntry| {
+            let is_new = !seen.contains(&entry.fileset);
+            seen.push(entry.fileset);
+            is_new
+        };
+        let wanted = |entry: &&RefEntry| self == Self::History || entry.fileset == current;
+        history.entries.iter().rev().filter(wanted).filter(|entry| is_new(entry)).collect()
+    }
 }
 
 /// An image that holds the package.
@@ -74,14 +89,7 @@ pub fn which(store: &Store, package: &str, range: Option<&str>, scope: Scope) ->
     }
     let mut holders = Vec::new();
     for (name, history) in store.refs().list(RefKind::Image)? {
-        let current = history.current_entry().fileset;
-        let mut seen = Vec::new();
-        for entry in history.entries.iter().rev() {
-            let wanted = scope == Scope::History || entry.fileset == current;
-            if !wanted || seen.contains(&entry.fileset) {
-                continue;
-            }
-            seen.push(entry.fileset);
+        for entry in scope.entries(&history) {
             for import in imports.get(&entry.fileset).into_iter().flatten() {
                 holders.push(Holder {
                     image: Name::parse(&name)?,

@@ -33,7 +33,7 @@ pub type Chain = Vec<Step>;
 pub fn why(store: &Store, image: &FileSet, package: &str) -> Result<Chain> {
     let packages = contents::packages(store, image)?;
     let metadata = image.image().cloned().unwrap_or_default();
-    let universe = ImageUniverse::new(image, &packages, &metadata.overrides);
+    let universe = ImageUniverse::new(&image.architecture, &packages, &metadata.overrides);
     let roots = metadata.packages.iter().map(|text| text.parse()).collect::<Result<Vec<Root>, _>>()?;
     let roots: Vec<Root> = roots.iter().map(solver_root).collect();
     let versions = packages.iter().map(|p| (solver_name(&p.import.name).to_owned(), p.import.version.clone()));
@@ -86,13 +86,13 @@ fn not_in_image(package: &str, packages: &[ImagePackage]) -> Error {
 }
 
 /// The packages of an image, as the solver reads them.
-struct ImageUniverse {
+pub(crate) struct ImageUniverse {
     architecture: String,
     stanzas: Vec<Stanza>,
 }
 
 impl ImageUniverse {
-    fn new(image: &FileSet, packages: &[ImagePackage], overrides: &[Override]) -> Self {
+    pub(crate) fn new(architecture: &str, packages: &[ImagePackage], overrides: &[Override]) -> Self {
         let mut stanzas: Vec<Stanza> = packages.iter().filter_map(|package| Stanza::of(&package.record)).collect();
         for stated in overrides {
             let (of, by) = (solver_name(&stated.of), solver_name(&stated.by));
@@ -107,7 +107,7 @@ impl ImageUniverse {
                 }
             }
         }
-        Self { architecture: image.architecture.clone(), stanzas }
+        Self { architecture: architecture.to_owned(), stanzas }
     }
 
     fn select(&self, wanted: impl Fn(&Stanza) -> bool) -> Vec<PackageId> {

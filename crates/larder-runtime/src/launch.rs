@@ -135,6 +135,9 @@ pub struct Launch<'a> {
     pub streams: Option<Streams>,
     /// Asked several times a second while the container runs: at the first `false` all of it is killed, and [`Ended::stopped`] says so.
     pub go_on: Option<&'a GoOn<'a>>,
+    /// An empty folder of the caller's in which the writable layer is made and stays when the container has ended: what was written as
+    /// `upper`, in the kernel's own form, to be read and never to be mounted again. `None`: it goes with the container.
+    pub layer: Option<PathBuf>,
     /// Called before the workload runs where the view isn't made in the way that is usual for this kind of user.
     pub on_view: Option<&'a OnView<'a>>,
 }

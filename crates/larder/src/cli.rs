@@ -58,9 +58,13 @@ pub(crate) enum Command {
     Images(c::images::Args),
     /// Make a package without a build: of a folder, an OCI image or a .deb
     Package(c::package::Args),
+    /// Run a Debian package's scripts in a sandbox, and keep what they leave
+    Debian(c::debian::Args),
     /// List the packages of this host
     Packages(c::packages::Args),
-    /// Show what an image is and what is in it
+    /// List the distributions of one's own on this host
+    Distributions(c::distributions::Args),
+    /// Show what an image or a distribution is and what is in it
     Inspect(c::inspect::Args),
     /// Say why a package is in an image
     Why(c::why::Args),
@@ -135,7 +139,9 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode, Failure> {
         Command::Watch(args) => c::watch::run(context, &args),
         Command::Images(args) => c::images::run(context, &args),
         Command::Package(args) => c::package::run(context, &args),
+        Command::Debian(args) => c::debian::run(context, &args),
         Command::Packages(args) => c::packages::run(context, &args),
+        Command::Distributions(args) => c::distributions::run(context, &args),
         Command::Inspect(args) => c::inspect::run(context, &args),
         Command::Why(args) => c::why::run(context, &args),
         Command::Which(args) => c::which::run(context, &args),

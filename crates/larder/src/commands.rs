@@ -2,8 +2,10 @@
 
 pub(crate) mod build;
 pub(crate) mod completions;
+pub(crate) mod debian;
 pub(crate) mod df;
 pub(crate) mod diff;
+pub(crate) mod distributions;
 pub(crate) mod files;
 pub(crate) mod fsck;
 pub(crate) mod gc;

@@ -9,6 +9,7 @@ mod cli {
     mod ask;
     mod asks;
     mod build;
+    mod captured;
     mod configuration;
     mod counts;
     mod crash;
@@ -19,6 +20,8 @@ mod cli {
     mod history;
     mod hostile;
     mod import;
+    mod inherit;
+    mod inspect;
     mod json;
     mod keep;
     mod key;

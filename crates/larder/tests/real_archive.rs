@@ -4,6 +4,8 @@
 //! All tests of one identity share a store, so that what they have in common is fetched once; it is kept between runs, in
 //! `/var/tmp` or the folder that `LARDER_TEST_STORES` names. `scripts/battery` runs all of them and writes a page with the result.
 
+#[path = "real_archive/captured.rs"]
+mod captured;
 #[path = "real_archive/compilers.rs"]
 mod compilers;
 #[path = "real_archive/examples.rs"]
@@ -61,6 +63,9 @@ scenarios! {
     python_verifies_a_chain_against_the_composed_store => crate::python::verifies_a_chain,
     postgresql_makes_a_cluster_and_answers => crate::postgresql::answers,
     git_commits_and_clones => crate::git::commits_and_clones,
+    scripts_of_pam_are_captured => crate::captured::pam,
+    scripts_of_ssh_leave_its_keys_behind => crate::captured::ssh,
+    scripts_of_mariadb_leave_its_database_behind => crate::captured::mariadb,
     example_of_a_c_program => crate::examples::c,
     example_of_a_rust_program => crate::examples::rust,
     example_of_a_go_program => crate::examples::go,

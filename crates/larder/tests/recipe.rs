@@ -103,7 +103,7 @@ fn locks_are_read_strictly() {
     assert_eq!(env.larder(["build", "--quiet", "--locked", "web"]).success().stdout, digest);
     let lock = fs::read_to_string(env.path("web/larder.lock")).expect("lock");
     for (from, to, expected) in [
-        ("format = 1", "format = 9", "has format 9, and this larder reads 2: use a newer larder"),
+        ("format = 1", "format = 9", "has format 9, and this larder reads 3: use a newer larder"),
         ("format = 1", "<<<<<<< ours", "larder.lock:3:9: this isn't a lock"),
         ("base none", "base essential", "the recipe has, and the lock hasn't: base none"),
     ] {

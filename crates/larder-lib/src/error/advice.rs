@@ -1,5 +1,6 @@
 //! What to do next after each error.
 
+use larder_store::Kind;
 use larder_store::plan::PlanError;
 
 use super::{Error, hints};
@@ -33,7 +34,11 @@ impl Error {
             }
             Self::TestWithout { distribution, .. } => Some(format!("add \"{distribution}\" to its `from`")),
             Self::DistributionImage { source, .. } | Self::TestNotRun { source, .. } => return source.hints(),
-            Self::TestFailed { .. } => Some("nothing was published: the name stands for what it stood for".to_owned()),
+            Self::TestFailed { kind, log, .. } => {
+                let skip = if *kind == Kind::Image { "; --no-test builds without the test" } else { "" };
+                let log = log.display();
+                Some(format!("the whole log is {log}; the name stands for what it did before{skip}"))
+            }
             Self::TwoSuites { .. } => Some("leave one of them out of `from`".to_owned()),
             Self::NoBase { .. } => Some("add one of Debian's suites to `from`, or say base = \"none\"".to_owned()),
             Self::AmbiguousPackage { found, .. } => {
@@ -79,6 +84,7 @@ impl Error {
                 Some("leave one of the two out, or put a file of your own there with [files]".to_owned())
             }
             Self::Build(error) => return error.hints(),
+            Self::Capture(error) => error.hint(),
             Self::Debian(error) => return hints::debian(error).into_iter().collect(),
             Self::Store(error) => return hints::store(error).into_iter().collect(),
             Self::NoLock { .. } => Some("build once without --locked, and keep the lock".to_owned()),
@@ -109,9 +115,6 @@ impl Error {
             Self::NoAction { known, .. } => Some(format!("it has {}", known.join(", "))),
             Self::AmbiguousAction { action, .. } => {
                 Some(format!("say it in the image's recipe: [actions] {action} = [\"PROGRAM\", \"ARGUMENT\"]"))
-            }
-            Self::ImageTestFailed { .. } => {
-                Some("the image's name stands for what it did before; --no-test builds without the test".to_owned())
             }
             Self::TestPackages { .. } => {
                 Some("leave out of [test] what changes it, or update the image first".to_owned())

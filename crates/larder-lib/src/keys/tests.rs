@@ -153,10 +153,8 @@ fn a_public_key_is_trusted_and_forgotten() {
     let secret = keys.trust(&example, &theirs.path("secret/example.com.pem")).expect_err("a secret key").to_string();
     assert!(secret.contains("it is a secret key, which must be given to nobody"), "{secret}");
     assert!(matches!(keys.trust(&example, &ours.path("none.pem")), Err(KeyError::Io { .. })));
-    assert!(
-        matches!(keys.forget(&example, Some("00")), Err(KeyError::Missing { .. }))
-            || made.id.to_string().starts_with("00")
-    );
+    let other = if made.id.to_string().starts_with("00") { "11" } else { "00" };
+    assert!(matches!(keys.forget(&example, Some(other)), Err(KeyError::Missing { .. })));
     assert_eq!(keys.forget(&example, Some(&made.id.short())).expect("forgotten"), std::slice::from_ref(&made.id));
     assert_eq!(keys.trusted(&example).expect("none"), []);
 

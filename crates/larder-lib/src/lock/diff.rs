@@ -38,7 +38,7 @@ pub enum Change {
         /// Its version.
         version: String,
     },
-    /// Its files are the same, and what is declared about it isn't: the reviewed table has changed.
+    /// Its files are the same, and what is declared about it, or was captured of its scripts, isn't.
     Declarations {
         /// Its version.
         version: String,
@@ -84,7 +84,9 @@ fn change(old: Option<&LockedPackage>, new: &LockedPackage) -> Option<Change> {
         None => Some(Change::Added { version }),
         Some(old) if old.version != new.version => Some(Change::Version { old: old.version.clone(), new: version }),
         Some(old) if old.fileset != new.fileset => Some(Change::Content { version }),
-        Some(old) if old.declarations != new.declarations => Some(Change::Declarations { version }),
+        Some(old) if (&old.declarations, &old.captured) != (&new.declarations, &new.captured) => {
+            Some(Change::Declarations { version })
+        }
         Some(_) => None,
     }
 }

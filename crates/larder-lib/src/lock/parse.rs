@@ -15,8 +15,8 @@ use toml::Spanned;
 use toml::value::{Datetime, Offset};
 
 use super::{
-    FORMAT, Lock, LockError, LockedArchive, LockedCurated, LockedDeclarations, LockedDistribution, LockedFile,
-    LockedOrigin, LockedPackage, LockedSource, LockedSuite, write,
+    FORMAT, Lock, LockError, LockedArchive, LockedCapture, LockedCurated, LockedDeclarations, LockedDistribution,
+    LockedFile, LockedOrigin, LockedPackage, LockedSource, LockedSuite, write,
 };
 use crate::recipe::Place;
 
@@ -98,6 +98,7 @@ struct WireFile {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 struct WirePackage {
     name: Spanned<String>,
     version: Spanned<String>,
@@ -105,6 +106,9 @@ struct WirePackage {
     fileset: Spanned<String>,
     declarations: Option<Spanned<String>>,
     table: Option<u32>,
+    captured: Option<Spanned<String>>,
+    capture_rule: Option<String>,
+    captured_files: Option<Vec<String>>,
     distribution: Option<Spanned<String>>,
     origin: Option<Spanned<String>>,
     rule: Option<String>,
@@ -234,6 +238,16 @@ impl Source<'_> {
             (Some(fileset), Some(table)) => Some(LockedDeclarations { fileset: self.parsed(&fileset)?, table }),
             _ => return Err(self.error(wire.name.span(), "`declarations` and `table` stand together or not at all")),
         };
+        let captured = match (wire.captured, wire.capture_rule, wire.captured_files) {
+            (None, None, None) => None,
+            (Some(fileset), Some(rule), Some(files)) => {
+                Some(LockedCapture { fileset: self.parsed(&fileset)?, rule, files })
+            }
+            _ => {
+                let rule = "`captured`, `capture-rule` and `captured-files` stand together or not at all";
+                return Err(self.error(wire.name.span(), rule));
+            }
+        };
         let range = wire.name.span();
         let origin = match (wire.origin, wire.rule, wire.archive, wire.size, wire.sha256) {
             (Some(origin), None, None, None, None) if origin.get_ref() == "store" => LockedOrigin::Store,
@@ -253,6 +267,7 @@ impl Source<'_> {
             architecture: self.checked(wire.architecture, check_architecture)?,
             fileset: self.parsed(&wire.fileset)?,
             declarations,
+            captured,
         })
     }
 

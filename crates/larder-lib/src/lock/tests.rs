@@ -12,6 +12,7 @@ fn package(version: &str, content: u8, table: Option<u32>) -> LockedPackage {
         version: version.to_owned(),
         architecture: "amd64".to_owned(),
         fileset: FileSetDigest::from_bytes([content; 32]),
+        captured: None,
         declarations: table
             .map(|table| LockedDeclarations { fileset: FileSetDigest::from_bytes([table as u8; 32]), table }),
         distribution: None,
@@ -131,6 +132,7 @@ fn wrong_texts_are_refused_with_their_place() {
         ("format = 1", "format = 4", "has format 4, and this larder reads 3"),
         ("format = 1", "<<<<<<< ours", "larder.lock:3:9: this isn't a lock"),
         ("table = 4", "tabel = 4", "unknown field `tabel`"),
+        ("table = 4", "table = 4\ncaptured = \"blake3:\"", "stand together or not at all"),
         ("table = 4\n", "", "larder.lock:20:8: this isn't a lock: `declarations` and `table` stand together"),
         ("\"debian.org/a\"", "\"a\"", "is not a name"),
         ("version = \"1\"", "version = \"1 2\"", "is not a version"),
@@ -151,6 +153,33 @@ fn wrong_texts_are_refused_with_their_place() {
     let error = read(&format!("{good}{block}")).expect_err("twice").to_string();
     assert!(error.contains("debian.org/a is there twice"), "{error}");
     assert!(read("").is_err());
+}
+
+#[test]
+fn what_was_captured_is_written_file_by_file() {
+    let captured = LockedCapture {
+        fileset: FileSetDigest::from_bytes([8; 32]),
+        rule: "capture/1".to_owned(),
+        files: vec!["/etc/a\\x20b 0644 root:root blake3:00".to_owned(), "/var/lib/a 0750 a:a folder".to_owned()],
+    };
+    let captured = LockedPackage { captured: Some(captured), ..package("1", 3, Some(4)) };
+    let lock = lock(&[("debian.org/a", captured), ("debian.org/b", package("1", 2, None))]);
+    let text = lock.to_text();
+    let eight = "08".repeat(32);
+    let expected = format!(
+        r#"table = 4
+captured = "blake3:{eight}"
+capture-rule = "capture/1"
+captured-files = [
+    "/etc/a\\x20b 0644 root:root blake3:00",
+    "/var/lib/a 0750 a:a folder",
+]
+rule = "deb/1""#
+    );
+    assert!(text.contains("format = 3\n") && text.contains(&expected), "{text}");
+    assert_eq!(read(&text).expect("lock"), lock);
+    let diff = Lock::diff(&Lock { packages: BTreeMap::new(), ..lock.clone() }, &lock);
+    assert_eq!(diff.changes.len(), 2);
 }
 
 #[test]

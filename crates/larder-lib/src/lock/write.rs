@@ -89,6 +89,13 @@ fn package(out: &mut String, name: &str, package: &LockedPackage) {
         _ = writeln!(out, "declarations = {}", quoted(&declarations.fileset.to_string()));
         _ = writeln!(out, "table = {}", declarations.table);
     }
+    if let Some(captured) = &package.captured {
+        _ = writeln!(out, "captured = {}", quoted(&captured.fileset.to_string()));
+        _ = writeln!(out, "capture-rule = {}", quoted(&captured.rule));
+        out.push_str("captured-files = [\n");
+        captured.files.iter().for_each(|line| _ = writeln!(out, "    {},", quoted(line)));
+        out.push_str("]\n");
+    }
     if let Some(distribution) = &package.distribution {
         _ = writeln!(out, "distribution = {}", quoted(distribution.as_str()));
     }

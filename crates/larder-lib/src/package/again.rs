@@ -12,6 +12,7 @@ use larder_store::{FileSet, FileSetDigest, Sha256Digest, Tree};
 
 use super::keep::{self, Kept};
 use super::sandbox::{self, Sandbox};
+use super::script::{self, Stage};
 use super::source::{self, Given, Sources};
 use super::{PackageError, RULE, environment, log, output, parts, run_build};
 use crate::image::{self, PackageImport, declared_package};
@@ -86,8 +87,15 @@ pub(crate) fn again(host: &Host, statement: &Statement, progress: &dyn Progress)
     let built =
         run_build(host, &recipe, (&sandbox, &sources), &log, progress).map_err(|error| not_built(error, &log))?;
     let whole = output::with_licences(&built, &sources.tree, &recipe.name)?;
-    let drafts = parts::divide(&recipe, &whole).map_err(|error| NotAgain::Failed(said(&error)))?;
+    let mut drafts = parts::divide(&recipe, &whole).map_err(|error| NotAgain::Failed(said(&error)))?;
     let imported = parts::imports(&recipe, &imports)?;
+    let stage = Stage { packages: &imports, imported: &imported, time: sources.time };
+    let ingest = host.store.begin()?;
+    script::run(host, &ingest, &recipe, (&mut drafts, &stage), progress).map_err(|error| match error {
+        Error::Capture(_) => NotAgain::Lacking(said(&error)),
+        error => not_built(error, &log),
+    })?;
+    let _scripted = ingest.commit_leased()?;
     let records = parts::records(host, &recipe, (&drafts, &imported), sources.time);
     Ok(records.into_iter().zip(drafts).map(|(record, draft)| Again { record, tree: draft.tree }).collect())
 }

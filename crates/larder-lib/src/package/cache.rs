@@ -50,6 +50,7 @@ fn meaning(recipe: &PackageRecipe) -> String {
         links,
         alternatives,
         users,
+        script,
         actions,
         test,
     } = recipe;
@@ -58,7 +59,7 @@ fn meaning(recipe: &PackageRecipe) -> String {
         (
             (name, version, summary, license, homepage, relations, documentation),
             (configuration, build, asks, architectures, splits, links, actions, test),
-            (imports, users, alternatives)
+            (imports, users, alternatives, script.as_ref().map(|script| (crate::capture::RULE, script)))
         )
     )
 }

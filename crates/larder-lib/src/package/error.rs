@@ -262,6 +262,10 @@ pub enum Phase {
     Test,
     /// Debian's `dpkg-source`.
     Unpack,
+    /// Maintainer scripts.
+    Configure,
+    /// `[package] install.script`.
+    Install,
 }
 
 /// Why something was killed.
@@ -314,6 +318,8 @@ impl fmt::Display for Phase {
             Self::Build => "building",
             Self::Test => "testing",
             Self::Unpack => "unpacking the source of",
+            Self::Configure => "configuring",
+            Self::Install => "installing",
         })
     }
 }

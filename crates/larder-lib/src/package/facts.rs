@@ -54,6 +54,7 @@ pub(super) fn facts(
     let text = |text: &str| Value::String(text.to_owned());
     let env = recipe.build.env.iter().map(|(name, value)| (name.to_string(), text(value)));
     let with = inputs.with.iter().map(|root| text(&root.to_string())).collect();
+    let script = recipe.script.iter().map(|script| ("script".to_owned(), text(script)));
     let mut parameters = BTreeMap::from([
         ("architecture".to_owned(), text(&host.debian.architecture)),
         ("env".to_owned(), Value::object(env)),
@@ -65,6 +66,7 @@ pub(super) fn facts(
         ("with".to_owned(), Value::Array(with)),
     ]);
     parameters.extend(inputs.debian.map(|locked| ("deb-src".to_owned(), debian::parameter(locked))));
+    parameters.extend(script);
     BuildFacts {
         kind: BuildKind::Package,
         subjects: parts.iter().map(subject).collect(),

@@ -1,8 +1,10 @@
-//! What a build says: written to a file while it runs, kept for as long as nobody deletes it.
+//! What a build or test says: written to a file while it runs, kept for as long as nobody deletes it.
 //!
-//! Those of packages without a name go with a garbage collection. The newest log of a package is `cache/logs/<name>.log` in the store, that of its test `cache/logs/<name>.test.log`, and
-//! that of the last time that it was made again `cache/logs/<name>.again.log`, with `@` for the slashes of the name.
+//! Those of what has no name any more go with a garbage collection. In the folder `cache/logs` of the store the newest log of a package is
+//! `<name>.log`, that of a test, of an image's or distribution's too, `<name>.test.log`, that of the last time that a package was made again
+//! `<name>.again.log`, and that of scripts `<name>.script.log`, with `@` for the slashes of the name.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
@@ -11,6 +13,7 @@ use std::path::{Path, PathBuf};
 use larder_store::{Name, RefKind, Store};
 
 use super::sandbox::PROMPT;
+use crate::recipe::CommandLine;
 use crate::{Error, Host, Result, container};
 
 /// The longest log; a build that says more is stopped.
@@ -22,60 +25,66 @@ const LINE: usize = 200;
 const END: u64 = 64 << 10;
 
 /// A log that is being written.
-pub(super) struct Log {
+pub(crate) struct Log {
     file: File,
     path: PathBuf,
 }
 
 /// The end of a finished log.
-pub(super) struct Said(String);
+pub(crate) struct Said(String);
 
 /// Where logs are, in the store.
 const FOLDER: &str = "cache/logs";
 
 /// Of what a log is.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Of {
+pub(crate) enum Of {
     /// A build.
     Build,
     /// The test of what was built.
     Test,
     /// A build that is only compared.
     Again,
+    /// Maintainer scripts, or a package's own.
+    Script,
 }
 
 impl Of {
     /// All, longer ends first.
-    const ALL: [Self; 3] = [Self::Again, Self::Test, Self::Build];
+    const ALL: [Self; 4] = [Self::Script, Self::Again, Self::Test, Self::Build];
 
     fn end(self) -> &'static str {
         match self {
             Self::Build => ".log",
             Self::Test => ".test.log",
             Self::Again => ".again.log",
+            Self::Script => ".script.log",
         }
     }
 }
 
 /// Where a package's log is kept.
-pub(super) fn path(host: &Host, package: &Name, of: Of) -> PathBuf {
+pub(crate) fn path(host: &Host, package: &Name, of: Of) -> PathBuf {
     host.store.root().join(FOLDER).join(format!("{}{}", package.as_str().replace('/', "@"), of.end()))
 }
 
-/// Removes the logs of packages that have no name in the store.
+/// Removes the logs of what has no name in the store.
 ///
 /// # Errors
 /// Names that can't be listed, a log that can't be removed.
 pub fn sweep(store: &Store) -> Result<()> {
     let folder = store.root().join(FOLDER);
-    let names = store.refs().names(RefKind::Package)?;
+    let mut names = BTreeSet::new();
+    for kind in [RefKind::Package, RefKind::Image, RefKind::Distribution] {
+        names.extend(store.refs().names(kind)?);
+    }
     for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
         let file = entry.file_name();
         let name = file.to_str().and_then(|file| Of::ALL.into_iter().find_map(|of| file.strip_suffix(of.end())));
         let Some(name) = name else {
             continue;
         };
-        if names.binary_search(&name.replace('@', "/")).is_err() {
+        if !names.contains(&name.replace('@', "/")) {
             fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
         }
     }
@@ -83,7 +92,7 @@ pub fn sweep(store: &Store) -> Result<()> {
 }
 
 impl Log {
-    pub(super) fn create(folder: &Path) -> Result<Self> {
+    pub(crate) fn create(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let path = folder.join(format!("log-{}", container::new_id()?));
         let file = File::options().read(true).append(true).create_new(true).open(&path);
@@ -91,7 +100,7 @@ impl Log {
     }
 
     /// A stream that goes to it.
-    pub(super) fn stream(&self) -> Result<OwnedFd> {
+    pub(crate) fn stream(&self) -> Result<OwnedFd> {
         Ok(self.file.try_clone().map_err(Error::io("open", &self.path))?.into())
     }
 
@@ -100,7 +109,7 @@ impl Log {
     }
 
     /// Gives it its name, and reads its end.
-    pub(super) fn keep(&self, path: &Path) -> Result<(PathBuf, Said)> {
+    pub(crate) fn keep(&self, path: &Path) -> Result<(PathBuf, Said)> {
         let folder = path.parent().unwrap_or(path);
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let said = self.end().map_err(Error::io("read", &self.path))?;
@@ -127,7 +136,7 @@ impl Drop for Log {
 
 impl Said {
     /// The last lines, without what a terminal would do with them.
-    pub(super) fn last_lines(&self) -> Vec<String> {
+    pub(crate) fn last_lines(&self) -> Vec<String> {
         let lines: Vec<&str> = self.0.lines().collect();
         let plain = |line: &&str| -> String {
             line.chars().filter(|c| !c.is_control() || *c == '\t').take(LINE).collect::<String>().trim_end().to_owned()
@@ -135,8 +144,16 @@ impl Said {
         lines[lines.len().saturating_sub(LINES)..].iter().map(plain).collect()
     }
 
+    /// What ran last, as code: of a line for the shell the last command that it showed.
+    pub(crate) fn command(&self, command: &CommandLine) -> String {
+        match command {
+            CommandLine::Shell(_) => self.last_command().unwrap_or_else(|| "the command".to_owned()),
+            CommandLine::Program(_) => format!("`{command}`"),
+        }
+    }
+
     /// The last command that the shell showed, as code.
-    pub(super) fn last_command(&self) -> Option<String> {
+    fn last_command(&self) -> Option<String> {
         let line = self.0.lines().rev().find_map(|line| line.strip_prefix(PROMPT))?;
         let shown: String = line.chars().filter(|c| !c.is_control()).take(LINE).collect();
         Some(format!("`{}`", shown.trim()))

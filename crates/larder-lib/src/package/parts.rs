@@ -8,6 +8,7 @@ use larder_store::{Entry, FileSet, Import, Ingest, Metadata, Name, Tree, TreePat
 
 use super::needs::Part;
 use super::{BuiltPart, PackageError, output};
+use crate::capture;
 use crate::image::PackageImport;
 use crate::recipe::package::{PackageRecipe, Requirement};
 use crate::{Host, Result};
@@ -18,6 +19,8 @@ pub(super) struct Draft {
     end: Option<String>,
     pub(super) name: Name,
     pub(super) tree: Tree,
+    /// What a script of the package's asked for, and what became of it.
+    pub(super) scripted: Option<InstallRules>,
 }
 
 /// Divides what was built.
@@ -35,10 +38,15 @@ pub(super) fn divide(recipe: &PackageRecipe, whole: &Tree) -> Result<Vec<Draft>>
     }
     refuse_taken(recipe, whole)?;
     refuse_unprovided(recipe, &own)?;
-    let mut drafts = vec![Draft { end: None, name: recipe.name.clone(), tree: own }];
+    let mut drafts = vec![Draft { end: None, name: recipe.name.clone(), tree: own, scripted: None }];
     for end in recipe.splits.keys() {
         let tree = others.remove(end).unwrap_or_default();
-        drafts.push(Draft { end: Some(end.clone()), name: Name::parse(&recipe.split_name(end))?, tree });
+        drafts.push(Draft {
+            end: Some(end.clone()),
+            name: Name::parse(&recipe.split_name(end))?,
+            tree,
+            scripted: None,
+        });
     }
     Ok(drafts)
 }
@@ -151,7 +159,7 @@ pub(super) fn records(
     };
     let record = |draft: &Draft| {
         let metadata = match draft.end.as_ref().and_then(|end| recipe.splits.get(end)) {
-            None => own_metadata(recipe),
+            None => own_metadata(recipe, draft.scripted.as_ref()),
             Some(split) => {
                 let mut requires = vec![format!("{} (= {})", recipe.name, recipe.version)];
                 requires.extend(written(&split.requires));
@@ -184,7 +192,7 @@ pub(super) fn built(name: &Name, version: &str, digest: larder_store::FileSetDig
     BuiltPart { name: name.clone(), version: version.to_owned(), digest, files, bytes: tree.content_bytes() }
 }
 
-fn own_metadata(recipe: &PackageRecipe) -> PackageMetadata {
+fn own_metadata(recipe: &PackageRecipe, scripted: Option<&InstallRules>) -> PackageMetadata {
     let relations = &recipe.relations;
     // As in requirements: a short name is of the package's own domain.
     let own = |name: &Name| if name.domain() == recipe.name.domain() { name.path() } else { name.as_str() }.to_owned();
@@ -204,15 +212,26 @@ fn own_metadata(recipe: &PackageRecipe) -> PackageMetadata {
         actions: recipe.actions.clone(),
         configuration: recipe.configuration.clone(),
         documentation: recipe.documentation.clone(),
-        install: InstallRules {
-            replaces_files_of: replaces_files_of.into_iter().collect(),
-            links: recipe.links.clone(),
-            alternatives: recipe.alternatives.clone(),
-            groups: groups.into_iter().map(|name| GroupRule { name: name.to_owned(), gid: None }).collect(),
-            users: recipe.users.clone(),
-            ..InstallRules::default()
-        },
+        install: joined(
+            InstallRules {
+                replaces_files_of: replaces_files_of.into_iter().collect(),
+                links: recipe.links.clone(),
+                alternatives: recipe.alternatives.clone(),
+                groups: groups.into_iter().map(|name| GroupRule { name: name.to_owned(), gid: None }).collect(),
+                users: recipe.users.clone(),
+                ..InstallRules::default()
+            },
+            scripted,
+        ),
         ..PackageMetadata::default()
+    }
+}
+
+/// What the recipe declares and what its script asked for; of two rules about one thing the declared one.
+fn joined(declared: InstallRules, scripted: Option<&InstallRules>) -> InstallRules {
+    match scripted {
+        None => declared,
+        Some(scripted) => InstallRules { script: scripted.script.clone(), ..capture::joined(declared, scripted) },
     }
 }
 

@@ -1,9 +1,11 @@
 //! What a build of a package did, and the names that it gives.
 
+use larder_store::fileset::ScriptTier;
 use larder_store::refs::{RefEntry, RefKind};
 use larder_store::{FileSetDigest, Name};
 
 use crate::lock::Change;
+use crate::provenance::{self, Standing};
 use crate::recipe::package::PackageRecipe;
 use crate::{Host, Result};
 
@@ -16,6 +18,8 @@ pub struct PackageReport {
     pub version: String,
     /// Its identity.
     pub digest: FileSetDigest,
+    /// What is known of how it was made, and who signed that.
+    pub standing: Standing,
     /// The package and its splits.
     pub parts: Vec<BuiltPart>,
     /// Whether a name stood for something else, or nothing, before.
@@ -26,6 +30,8 @@ pub struct PackageReport {
     pub checked: bool,
     /// Whether its test was run, and passed.
     pub tested: bool,
+    /// What became of the package's own script.
+    pub script: ScriptTier,
     /// What became of the build's packages since the lock was last written.
     pub changes: Vec<(Name, Change)>,
     /// How many packages the sandbox had; 0 where none was needed.
@@ -94,17 +100,20 @@ pub(super) fn report(
             refs.set(RefKind::Package, part.name.as_str(), entry)?;
         }
     }
-    let digest = parts.first().map(|part| part.digest);
+    // The package itself is always the first of its parts.
+    let digest = parts.first().map_or_else(|| FileSetDigest::of(b""), |part| part.digest);
+    let script = host.store.fileset(&digest)?.install().map(|install| install.script.clone());
     Ok(PackageReport {
         name: recipe.name.clone(),
         version: recipe.version.clone(),
-        // The package itself is always the first of its parts.
-        digest: digest.unwrap_or_else(|| FileSetDigest::of(b"")),
+        standing: provenance::standing(&host.store, &host.keys, &recipe.name, &digest)?,
+        digest,
         parts,
         changed,
         cached: outcome.cached,
         checked: outcome.checked,
         tested: outcome.tested,
+        script: script.unwrap_or_default(),
         changes: outcome.changes,
         packages: outcome.packages,
         fetched: outcome.fetched,

@@ -11,7 +11,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use std::time::Duration;
 use larder_debian::progress::Progress;
 use larder_runtime::RuntimeError;
 use larder_runtime::launch::{self, BindMount, Exit, Limits, SpecOptions, Streams, UserMap};
+use larder_runtime::view::ViewKindName;
 use larder_store::fileset::install::{GroupRule, UserRule};
 use larder_store::fileset::{FilesMetadata, ImageMetadata, InstallRules};
 use larder_store::plan::Loaded;
@@ -30,11 +31,13 @@ use super::error::{PackageError, Phase, Stop};
 use super::log::Log;
 use super::source::{self, Sources};
 use super::watch::Watch;
+use crate::compose::Composition;
 use crate::container::{self, PackagePaths, Place, Process};
 use crate::image::{self, PackageImport};
 use crate::images::Found;
-use crate::program::{Folder, how};
+use crate::program::{Folder, how, nothing};
 use crate::provenance::{self, BuildFacts, BuildKind, Subject};
+use crate::recipe::CommandLine;
 use crate::{Error, Host, Result, compose, run};
 
 /// The image of a sandbox, in records and messages.
@@ -53,29 +56,29 @@ const OUT: &str = "/out";
 /// How many processes a build may have at a time.
 const PROCESSES: u32 = 4096;
 /// What the shell shows before each command.
-pub(super) const PROMPT: &str = "larder$ ";
+pub(crate) const PROMPT: &str = "larder$ ";
 
 /// An image without a name, ready to be started.
-pub(super) struct Sandbox {
+pub(crate) struct Sandbox {
     image: Found,
     /// Whether it was said that there are no cgroups.
     told: Cell<bool>,
 }
 
 /// What is run in a sandbox.
-pub(super) struct Job<'a> {
+pub(crate) struct Job<'a> {
     /// For messages: the package with its version.
-    pub(super) package: String,
+    pub(crate) package: String,
     /// Building or testing.
-    pub(super) phase: Phase,
-    /// For the shell.
-    pub(super) script: &'a str,
+    pub(crate) phase: Phase,
+    /// What to run.
+    pub(crate) command: &'a CommandLine,
     /// Variables besides the fixed ones.
-    pub(super) env: Vec<(String, String)>,
+    pub(crate) env: Vec<(String, String)>,
     /// After which time it is killed.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Where what it says is kept.
-    pub(super) log: PathBuf,
+    pub(crate) log: PathBuf,
 }
 
 /// The folders of one use of a sandbox.
@@ -173,15 +176,31 @@ impl Sandbox {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let ingest = host.store.begin()?;
-        let tree = ingest.write_tree(&Tree::default())?;
+        ingest.write_tree(&Tree::default())?;
         let user = user()?;
         let user_digest = ingest.write_fileset(&user)?;
         provenance::record(host, &ingest, &user_facts(host, &user))?;
         let mut imports = packages.to_vec();
         let declarations = None;
         imports.push(PackageImport { name: user.name, version: user.version, package: user_digest, declarations });
+        let _kept = ingest.commit_leased()?;
+        Self::with(host, (&imports, &Tree::default()), metadata, progress)
+    }
+
+    /// Puts packages and files together to an image without a name; the files' contents must be in the store.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn with(
+        host: &Host,
+        (packages, files): (&[PackageImport], &Tree),
+        metadata: ImageMetadata,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let ingest = host.store.begin()?;
+        let tree = ingest.write_tree(files)?;
         let name = Name::parse(SANDBOX)?;
-        let record = image::record(&name, "1", &host.debian.architecture, tree, &imports, metadata)?;
+        let record = image::record(&name, "1", &host.debian.architecture, tree, packages, metadata)?;
         let digest = ingest.write_fileset(&record)?;
         ingest.commit()?;
         let image = Found { digest, record };
@@ -199,8 +218,16 @@ impl Sandbox {
     }
 
     /// Every FileSet that is in it.
-    pub(super) fn mounted(&self) -> &[Import] {
+    pub(crate) fn mounted(&self) -> &[Import] {
         &self.image.record.imports
+    }
+
+    /// What stands where in it before anything runs.
+    ///
+    /// # Errors
+    /// A store that can't be read.
+    pub(crate) fn composition(&self, host: &Host, progress: &dyn Progress) -> Result<Composition> {
+        compose::compose(host, &run::load(host, self.image.digest)?, progress)
     }
 
     /// Runs a build in it.
@@ -218,15 +245,15 @@ impl Sandbox {
         let mut env = job.env.clone();
         env.extend(fixed_environment(time));
         let options = SpecOptions {
-            args: command(job.script),
+            args: job.command.words(),
             env: written(env),
             cwd: BUILD.into(),
             hostname: Some(HOSTNAME.to_owned()),
             mounts: workshop.mounts(),
             ..SpecOptions::default()
         };
-        let who = Who { user: format!("{UID}:{UID}"), map: Some(own_map()) };
-        self.run(host, job, &options, &who, progress)
+        let who = Who { user: format!("{UID}:{UID}"), map: Some(own_map()), layer: None };
+        self.run(host, job, &options, &who, progress).map(drop)
     }
 
     /// Runs a test in it: as the container's root, in its usual place.
@@ -237,12 +264,36 @@ impl Sandbox {
         let mut env = job.env.clone();
         env.extend([("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PS4", PROMPT)].map(owned));
         let options = SpecOptions {
-            args: command(job.script),
+            args: job.command.words(),
             env: written(env),
             hostname: Some(HOSTNAME.to_owned()),
             ..SpecOptions::default()
         };
-        self.run(host, job, &options, &Who { user: "0:0".to_owned(), map: None }, progress)
+        self.run(host, job, &options, &Who { user: "0:0".to_owned(), map: None, layer: None }, progress).map(drop)
+    }
+
+    /// Runs scripts in it that may write anywhere, as the container's root. What they wrote is left in the folder `layer`. Gives the way in
+    /// which the view was made.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub(crate) fn configure(
+        &self,
+        host: &Host,
+        job: &Job<'_>,
+        layer: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Option<ViewKindName>> {
+        let mut env = job.env.clone();
+        env.extend([("HOME", "/root"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PS4", PROMPT)].map(owned));
+        let options = SpecOptions {
+            args: job.command.words(),
+            env: written(env),
+            hostname: Some(HOSTNAME.to_owned()),
+            ..SpecOptions::default()
+        };
+        let who = Who { user: "0:0".to_owned(), map: None, layer: Some(layer) };
+        self.run(host, job, &options, &who, progress)
     }
 
     /// Opens a shell in it, with this process's terminal or streams.
@@ -282,11 +333,19 @@ impl Sandbox {
             streams: None,
             go_on: None,
             map: Some(own_map()),
+            layer: None,
         };
         Ok(self.launch(host, process, progress)?.exit)
     }
 
-    fn run(&self, host: &Host, job: &Job<'_>, options: &SpecOptions, who: &Who, progress: &dyn Progress) -> Result<()> {
+    fn run(
+        &self,
+        host: &Host,
+        job: &Job<'_>,
+        options: &SpecOptions,
+        who: &Who<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Option<ViewKindName>> {
         let log = Log::create(&host.store.root().join("tmp"))?;
         let watch = Watch::new(host, &log, job.timeout)?;
         let mut limits = machine_limits();
@@ -296,12 +355,13 @@ impl Sandbox {
                 spec: with_process_limit(spec)?,
                 user: Some(who.user.clone()),
                 stop_signal: None,
-                packages: PackagePaths::ReadOnly,
+                packages: if who.layer.is_some() { PackagePaths::Writable } else { PackagePaths::ReadOnly },
                 runtime: None,
                 view: host.view,
                 streams: Some(Streams { input: nothing()?, output: log.stream()?, error: log.stream()? }),
                 go_on: Some(&|| watch.may_go_on()),
                 map: who.map.clone(),
+                layer: who.layer.map(Path::to_owned),
             };
             match self.launch(host, process, progress) {
                 Err(Error::Runtime(RuntimeError::Limit { .. })) if limits != Limits::default() => {
@@ -322,7 +382,7 @@ impl Sandbox {
         let full = watch.is_full();
         match (stopped, ended.exit) {
             (Some(reason), _) => Err(PackageError::Stopped { phase, package, reason, last, log: kept }.into()),
-            (None, Exit::Code(0)) => Ok(()),
+            (None, Exit::Code(0)) => Ok(ended.view),
             // It was faster than the watch.
             (None, _) if full.is_some_and(|_| said.names_a_full_disk()) => {
                 let reason = full.unwrap_or(Stop::Disk { left: 0, needed: 0 });
@@ -331,7 +391,7 @@ impl Sandbox {
             (None, exit) => {
                 let memory = if ended.memory_kills > 0 { "; the kernel killed processes for their memory" } else { "" };
                 let how = format!("{}{memory}", how(exit).trim_start_matches("it "));
-                let command = said.last_command().unwrap_or_else(|| "the command".to_owned());
+                let command = said.command(job.command);
                 Err(PackageError::Failed { phase, package, command, how, last, log: kept }.into())
             }
         }
@@ -348,9 +408,11 @@ impl Sandbox {
 }
 
 /// As whom something runs.
-struct Who {
+struct Who<'a> {
     user: String,
     map: Option<UserMap>,
+    /// Where what it writes stays; with one it may write anywhere.
+    layer: Option<&'a Path>,
 }
 
 fn user_rules() -> InstallRules {
@@ -383,15 +445,6 @@ fn fixed_environment(time: u64) -> Vec<(String, String)> {
 fn written(variables: Vec<(String, String)>) -> Vec<String> {
     let last: std::collections::BTreeMap<_, _> = variables.into_iter().collect();
     last.iter().map(|(name, value)| format!("{name}={value}")).collect()
-}
-
-fn command(script: &str) -> Vec<String> {
-    ["/bin/sh", "-exc", script].map(str::to_owned).into()
-}
-
-fn nothing() -> Result<std::os::fd::OwnedFd> {
-    let path = Path::new("/dev/null");
-    Ok(File::open(path).map_err(Error::io("open", path))?.into())
 }
 
 /// A bound on processes that needs no cgroup; a build gives it on to all that it starts.

@@ -17,7 +17,7 @@ use crate::build::{self, BuildOptions};
 use crate::image::{self, PackageImport};
 use crate::lock::Lock;
 use crate::recipe::package::{PackageRecipe, Requirement};
-use crate::{Host, Result, solve};
+use crate::{Error, Host, Result, solve};
 
 /// Runs the test of a recipe, if it has one. Says whether it did.
 ///
@@ -53,18 +53,25 @@ pub(super) fn run(
     let job = Job {
         package: versioned(recipe),
         phase: Phase::Test,
-        script: &test.run,
+        command: &test.run,
         env: Vec::new(),
         timeout: recipe.build.timeout,
         log: log::path(host, &recipe.name, log::Of::Test),
     };
     let passed = sandbox.test(host, &job, progress);
     progress.finish(task);
-    passed.map(|()| true)
+    match passed {
+        Ok(()) => Ok(true),
+        Err(source @ Error::Runtime(_)) => {
+            let (what, command) = (versioned(recipe), test.run.to_string());
+            Err(Error::TestNotRun { what, command, source: Box::new(source) })
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// A requirement as the recipe of an image writes it.
-fn root(from: &[Name], Requirement { name, constraints }: &Requirement) -> Root {
+pub(super) fn root(from: &[Name], Requirement { name, constraints }: &Requirement) -> Root {
     let is_short = solve::is_debians(name) && from.iter().all(solve::is_debians);
     let written = if is_short { name.short() } else { name.as_str() };
     Root { name: written.to_owned(), constraints: constraints.clone() }

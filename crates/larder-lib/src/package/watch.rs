@@ -9,26 +9,26 @@ use super::log::{LONGEST, Log};
 use crate::{Error, Host, Result};
 
 /// Looks whether a build takes too long, fills the disk or says too much.
-pub(super) struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     store: &'a Path,
     log: &'a Log,
     limit: Duration,
     begin: Instant,
     /// How many bytes of the disk must stay free.
     reserve: u64,
-    pub(super) stopped: Cell<Option<Stop>>,
+    pub(crate) stopped: Cell<Option<Stop>>,
 }
 
 impl<'a> Watch<'a> {
     /// Of a disk a twentieth stays free, at most 1 GiB; of one that is fuller already, half of what is free.
-    pub(super) fn new(host: &'a Host, log: &'a Log, limit: Duration) -> Result<Self> {
+    pub(crate) fn new(host: &'a Host, log: &'a Log, limit: Duration) -> Result<Self> {
         let store = host.store.root();
         let (total, free) = disk(store).map_err(Error::io("look at the disk of", store))?;
         let reserve = (total / 20).min(1 << 30).min(free / 2);
         Ok(Self { store, log, limit, begin: Instant::now(), reserve, stopped: Cell::new(None) })
     }
 
-    pub(super) fn may_go_on(&self) -> bool {
+    pub(crate) fn may_go_on(&self) -> bool {
         let stop = if self.begin.elapsed() > self.limit {
             Some(Stop::Timeout(self.limit))
         } else if self.log.is_too_long() {

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use super::packages::recipe_path;
 use super::source::Source;
 use super::values::{self, ValueError};
-use super::{Base, PackagePath, Place, Problem, RecipeError, Root};
+use super::{Base, CommandLine, PackagePath, Place, Problem, RecipeError, Root};
 
 const TABLES: &[&str] = &["distribution", "test"];
 const KEYS: &[&str] = &["name", "version", "summary", "homepage", "from", "packages"];
@@ -45,8 +45,8 @@ pub struct DistributionRecipe {
 pub struct DistributionTest {
     /// The image.
     pub image: TestImage,
-    /// The command that must end with 0; the image's action `validate` where it is empty.
-    pub run: Vec<String>,
+    /// The command that must end with 0; the image's action `validate` where there is none.
+    pub run: Option<CommandLine>,
 }
 
 /// The image of a test.
@@ -159,7 +159,7 @@ impl Source<'_> {
 
     fn distribution_test(&self, table: &DeTable<'_>, from: &[Name]) -> Result<DistributionTest, RecipeError> {
         self.only(table, "[test]", TEST_KEYS)?;
-        let run = table.get("run").map_or(Ok(Vec::new()), |value| self.command("run", value))?;
+        let run = table.get("run").map(|value| self.command_line("run", value)).transpose()?;
         let image = match (table.get("image"), table.get("packages")) {
             (Some(image), None) => {
                 let (text, range) = self.string("image", image)?;
@@ -178,7 +178,7 @@ impl Source<'_> {
                         Problem::WrongType { key: "packages[]".to_owned(), expected: "a string", found: "a table" },
                     ));
                 }
-                if run.is_empty() {
+                if run.is_none() {
                     let (table, example) = ("[test]".to_owned(), "run = [\"nginx\", \"-t\"]");
                     return Err(self.error(value.span(), Problem::MissingIn { table, key: "run", example }));
                 }
@@ -212,7 +212,7 @@ mod tests {
         let recipe = parse(GOOD).expect("recipe");
         let packages: Vec<_> = recipe.packages.iter().map(|(name, version)| format!("{name} {version}")).collect();
         assert_eq!(packages, ["debian.org/git 1:2.39", "example.com/hello 2"]);
-        assert_eq!(recipe.test.run, ["hello"]);
+        assert_eq!(recipe.test.run, Some(CommandLine::Program(vec!["hello".to_owned()])));
     }
 
     #[test]

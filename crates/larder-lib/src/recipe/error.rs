@@ -284,7 +284,7 @@ impl Problem {
             Self::Twice { .. } | Self::TwoLinks { .. } => "leave one of the two out, or give it another path".to_owned(),
             Self::BelowLink { .. } => "write the path that it really has, behind the other link".to_owned(),
             Self::TwoStarts => "leave one of the two out".to_owned(),
-            Self::TestWithoutCommand => "add a line such as: run = [\"nginx\", \"-t\"]".to_owned(),
+            Self::TestWithoutCommand => "add a line such as: run = \"nginx -t\"".to_owned(),
             Self::Ignore { .. } => "its patterns are those of .gitignore: docs/recipe.md".to_owned(),
             Self::NotToml { .. } | Self::WrongType { .. } => return None,
             Self::BadTarget { .. } => "write it as an absolute path, such as \"/etc/nginx/nginx.conf\"".to_owned(),

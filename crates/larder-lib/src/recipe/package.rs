@@ -21,9 +21,10 @@ use larder_store::{Name, Sha256Digest, TreePath};
 pub use glob::Glob;
 pub(super) use parse::parse;
 pub use values::Requirement;
+pub(super) use values::address;
 pub(crate) use values::{ALIASES, RESERVED};
 
-use super::{EnvironmentName, FileSource, LOCK_NAME, PackagePath, RecipeError, folder_of};
+use super::{EnvironmentName, FileSource, LOCK_NAME, PackagePath, RecipeError, TestTable, folder_of};
 
 /// How long a build may take that says nothing about it.
 pub const TIMEOUT: Duration = Duration::from_secs(3600);
@@ -71,10 +72,12 @@ pub struct PackageRecipe {
     pub alternatives: Vec<AlternativeRule>,
     /// Users that must exist, each with its group.
     pub users: Vec<UserRule>,
+    /// What is run once in a container of the package, before it is one.
+    pub script: Option<String>,
     /// What can be done with it when it runs.
     pub actions: Actions,
     /// What must pass in a container of it.
-    pub test: Option<TestSpec>,
+    pub test: Option<TestTable>,
 }
 
 /// What a package says about others.
@@ -163,15 +166,6 @@ pub struct Split {
     pub summary: String,
     /// What must be there besides the package itself.
     pub requires: Vec<Requirement>,
-}
-
-/// What must pass in a container of the package.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TestSpec {
-    /// What the container's shell is given.
-    pub run: String,
-    /// Packages that only the test needs.
-    pub with: Vec<Root>,
 }
 
 impl PackageRecipe {

@@ -73,6 +73,21 @@ impl Source<'_> {
         Ok((roots.into_values().collect(), paths.into_values().collect()))
     }
 
+    /// `captured`: short names.
+    pub(super) fn captured(&self, table: &DeTable<'_>, from: &[Name]) -> Result<Vec<String>, RecipeError> {
+        let Some(value) = table.get("captured") else { return Ok(Vec::new()) };
+        let name = |item: Result<(&str, std::ops::Range<usize>), RecipeError>| {
+            let (text, range) = item?;
+            let root = values::root(text, from).map_err(|source| self.bad("captured", range.clone(), source))?;
+            match root.constraints.is_empty() {
+                true => Ok(root.name),
+                false => Err(self.bad("captured", range, ValueError::Captured { text: text.to_owned() })),
+            }
+        };
+        let names: BTreeSet<String> = self.strings("captured", value)?.map(name).collect::<Result<_, RecipeError>>()?;
+        Ok(names.into_iter().collect())
+    }
+
     fn package_path(&self, one: &str, item: &Value<'_>) -> Result<PackagePath, RecipeError> {
         let table = self.table(one, item)?;
         self.only(table, one, &["path"])?;

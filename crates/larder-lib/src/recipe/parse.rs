@@ -1,12 +1,13 @@
 //! From TOML to [`Recipe`]: the tables of an image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
 use larder_store::TreePath;
 use toml::de::DeTable;
 
+use super::package::address;
 use super::source::{Pairs, Source, nearest};
 use super::values::{self, ValueError};
 use super::{Base, FileSource, HostTable, Place, Problem, Recipe, RecipeError, Root};
@@ -21,6 +22,7 @@ pub(super) const KEYS: &[&str] = &[
     "from",
     "base",
     "packages",
+    "captured",
     "recommends",
     "run",
     "env",
@@ -28,6 +30,7 @@ pub(super) const KEYS: &[&str] = &[
     "workdir",
     "stop-signal",
     "labels",
+    "documentation",
 ];
 /// Where a container's own mounts are: files put there would never be seen.
 const RESERVED: &[&str] = &["packages", "proc", "sys", "dev"];
@@ -82,11 +85,7 @@ impl Source<'_> {
             }
         }
         if let Some((key, test)) = document.get_key_value("test") {
-            let test = self.test(self.table("test", test)?, &recipe.from)?;
-            if test.run.is_empty() {
-                return Err(self.error(key.span(), Problem::TestWithoutCommand));
-            }
-            recipe.test = Some(test);
+            recipe.test = Some(self.test(key.span(), self.table("test", test)?, &recipe.from)?);
         }
         Ok(recipe)
     }
@@ -113,6 +112,7 @@ impl Source<'_> {
                 .ok_or_else(|| missing("version", "version = \"1.0\""))?,
             base: self.parsed(image, "base", values::base)?.unwrap_or(Base::Essential),
             packages,
+            captured: self.captured(image, &from)?,
             paths,
             overrides: Vec::new(),
             from,
@@ -123,6 +123,7 @@ impl Source<'_> {
             workdir: self.parsed(image, "workdir", str::parse)?,
             stop_signal: self.parsed(image, "stop-signal", str::parse)?,
             labels: self.labels(image)?,
+            documentation: self.documentation(image)?,
             host: HostTable::default(),
             actions: BTreeMap::new(),
             test: None,
@@ -151,6 +152,16 @@ impl Source<'_> {
                 Ok((name, self.without_nul(&key, value, range)?))
             })
             .collect()
+    }
+
+    fn documentation(&self, image: &DeTable<'_>) -> Result<Vec<String>, RecipeError> {
+        let Some(value) = image.get("documentation") else { return Ok(Vec::new()) };
+        let mut found = BTreeSet::new();
+        for item in self.strings("documentation", value)? {
+            let (text, range) = item?;
+            found.insert(address(text).map_err(|source| self.bad("documentation", range, source))?);
+        }
+        Ok(found.into_iter().collect())
     }
 
     fn labels(&self, image: &DeTable<'_>) -> Result<BTreeMap<String, String>, RecipeError> {

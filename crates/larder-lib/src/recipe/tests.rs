@@ -33,6 +33,20 @@ fn with(line: &str) -> Result<Recipe, RecipeError> {
     parse(&format!("[image]\nname = \"example.com/web\"\nversion = \"1.0\"\nfrom = \"debian.org/bookworm\"\n{line}\n"))
 }
 
+#[test]
+fn documentation_is_a_set_of_addresses() {
+    let line = "documentation = [\"https://b.example/\", \"http://a.example/x\", \"https://b.example/\"]";
+    assert_eq!(with(line).expect("a recipe").documentation, ["http://a.example/x", "https://b.example/"]);
+    for (wrong, says) in [
+        ("documentation = \"https://a.example\"", "`documentation` must be a list of strings, not a string"),
+        ("documentation = [\"the manual\"]", "`documentation`: \"the manual\" isn't an address"),
+        ("documentation = [\"file:///etc/passwd\"]", "it begins with none of the schemes"),
+    ] {
+        let told = told(with(wrong));
+        assert!(told.contains(says), "{told}\ndoesn't say\n{says}");
+    }
+}
+
 /// The error and its next step, as one text.
 fn told(result: Result<Recipe, RecipeError>) -> String {
     let error = result.expect_err("must be refused");

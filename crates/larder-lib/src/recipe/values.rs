@@ -28,6 +28,12 @@ pub enum ValueError {
         /// The rule that it breaks.
         reason: &'static str,
     },
+    /// A package in `captured` with a version.
+    #[error("{text:?} has a version: `captured` names packages, and which versions they have `packages` says")]
+    Captured {
+        /// What was written.
+        text: String,
+    },
     /// A name in a namespace that nobody publishes in.
     #[error("{name} can't be a name of your own: {domain} is {whose}")]
     ReservedName {
@@ -158,6 +164,7 @@ impl ValueError {
                 "a name is a DNS domain of yours, a slash and a word in lower case, such as \"example.com/web\"".to_owned()
             }
             Self::Version { .. } => "write a version such as \"1.0\" or \"2026.11-2\"".to_owned(),
+            Self::Captured { .. } => "write names alone, such as captured = [\"libpam-runtime\"]".to_owned(),
             Self::ForeignPackage { .. } => "say in `from` which distribution has it".to_owned(),
             Self::RecipePath { .. } => {
                 "write it relative to this recipe's folder, such as { path = \"../hello\" }".to_owned()

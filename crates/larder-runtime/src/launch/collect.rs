@@ -118,6 +118,7 @@ fn remove_inside(directory: &Directory, program: Option<&Path>, map: &UserMap) -
         cgroups: Vec::new(),
         runtime: None,
         view: None,
+        layer: None,
     };
     let supervisor = Supervisor::start(&job, directory, &Begin { map, leaf: None, streams: None })?;
     match supervisor.channel().receive()? {

@@ -44,7 +44,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
     let Launch { program, mut spec, root, container_dir, on_directory, read_only_paths, writable, user, map, .. } =
         launch;
     let runtime = launch.runtime;
-    let (view, on_view) = (launch.view, launch.on_view);
+    let (view, on_view, layer) = (launch.view, launch.on_view, launch.layer);
     let (streams, go_on) = (launch.streams.map(above_standard).transpose()?, launch.go_on);
     super::spec::check(&spec)?;
     let terminal = spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
@@ -69,6 +69,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
         cgroups: Vec::new(),
         runtime,
         view: view.map(|kind| kind.as_str().to_owned()),
+        layer,
     };
     let directory = Directory::create(&job.container_dir)?;
     if let Some(Err(source)) = on_directory.map(|call| call()) {

@@ -30,6 +30,8 @@ pub(super) struct Job {
     pub(super) runtime: Option<OtherRuntime>,
     /// The name of the only way to make the view.
     pub(super) view: Option<String>,
+    /// Where the writable layer is made, where it isn't to go with the container.
+    pub(super) layer: Option<PathBuf>,
 }
 
 /// Where the root comes from.

@@ -257,7 +257,8 @@ fn open_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
                 Err(error) => Err(Box::new(error).into()),
             };
             let request = ViewRequest { tree: &list, key, objects, views };
-            let (upper, work) = (job.container_dir.join("upper"), job.container_dir.join("work"));
+            let folder = job.layer.as_ref().unwrap_or(&job.container_dir);
+            let (upper, work) = (folder.join("upper"), folder.join("work"));
             let upper = if read_only {
                 None
             } else {

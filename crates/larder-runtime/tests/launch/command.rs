@@ -143,6 +143,7 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
         view: options.view,
         streams: None,
         go_on: None,
+        layer: None,
         on_view: Some(&|kind| eprintln!("unusual: {kind}")),
     });
     match launched {

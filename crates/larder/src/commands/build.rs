@@ -9,8 +9,9 @@ use larder_lib::build::{self, BuildOptions, BuildReport, NewAsks, Test};
 use larder_lib::contents::tier_word;
 use larder_lib::lock::Change;
 use larder_lib::overrides::StandIn;
-use larder_lib::provenance::Signer;
+use larder_lib::provenance::{Signer, Standing};
 use larder_lib::recipe::Document;
+use larder_lib::store::fileset::ScriptTier;
 use serde_json::{Value, json};
 
 use crate::cli::Context;
@@ -124,6 +125,9 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
         };
         ui::line(format_args!("{YELLOW}skipped:{RESET} {}: {}{more}", package.name, reasons[0]))?;
     }
+    for package in &report.packages {
+        captured_line(package.name.as_str(), &package.tier, verbose)?;
+    }
     for overridden in &report.overridden {
         ui::line(format_args!(
             "{YELLOW}override:{RESET} /{} of {} instead of {}'s",
@@ -142,13 +146,17 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
     }
     let tiers = |word: &str| report.packages.iter().filter(|package| package.tier_word() == word).count();
     ui::line(format_args!(
-        "{}, {} fetched ({}), scripts: {} none, {} declared, {} skipped",
+        "{}, {} fetched ({}), scripts: {} none, {} declared,{} {} skipped{}",
         ui::count(report.packages.len(), "package"),
         report.fetched,
         ui::bytes(report.fetched_bytes),
         tiers("none"),
         tiers("declared"),
+        Some(tiers("captured"))
+            .filter(|count| *count > 0)
+            .map_or_else(String::new, |count| format!(" {count} captured,")),
         tiers("skipped"),
+        if report.tested { "; the test passed" } else { "" },
     ))?;
     let state = if report.changed { "built" } else { "unchanged" };
     let signed = signed_words(&report.signed);
@@ -156,15 +164,32 @@ pub(crate) fn print(report: &BuildReport, verbose: bool, quiet: bool) -> Result<
     Ok(ui::line(report.digest)?)
 }
 
+/// Says what was captured of scripts, if anything was.
+fn captured_line(name: &str, tier: &ScriptTier, verbose: bool) -> Result<(), Failure> {
+    let ScriptTier::Captured(refused) = tier else { return Ok(()) };
+    let said = match refused.as_slice() {
+        [] => "nothing was refused".to_owned(),
+        [one] => format!("refused {one}"),
+        all if verbose => format!("refused {}", all.join("; ")),
+        [first, others @ ..] => format!("refused {first} (and {} more)", others.len()),
+    };
+    Ok(ui::line(format_args!("{YELLOW}captured:{RESET} {name}: {said}"))?)
+}
+
 /// What an override means, in one line.
 pub(crate) fn stand_in_line(stand_in: &StandIn) -> String {
-    let StandIn { of, by, version, forced, affected } = stand_in;
+    let StandIn { of, by, version, forced, affected, through } = stand_in;
     let mut line = format!("{by} {version} for {of}, about which {}'s word is void", stand_in.publisher());
     if let Some(reason) = forced {
         line += &format!(" (forced: {reason})");
     }
     if !affected.is_empty() {
         line += &format!("; tested with the original: {}", affected.join(", "));
+        match through.len() {
+            0 => {}
+            1 => line += ", and 1 package that needs these",
+            many => line += &format!(", and {many} packages that need these"),
+        }
     }
     line
 }
@@ -179,6 +204,7 @@ pub(crate) fn stand_ins_json(stand_ins: &[StandIn]) -> Value {
             "void": stand_in.publisher(),
             "forced": stand_in.forced,
             "affected": stand_in.affected,
+            "through": stand_in.through,
         })
     };
     stand_ins.iter().map(one).collect()
@@ -189,6 +215,15 @@ pub(crate) fn signed_words(signers: &[Signer]) -> String {
     match signers {
         [] => "unsigned".to_owned(),
         signers => format!("signed by {}", signers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// What is known of how something was made, with the reason where that can't be believed.
+pub(crate) fn standing_words(standing: &Standing) -> String {
+    match standing {
+        Standing::Signed(signers) => signed_words(signers),
+        Standing::Broken(reason) => format!("what is said of it can't be believed: {reason}"),
+        other => other.to_string(),
     }
 }
 
@@ -222,6 +257,11 @@ fn change_json((name, change): &(Name, Change)) -> Value {
     json!({"name": name.as_str(), "change": kind, "old": old, "new": new})
 }
 
+/// What was refused of a package's captured scripts.
+pub(crate) fn refused(tier: &ScriptTier) -> &[String] {
+    if let ScriptTier::Captured(refused) = tier { refused } else { &[] }
+}
+
 /// The report as `docs/json.md` has it.
 pub(crate) fn report_json(report: &BuildReport) -> Value {
     json!({
@@ -230,6 +270,7 @@ pub(crate) fn report_json(report: &BuildReport) -> Value {
         "digest": report.digest.to_string(),
         "signed": signed_json(&report.signed),
         "changed": report.changed,
+        "tested": report.tested,
         "fetched": report.fetched,
         "fetched_bytes": report.fetched_bytes,
         "packages": report.packages.iter().map(|package| json!({
@@ -238,6 +279,7 @@ pub(crate) fn report_json(report: &BuildReport) -> Value {
             "digest": package.digest.to_string(),
             "scripts": tier_word(&package.tier),
             "skipped": package.skipped(),
+            "refused": refused(&package.tier),
         })).collect::<Vec<_>>(),
         "changes": report.changes.iter().map(change_json).collect::<Vec<_>>(),
         "overridden": report.overridden.iter().map(|o| json!({

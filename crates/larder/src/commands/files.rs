@@ -16,7 +16,8 @@ use crate::{json, ui};
 #[command(after_help = "\
 Examples:
   larder files example.com/web                  every path of the root
-  larder files example.com/web /etc/nginx       what is below a folder, and whose it is")]
+  larder files example.com/web /etc/nginx       what is below a folder, and whose it is
+  larder files example.com/hello                what a package has")]
 pub(crate) struct Args {
     #[arg(help = "NAME[@VERSION|@blake3:DIGEST]")]
     image: Reference,

@@ -6,18 +6,21 @@ use larder_lib::actions::START;
 use larder_lib::asks::consent::Grant;
 use larder_lib::contents::tier_word;
 use larder_lib::deep;
-use larder_lib::inspect::{self, Inspection};
+use larder_lib::distributions::DistributionInspection;
+use larder_lib::inspect::{self, Inspection, PackageInspection, PackageLine, Subject};
 use larder_lib::provenance::{self, Standing};
-use larder_lib::{Name, Reference};
+use larder_lib::{FileSetDigest, Host, Name, Reference};
 use serde_json::{Value, json};
 
-use super::build::{signed_json, signed_words};
+use super::build::{signed_json, standing_words};
 use crate::cli::Context;
 use crate::commands::build::{stand_in_line, stand_ins_json};
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-mod compiled;
+pub(super) mod compiled;
+mod distribution;
+mod package;
 
 /// Arguments of `larder inspect`.
 #[derive(clap::Args)]
@@ -25,10 +28,12 @@ mod compiled;
 Examples:
   larder inspect example.com/web
   larder inspect --deep example.com/web     what is compiled into its files, too
+  larder inspect example.com/hello          a package: what it requires, asks for and has
+  larder inspect example.com/stack          a distribution, and what is from it
   larder inspect example.com/web@1.0 --json")]
 pub(crate) struct Args {
     #[arg(help = "NAME[@VERSION|@blake3:DIGEST]")]
-    image: Reference,
+    name: Reference,
     /// Read what is compiled into files: Go modules, Rust crates, Python, npm and Java packages
     #[arg(long)]
     deep: bool,
@@ -36,12 +41,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
-    let inspection = inspect::inspect(&host.store, &args.image)?;
-    let compiled = if args.deep { Some(deep::inspect(&host.store, &args.image)?) } else { None };
+    let inspection = match inspect::subject(&host, &args.name)? {
+        Subject::Image(image) => image,
+        Subject::Distribution(found) => return of_distribution(context, &host, &found, args),
+        Subject::Package(found) => return of_package(context, &host, &found, args),
+    };
+    let compiled = if args.deep { Some(deep::inspect(&host.store, &args.name)?) } else { None };
     let own = (&inspection.record.name, &inspection.digest);
-    let packages = inspection.packages.iter().map(|line| (&line.package.import.name, &line.package.import.fileset));
-    let named: Vec<_> = std::iter::once(own).chain(packages).collect();
-    let standings = provenance::standings(&host.store, &host.keys, &named)?;
+    let standings = standings(&host, own, &inspection.packages)?;
     if context.json {
         let mut document = document(&inspection, &standings);
         document["compiled"] = compiled.as_deref().map_or(Value::Null, compiled::document);
@@ -55,11 +62,51 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     DONE
 }
 
+fn of_package(context: &Context, host: &Host, found: &PackageInspection, args: &Args) -> Result<ExitCode, Failure> {
+    let read = || deep::fileset(&host.store, &found.digest, &found.record);
+    let compiled = if args.deep { Some(vec![read()?]) } else { None };
+    let standings = provenance::standings(&host.store, &host.keys, &[(&found.record.name, &found.digest)])?;
+    let (standing, compiled) = (standings.first(), compiled.as_deref());
+    if context.json {
+        json::print("larder/inspect-package/v1", package::document(found, standing, compiled))?;
+    } else {
+        package::print(found, standing, compiled)?;
+    }
+    DONE
+}
+
+fn of_distribution(
+    context: &Context,
+    host: &Host,
+    found: &DistributionInspection,
+    args: &Args,
+) -> Result<ExitCode, Failure> {
+    if args.deep {
+        let text = format!("--deep reads files, and {} is a distribution, which has none of its own", args.name);
+        return Err(Failure::usage(text).hint("leave --deep out, or inspect an image that is from it"));
+    }
+    let standings = standings(host, (&found.record.name, &found.digest), &found.packages)?;
+    if context.json {
+        json::print("larder/inspect-distribution/v1", distribution::document(found, &standings))?;
+    } else {
+        distribution::print(found, &standings)?;
+    }
+    DONE
+}
+
+/// The standing of something, and then those of its packages.
+fn standings(host: &Host, own: (&Name, &FileSetDigest), packages: &[PackageLine]) -> Result<Vec<Standing>, Failure> {
+    let packages = packages.iter().map(|line| (&line.package.import.name, &line.package.import.fileset));
+    let named: Vec<_> = std::iter::once(own).chain(packages).collect();
+    Ok(provenance::standings(&host.store, &host.keys, &named)?)
+}
+
 fn print(image: &Inspection, standings: &[Standing]) -> Result<(), Failure> {
     let field = |name: &str, value: String| ui::line(format_args!("{:13} {value}", format!("{name}:")));
     field("image", format!("{}@{}", image.record.name, image.record.version))?;
     field("digest", image.digest.to_string())?;
-    field("signed", standings.first().map(signed_line).unwrap_or_default())?;
+    let signed = standings.first().map(standing_words).unwrap_or_default();
+    field("signed", signed.trim_start_matches("signed ").to_owned())?;
     field("architecture", image.record.architecture.clone())?;
     let metadata = &image.metadata;
     if !metadata.from.is_empty() {
@@ -95,6 +142,14 @@ fn print(image: &Inspection, standings: &[Standing]) -> Result<(), Failure> {
         let open = if action.in_effect { "" } else { "; not used" };
         field("action", format!("{} = {} ({}{open})", action.action, words(&action.command), action.by))?;
     }
+    for one in &image.configuration {
+        let instead = if one.by == one.of { String::new() } else { format!("; {}'s instead", one.by) };
+        field("config", format!("/{} ({}{instead})", one.path, one.of))?;
+    }
+    for one in &image.documentation {
+        let open = if one.used { "" } else { "; not used" };
+        field("docs", format!("{} ({}{open})", one.address, one.by))?;
+    }
     field("own files", format!("{} ({})", image.own_files, ui::bytes(image.own_bytes)))?;
     for stand_in in &image.stand_ins {
         field("stand-in", stand_in_line(stand_in))?;
@@ -103,8 +158,13 @@ fn print(image: &Inspection, standings: &[Standing]) -> Result<(), Failure> {
         field("privileged", format!("/{} of {}: {}", special.path, special.package, special.what))?;
     }
     field("packages", format!("{} ({})", image.packages.len(), ui::bytes(image.package_bytes)))?;
+    print_packages(&image.packages, standings)
+}
+
+/// Lists packages; the first standing is of whose they are.
+fn print_packages(packages: &[PackageLine], standings: &[Standing]) -> Result<(), Failure> {
     let mut listing = ui::Listing::new(["  PACKAGE", "VERSION", "SIZE", "SCRIPTS", "SIGNED", "DIGEST"]).right(2);
-    for (line, standing) in image.packages.iter().zip(standings.iter().skip(1)) {
+    for (line, standing) in packages.iter().zip(standings.iter().skip(1)) {
         listing.row([
             format!("  {}", line.package.import.name),
             line.package.import.version.clone(),
@@ -124,15 +184,6 @@ fn words(command: &[String]) -> String {
         if plain { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
     };
     command.iter().map(quote).collect::<Vec<_>>().join(" ")
-}
-
-/// The image's own standing, with the reason where it can't be believed.
-fn signed_line(standing: &Standing) -> String {
-    match standing {
-        Standing::Signed(signers) => signed_words(signers).trim_start_matches("signed ").to_owned(),
-        Standing::Broken(reason) => format!("what is said of it can't be believed: {reason}"),
-        other => other.to_string(),
-    }
 }
 
 fn document(image: &Inspection, standings: &[Standing]) -> Value {
@@ -166,6 +217,12 @@ fn document(image: &Inspection, standings: &[Standing]) -> Value {
         "actions": image.actions.iter().map(|one| json!({
             "action": one.action, "command": one.command, "by": one.by, "used": one.in_effect,
         })).collect::<Vec<_>>(),
+        "configuration": image.configuration.iter().map(|one| json!({
+            "path": format!("/{}", one.path), "of": one.of, "by": one.by,
+        })).collect::<Vec<_>>(),
+        "documentation": image.documentation.iter().map(|one| json!({
+            "address": one.address, "by": one.by, "used": one.used,
+        })).collect::<Vec<_>>(),
         "own_files": image.own_files,
         "own_bytes": image.own_bytes,
         "package_bytes": image.package_bytes,
@@ -173,21 +230,24 @@ fn document(image: &Inspection, standings: &[Standing]) -> Value {
             "path": format!("/{}", p.path), "package": p.package, "what": p.what,
         })).collect::<Vec<_>>(),
         "stand_ins": stand_ins_json(&image.stand_ins),
-        "packages": image.packages.iter().zip(standings.iter().skip(1)).map(|(line, standing)| {
-            let package = line.package.record.package();
-            json!({
-                "name": line.package.import.name.as_str(),
-                "version": line.package.import.version,
-                "digest": line.package.import.fileset.to_string(),
-                "bytes": line.bytes,
-                "scripts": tier_word(line.package.tier()),
-                "provenance": standing.word(),
-                "signed": signed_json(standing.signers()),
-                "licence": package.and_then(|p| p.licence.clone()),
-                "source": package.and_then(|p| p.source.clone()),
-                "deb": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.deb.to_string()),
-                "rule": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.rule.clone()),
-            })
-        }).collect::<Vec<_>>(),
+        "packages": image.packages.iter().zip(standings.iter().skip(1)).map(package_json).collect::<Vec<_>>(),
+    })
+}
+
+fn package_json((line, standing): (&PackageLine, &Standing)) -> Value {
+    let package = line.package.record.package();
+    json!({
+        "name": line.package.import.name.as_str(),
+        "version": line.package.import.version,
+        "digest": line.package.import.fileset.to_string(),
+        "bytes": line.bytes,
+        "scripts": tier_word(line.package.tier()),
+        "refused": super::build::refused(line.package.tier()),
+        "provenance": standing.word(),
+        "signed": signed_json(standing.signers()),
+        "licence": package.and_then(|p| p.licence.clone()),
+        "source": package.and_then(|p| p.source.clone()),
+        "deb": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.deb.to_string()),
+        "rule": package.and_then(|p| p.origin.as_ref()).map(|origin| origin.rule.clone()),
     })
 }

@@ -29,13 +29,14 @@ const NOT_STARTED: u8 = 125;
 Examples:
   larder run --net host examples/web
   larder run debian.org/redis-server -- redis-server --version
+  larder run example.com/hello                 a package of one's own, with what it requires
   echo hello | larder run example.com/web -- tr a-z A-Z
   larder run -it --mount ./data:/data:ro example.com/web -- bash
   larder run --memory 512m --cpus 1.5 --pids-limit 100 example.com/web
   larder run --action validate example.com/web
   larder run --allow cap:NET_ADMIN --allow device:/dev/net/tun example.com/vpn")]
 pub(crate) struct Args {
-    /// A folder with a recipe, an image, or a package of the configured distribution
+    /// A folder with a recipe, an image, or a package: of one's own, or of the configured distribution
     target: String,
     /// The command, after two dashes; the image's own when absent
     #[arg(last = true)]

@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use larder_lib::which;
+use larder_lib::{deep, which};
 use serde_json::json;
 
 use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
+
+mod compiled;
 
 /// Arguments of `larder which`.
 #[derive(clap::Args)]
@@ -15,20 +17,27 @@ use crate::{json, ui};
 Examples:
   larder which openssl
   larder which libssl3 '<3.0.17-1~deb12u3'
-  larder which --all openssl '>=3.0, <3.1'     earlier records too")]
+  larder which --all openssl '>=3.0, <3.1'     earlier records too
+  larder which --deep log4j-core '<2.17'       what is compiled or packed into files")]
 pub(crate) struct Args {
-    /// The package's name, short or whole
+    /// The package's name, short or whole; with --deep, a component's as its ecosystem writes it
     package: String,
     /// Only these versions: '>=3.0, <4'
     range: Option<String>,
     /// Look at earlier records of every image too
     #[arg(long)]
     all: bool,
+    /// Look for what is compiled into files: Go modules, Rust crates, Python, npm and Java packages
+    #[arg(long)]
+    deep: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
     let host = context.host()?;
     let scope = if args.all { which::Scope::History } else { which::Scope::Current };
+    if args.deep {
+        return compiled::run(context, args, &deep::which(&host.store, &args.package, args.range.as_deref(), scope)?);
+    }
     let holders = which::which(&host.store, &args.package, args.range.as_deref(), scope)?;
     if holders.is_empty()
         && !context.quiet

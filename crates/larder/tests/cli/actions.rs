@@ -62,7 +62,7 @@ fn wrong_actions_and_tests_are_refused() {
         ("[actions]\nstrat = [\"b\"]\n", "[actions] has no key `strat`"),
         ("[actions]\nmetrics = []\n", "`metrics`: the list names no program"),
         ("[test]\nwith = [\"greeter\"]\n", "[test] has no `run`"),
-        ("[test]\nrun = \"true\"\n", "`run` must be a list of strings, not a string"),
+        ("[test]\nrun = 7\n", "`run` must be a line for the shell or a list of strings, not a number"),
         ("[test]\nrun = [\"a\"]\nwith = [\"xyz.com/other\"]\n", "there is no package xyz.com/other in the store"),
     ] {
         site.recipe("web", &["greeter"], rest);
@@ -85,21 +85,56 @@ fn a_test_must_pass_before_the_image_gets_its_name() {
     site.ok("build -q tested");
     let first = site.stdout("history --json example.com/tested");
     write("two", "echo the word is $WORD; test $WORD = one");
-    assert_snapshot!(site.session(&["build tested"]), @r"
+    assert_snapshot!(site.session(&["build tested"]), @"
     $ larder build tested
-    2> note: test: sh -c echo the word is $WORD; test $WORD = one
-    2> error: the test of example.com/tested@1.0 failed: sh -c echo the word is $WORD; test $WORD = one: it ended with code 1
+    2> test example.com/tested@1.0
+    2> error: testing example.com/tested@1.0 failed: `sh -c echo the word is $WORD; test $WORD = one` ended with code 1
     2>   | the word is two
-    2>   hint: the image's name stands for what it did before; --no-test builds without the test
+    2>   hint: the whole log is $DIR/store/cache/logs/example.com@tested.test.log; the name stands for what it did before; --no-test builds without the test
     [exit code 1]
     ");
     assert_eq!(site.stdout("history --json example.com/tested"), first, "the name stands for what it did");
     site.ok("build -q --no-test tested");
     assert_eq!(site.run("build -q tested").code, 1, "what wasn't tested is tested by the next build");
 
+    // As a line for the shell it says which command failed, and its log is kept.
+    let line =
+        |line: &str| site.recipe("tested", &[], &format!("env = {{ WORD = \"three\" }}\n[test]\nrun = {line:?}\n"));
+    line("echo the word is $WORD\ntest $WORD = four\necho never");
+    assert_snapshot!(site.session(&["build tested"]), @"
+    $ larder build tested
+    2> test example.com/tested@1.0
+    2> error: testing example.com/tested@1.0 failed: `test three '=' four` ended with code 1
+    2>   | larder$ echo the word is three
+    2>   | the word is three
+    2>   | larder$ test three '=' four
+    2>   hint: the whole log is $DIR/store/cache/logs/example.com@tested.test.log; the name stands for what it did before; --no-test builds without the test
+    [exit code 1]
+    ");
+    let log = std::fs::read_to_string(site.env.store().join("cache/logs/example.com@tested.test.log")).expect("a log");
+    assert!(log.starts_with("larder$ echo the word is three\n"), "{log}");
+    line("test $WORD = three");
+    let built = site.stdout("build --json tested");
+    assert!(built.contains("\"tested\": true"), "{built}");
+    line("not-there");
+    assert!(site.run("build tested").failure(1).stderr.contains("failed: `not-there` ended with code 127"));
+    site.recipe("tested", &[], "[test]\nrun = [\"not-there\", \"x\"]\n");
+    assert_snapshot!(site.session(&["build tested"]), @r#"
+    $ larder build tested
+    2> test example.com/tested@1.0
+    2> error: the test of example.com/tested@1.0 can't be run: not-there x
+    2>   because: the container has no program "not-there"
+    [exit code 1]
+    "#);
+    site.ok("gc");
+    assert!(site.env.store().join("cache/logs/example.com@tested.test.log").exists());
+    site.ok("remove example.com/tested");
+    site.ok("gc");
+    assert!(!site.env.store().join("cache/logs/example.com@tested.test.log").exists(), "a log without a name");
+
     // A test that has passed is not run again for the same image.
     write("two", "test $WORD = two");
-    let told = |output: &larder_testkit::Output| output.stderr.contains("test: sh -c");
+    let told = |output: &larder_testkit::Output| output.stderr.contains("test example.com/tested@1.0");
     assert!(told(&site.run("build tested").success()));
     assert!(!told(&site.run("build tested").success()));
     write("two", "test $WORD != one");
@@ -116,7 +151,7 @@ fn a_changed_file_is_tested() {
     let good = site.stdout("build -q tested");
     site.env.write("tested/data/word", "bad");
     let output = site.run("build -q tested").failure(1);
-    assert!(output.stderr.contains("it ended with code 1\n  | bad\n"), "{output:?}");
+    assert!(output.stderr.contains("ended with code 1\n  | bad\n"), "{output:?}");
     assert!(site.stdout("inspect example.com/tested").contains(good.trim()), "the name stands for what it did");
     site.env.write("tested/data/word", "better");
     assert_ne!(site.stdout("build -q tested"), good);

@@ -211,7 +211,7 @@ fn a_lock_that_was_changed_by_hand_is_refused() {
     site.env.write("web/larder.lock", good.replace("fileset", "filest"));
     assert_snapshot!(site.session(&["build web"]), @r"
     $ larder build web
-    2> error: web/larder.lock:36:1: this isn't a lock: unknown field `filest`, expected one of `name`, `version`, `architecture`, `fileset`, `declarations`, `table`, `distribution`, `origin`, `rule`, `archive`, `size`, `sha256`; restore it, or delete it and build again
+    2> error: web/larder.lock:36:1: this isn't a lock: unknown field `filest`, expected one of `name`, `version`, `architecture`, `fileset`, `declarations`, `table`, `captured`, `capture-rule`, `captured-files`, `distribution`, `origin`, `rule`, `archive`, `size`, `sha256`; restore it, or delete it and build again
     [exit code 1]
     ");
     site.env.write("web/larder.lock", "what?\n");

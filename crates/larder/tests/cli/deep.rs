@@ -92,6 +92,56 @@ fn a_second_look_reads_no_file_and_a_collection_takes_what_was_kept() {
     assert_eq!(readings(), Vec::<std::path::PathBuf>::new());
 }
 
+#[test]
+fn images_are_found_by_what_is_compiled_in() {
+    let site = site();
+    assert_snapshot!(site.session(&[
+        "which --deep log4j-core <2.17",
+        "which --deep org.apache.logging.log4j:log4j-core >=2.17",
+        "which --deep golang.org/x/text <v0.3.8",
+        "which --deep example.com/tool <0.1",
+        "which --deep left-pat",
+        "which --deep --quiet left-pad",
+        "which --deep log4j-core =<2",
+    ]), @r#"
+    $ larder which --deep log4j-core <2.17
+    2> note: 1 file can't be read: `larder inspect --deep` names them and says why
+    IMAGE                DIGEST        PACKAGE              COMPILED IN                                      FILE
+    example.com/web@1.0  <1>           debian.org/tool 0.1  java org.apache.logging.log4j:log4j-core 2.14.1  /usr/share/java/app.jar, in BOOT-INF/lib/log4j-core-2.14.1.jar
+    $ larder which --deep org.apache.logging.log4j:log4j-core >=2.17
+    2> note: 1 file can't be read: `larder inspect --deep` names them and says why
+    IMAGE  DIGEST  PACKAGE  COMPILED IN  FILE
+    $ larder which --deep golang.org/x/text <v0.3.8
+    2> note: 1 file can't be read: `larder inspect --deep` names them and says why
+    IMAGE                DIGEST        PACKAGE              COMPILED IN                  FILE
+    example.com/web@1.0  <1>           debian.org/tool 0.1  go golang.org/x/text v0.3.7  /usr/bin/tool
+    $ larder which --deep example.com/tool <0.1
+    2> note: 1 file can't be read: `larder inspect --deep` names them and says why
+    IMAGE                DIGEST        PACKAGE              COMPILED IN                  FILE
+    example.com/web@1.0  <1>           debian.org/tool 0.1  go example.com/tool (devel)  /usr/bin/tool
+    $ larder which --deep left-pat
+    2> note: nothing that says what is compiled into it has left-pat; did you mean left-pad?
+    2> note: 1 file can't be read: `larder inspect --deep` names them and says why
+    IMAGE  DIGEST  PACKAGE  COMPILED IN  FILE
+    $ larder which --deep --quiet left-pad
+    IMAGE                DIGEST        PACKAGE              COMPILED IN         FILE
+    example.com/web@1.0  <1>           example.com/web 1.0  npm left-pad 1.3.0  /srv/app/node_modules/left-pad/package.json
+    $ larder which --deep log4j-core =<2
+    2> error: "component =<2" is not a package: a constraint begins with one of < <= = >= > (write "name", "name =1.2-3" or "name >=1.2, <2")
+    [exit code 1]
+    "#);
+    // The image has no right-pad any more, and one of its earlier records had.
+    site.env.write("web/node_modules/left-pad/package.json", "{\"name\": \"right-pad\", \"version\": \"1.0.0\"}");
+    site.ok("build web");
+    assert_snapshot!(site.session(&["which --deep -q left-pad", "which --deep -q --all left-pad"]), @"
+    $ larder which --deep -q left-pad
+    IMAGE  DIGEST  PACKAGE  COMPILED IN  FILE
+    $ larder which --deep -q --all left-pad
+    IMAGE                DIGEST        PACKAGE              COMPILED IN         FILE
+    example.com/web@1.0  <1>           example.com/web 1.0  npm left-pad 1.3.0  /srv/app/node_modules/left-pad/package.json
+    ");
+}
+
 fn store(site: &Site) -> std::path::PathBuf {
     let found = object(site, &String::from_utf8(seed("described", "package")).expect("text"));
     found.ancestors().nth(3).expect("a store").to_owned()

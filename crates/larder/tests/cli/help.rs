@@ -6,36 +6,38 @@ use super::site::Site;
 
 #[test]
 fn the_whole_help() {
-    assert_snapshot!(Site::new().session(&["--help", "--version"]), @r"
+    assert_snapshot!(Site::new().session(&["--help", "--version"]), @"
     $ larder --help
     A container-native package system: the command line
 
     Usage: larder [OPTIONS] <COMMAND>
 
     Commands:
-      build        Make an image or a package from a recipe
-      shell        Open a shell in the sandbox in which a package is built
-      run          Run a command in a container of an image, a recipe or a package
-      watch        Build a recipe anew whenever it or one of its files changes
-      images       List the images of this host
-      package      Make a package without a build: of a folder, an OCI image or a .deb
-      packages     List the packages of this host
-      inspect      Show what an image is and what is in it
-      why          Say why a package is in an image
-      which        List the images that hold a package
-      files        List an image's files and whose they are
-      diff         Compare two images
-      update       Move packages of a recipe or an image to newer versions, and nothing else
-      history      List the records that an image's name has had
-      rollback     Go back to an image's earlier record
-      remove       Drop an image's name, or the records before its current one
-      gc           Remove what no image, container or lock needs
-      fsck         Check the store
-      df           Show what the store holds, what is shared and what an image costs alone
-      verify       Follow what was said of an image or package to what it was made from, and check it
-      provenance   Show how an image or package came about
-      key          Make, list, export and trust the keys that sign what is made
-      completions  Print a completion script for a shell
+      build          Make an image or a package from a recipe
+      shell          Open a shell in the sandbox in which a package is built
+      run            Run a command in a container of an image, a recipe or a package
+      watch          Build a recipe anew whenever it or one of its files changes
+      images         List the images of this host
+      package        Make a package without a build: of a folder, an OCI image or a .deb
+      debian         Run a Debian package's scripts in a sandbox, and keep what they leave
+      packages       List the packages of this host
+      distributions  List the distributions of one's own on this host
+      inspect        Show what an image or a distribution is and what is in it
+      why            Say why a package is in an image
+      which          List the images that hold a package
+      files          List an image's files and whose they are
+      diff           Compare two images
+      update         Move packages of a recipe or an image to newer versions, and nothing else
+      history        List the records that an image's name has had
+      rollback       Go back to an image's earlier record
+      remove         Drop an image's name, or the records before its current one
+      gc             Remove what no image, container or lock needs
+      fsck           Check the store
+      df             Show what the store holds, what is shared and what an image costs alone
+      verify         Follow what was said of an image or package to what it was made from, and check it
+      provenance     Show how an image or package came about
+      key            Make, list, export and trust the keys that sign what is made
+      completions    Print a completion script for a shell
 
     Options:
       -h, --help     Print help
@@ -128,7 +130,8 @@ fn help_of_the_main_commands() {
 
     Arguments:
       <TARGET>
-              A folder with a recipe, an image, or a package of the configured distribution
+              A folder with a recipe, an image, or a package: of one's own, or of the configured
+              distribution
 
       [COMMAND]...
               The command, after two dashes; the image's own when absent
@@ -211,6 +214,7 @@ fn help_of_the_main_commands() {
     Examples:
       larder run --net host examples/web
       larder run debian.org/redis-server -- redis-server --version
+      larder run example.com/hello                 a package of one's own, with what it requires
       echo hello | larder run example.com/web -- tr a-z A-Z
       larder run -it --mount ./data:/data:ro example.com/web -- bash
       larder run --memory 512m --cpus 1.5 --pids-limit 100 example.com/web

@@ -174,6 +174,7 @@ fn every_document_is_what_the_page_says() {
         "why example.com/web shell",
         "which greeter",
         "which --all tool <1",
+        "which --deep --all log4j-core",
         "files example.com/web",
         "files example.com/web /etc",
         "history example.com/web",
@@ -208,10 +209,14 @@ fn every_document_is_what_the_page_says() {
     run("gc --json", 0);
     let sandbox = super::package::documents();
     let stack = super::stack::document();
-    for document in sandbox.iter().flatten().chain(&stack) {
+    let captured = super::captured::documents();
+    let shown = super::stack::shown();
+    let all = sandbox.iter().flatten().chain(&stack).chain(captured.iter().flatten());
+    for document in all.chain(shown.iter().flatten()) {
         checker.check(document);
     }
-    for document in super::stand_in::documents().into_iter().chain(super::links::documents()) {
+    let others = super::stand_in::documents().into_iter().chain(super::links::documents());
+    for document in others.chain(super::inherit::documents()).chain(super::inspect::documents()) {
         checker.check(&document);
     }
 
@@ -220,8 +225,19 @@ fn every_document_is_what_the_page_says() {
         if sandbox.is_none() && ["larder/package-build/v1", "larder/builds/v1"].contains(&name.as_str()) {
             continue;
         }
-        if stack.is_none() && name == "larder/distribution-build/v1" {
+        let of_stack = ["larder/distribution-build/v1", "larder/inspect-distribution/v1", "larder/distributions/v1"];
+        if stack.is_none() && of_stack.contains(&name.as_str()) {
             continue;
+        }
+        // Only what was captured can have been refused.
+        let refused = "packages[].refused";
+        if captured.is_none() && (name == "larder/capture/v1" || schema.contains_key(refused)) {
+            checker
+                .seen
+                .extend(schema.keys().filter(|field| *field == refused).map(|field| (name.clone(), field.clone())));
+            if name == "larder/capture/v1" {
+                continue;
+            }
         }
         for field in schema.keys().filter(|field| !checker.seen.contains(&(name.clone(), (*field).clone()))) {
             unseen.push(format!("{name}: {field}"));

@@ -3,7 +3,7 @@
 use larder_lib::store::fileset::{AlternativeRule, LinkRule, PackageMetadata};
 use larder_lib::store::refs::{RefEntry, RefKind};
 use larder_lib::store::tree::Attributes;
-use larder_lib::store::{Entry, FileSet, FileSetDigest, Metadata, Name, Store, TreeBuilder, TreePath};
+use larder_lib::store::{Entry, FileSet, FileSetDigest, Import, Metadata, Name, Store, TreeBuilder, TreePath};
 
 use super::site::Site;
 
@@ -14,12 +14,13 @@ pub(crate) struct Own {
     version: String,
     metadata: PackageMetadata,
     files: Vec<(String, Vec<u8>, bool)>,
+    imports: Vec<Import>,
 }
 
 /// A package that is for any machine.
 pub(crate) fn own(name: &str, version: &str) -> Own {
     let (name, version) = (Name::parse(name).expect("name"), version.to_owned());
-    Own { name, version, metadata: PackageMetadata::default(), files: Vec::new() }
+    Own { name, version, metadata: PackageMetadata::default(), files: Vec::new(), imports: Vec::new() }
 }
 
 fn texts(items: &[&str]) -> Vec<String> {
@@ -29,6 +30,19 @@ fn texts(items: &[&str]) -> Vec<String> {
 impl Own {
     pub(crate) fn requires(mut self, items: &[&str]) -> Self {
         self.metadata.requires = texts(items);
+        self
+    }
+
+    /// Sets whatever else its record may say.
+    pub(crate) fn saying(mut self, set: impl FnOnce(&mut PackageMetadata)) -> Self {
+        set(&mut self.metadata);
+        self
+    }
+
+    /// A package that it holds whole: where, which, and its version.
+    pub(crate) fn holding(mut self, path: &str, (name, version): (&str, &str), fileset: FileSetDigest) -> Self {
+        let (path, name) = (TreePath::try_from(path).expect("path"), Name::parse(name).expect("name"));
+        self.imports.push(Import { path, name, version: version.to_owned(), fileset });
         self
     }
 
@@ -70,6 +84,24 @@ impl Own {
         self
     }
 
+    pub(crate) fn licence(mut self, licence: &str) -> Self {
+        self.metadata.licence = Some(licence.to_owned());
+        self
+    }
+
+    pub(crate) fn action(mut self, name: &str, command: &[&str]) -> Self {
+        self.metadata.actions.insert(name.to_owned(), texts(command));
+        self
+    }
+
+    /// Which of its files are its default configuration, and where its documentation is.
+    pub(crate) fn describes(mut self, configuration: &[&str], documentation: &[&str]) -> Self {
+        let paths = configuration.iter().map(|path| TreePath::try_from(*path).expect("path"));
+        self.metadata.configuration = paths.collect();
+        self.metadata.documentation = texts(documentation);
+        self
+    }
+
     pub(crate) fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.files.push((path.to_owned(), content.as_ref().to_vec(), false));
         self
@@ -96,7 +128,7 @@ impl Own {
             architecture: "all".to_owned(),
             time: 1_700_000_000,
             tree: ingest.write_tree(&tree.finish().expect("tree")).expect("tree"),
-            imports: Vec::new(),
+            imports: self.imports.clone(),
             metadata: Metadata::Package(self.metadata.clone()),
         };
         let fileset = ingest.write_fileset(&record).expect("record");

@@ -92,19 +92,19 @@ fn a_package_is_built_once() {
     recipe(&site, "hello", ("", MAKE, "[source]\npath = \"src\"\n[test]\nrun = \"hello | grep -q hi\""));
     site.env.write("hello/src/hello", "#!/bin/sh\necho hi\n");
     site.env.write("hello/src/LICENSE", "Do what you like.\n");
-    assert_snapshot!(site.session(&["build hello", "build hello"]), @r"
+    assert_snapshot!(site.session(&["build hello", "build hello"]), @"
     $ larder build hello
     2> fetch and convert 1 package
     2> build example.com/hello@1.0
     2> test example.com/hello@1.0
       example.com/hello 2 files, 36 B
     3 packages in the sandbox, 1 fetched (12.7 KiB); the test passed
-    built example.com/hello@1.0
+    built example.com/hello@1.0, unsigned
     blake3:<1>
     $ larder build hello
       example.com/hello 2 files, 36 B
     built before from the same inputs; nothing was run
-    unchanged example.com/hello@1.0
+    unchanged example.com/hello@1.0, unsigned
     blake3:<1>
     ");
     let logs = site.env.store().join("cache/logs");
@@ -122,6 +122,20 @@ fn a_package_is_built_once() {
     site.env.write("hello/src/hello", "#!/bin/sh\necho hi\n");
     let back = site.stdout("build --json hello");
     assert!(back.contains("\"cached\": true") && back.contains("\"changed\": true"), "{back}");
+}
+
+/// A key that comes later signs what is built then: what was built before stays what it is.
+#[test]
+fn who_signed_is_said() {
+    let Some(site) = machine() else { return };
+    recipe(&site, "hello", ("", "mkdir $OUT/opt\ntouch $OUT/opt/x", ""));
+    assert!(site.stdout("build hello").contains("built example.com/hello@1.0, unsigned\n"));
+    site.ok("key new --no-passphrase example.com");
+    assert!(site.stdout("build hello").contains("unchanged example.com/hello@1.0, unsigned\n"));
+    assert!(site.stdout("build --check hello").contains("unchanged example.com/hello@1.0, signed by example.com ("));
+    assert!(site.stdout("build hello").contains("unchanged example.com/hello@1.0, signed by example.com ("));
+    let document = site.stdout("build --json hello");
+    assert!(document.contains("\"provenance\": \"signed\"") && document.contains("\"example.com "), "{document}");
 }
 
 #[test]
@@ -341,7 +355,7 @@ fn splits_become_packages() {
       example.com/lib 1 file, 3 B
       example.com/lib-dev 2 files, 4 B
     3 packages in the sandbox, 1 fetched (12.7 KiB); no test
-    built example.com/lib@1.0
+    built example.com/lib@1.0, unsigned
     blake3:<1>
     $ larder packages
     NAME                   VERSION  DIGEST           SIZE  IMAGES  SCRIPTS   SIGNED
@@ -424,6 +438,21 @@ fn a_test_must_pass() {
       | larder$ grep -q hello /opt/greeting
       hint: the whole log is $DIR/store/cache/logs/example.com@tested.test.log; `larder shell` opens the same sandbox
     ");
+    // A list is a program with its arguments, without a shell.
+    recipe(
+        &site,
+        "tested",
+        ("", make, "[test]\nrun = [\"grep\", \"-q\", \"$0 hello\", \"/opt/greeting\"]\nwith = [\"buildtools\"]"),
+    );
+    assert_snapshot!(seen(&site, "tested"), @"
+    error: testing example.com/tested@1.0 failed: `grep -q $0 hello /opt/greeting` ended with code 1
+      hint: the whole log is $DIR/store/cache/logs/example.com@tested.test.log; `larder shell` opens the same sandbox
+    ");
+    recipe(&site, "tested", ("", make, "[test]\nrun = [\"not-there\"]"));
+    says(
+        &refused(&site, "tested"),
+        &["error: the test of example.com/tested@1.0 can't be run: not-there\n  because: "],
+    );
     // The build's packages aren't there.
     recipe(&site, "tested", ("", make, "[test]\nrun = \"snake\""));
     let text = fs::read_to_string(site.env.path("tested/larder.toml")).expect("the recipe");
@@ -432,6 +461,16 @@ fn a_test_must_pass() {
         &refused(&site, "tested"),
         &["testing example.com/tested@1.0 failed: `snake` ended with code 127", "snake: not found"],
     );
+}
+
+#[test]
+fn what_was_not_tested_is_not_taken_for_what_passed() {
+    let Some(site) = machine() else { return };
+    let make = "mkdir -p $OUT/opt\necho hi > $OUT/opt/greeting";
+    recipe(&site, "later", ("", make, "[test]\nrun = \"grep -q hello /opt/greeting\"\nwith = [\"buildtools\"]"));
+    let report = site.stdout("build --no-test --json later");
+    says(&report, &["\"tested\": false"]);
+    says(&site.run("build -q later").failure(1).stderr, &["testing example.com/later@1.0 failed"]);
 }
 
 #[test]

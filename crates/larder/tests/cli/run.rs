@@ -10,6 +10,7 @@ use insta::assert_snapshot;
 use larder_testkit::archive::{Archive, ArchiveBuilder};
 use larder_testkit::skip;
 
+use super::own::{Own, own};
 use super::site::{Site, deb};
 
 const TOOLS: [&str; 14] =
@@ -361,4 +362,134 @@ fn what_a_running_container_needs_is_kept() {
 pub(crate) fn containers(site: &Site) -> usize {
     let entries = fs::read_dir(site.env.store().join("containers")).expect("containers");
     entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name() != ".lock")).count()
+}
+
+/// A package that says hello from `/usr/bin/hey`, with the program that it is run by in Debian's Essential package.
+fn hey(version: &str) -> Own {
+    own("example.com/hey", version)
+        .requires(&["debian.org/hello"])
+        .program("usr/bin/hey", format!("#!/bin/sh\necho hey, $1 from {version}; hello $1\n"))
+}
+
+#[test]
+fn a_package_of_ones_own_is_run() {
+    let Some(site) = machine(false) else { return };
+    hey("1").publish(&site);
+    assert_snapshot!(site.session(&[
+        "run example.com/hey",
+        "run example.com/hey -- hey you",
+        "run example.com/hey -- hostname",
+        "images",
+        "inspect example.com/hey/run",
+    ]), @"
+    $ larder run example.com/hey
+    hey, from 1
+    hello,
+    $ larder run example.com/hey -- hey you
+    hey, you from 1
+    hello, you
+    $ larder run example.com/hey -- hostname
+    hey
+    $ larder images
+    NAME                 VERSION  DIGEST        PACKAGES  CREATED (UTC)     SIGNED
+    example.com/box      1.0      <1>                  3  YYYY-MM-DD hh:mm  unsigned
+    example.com/hey/run  1        <2>                  4  YYYY-MM-DD hh:mm  unsigned
+    $ larder inspect example.com/hey/run
+    image:        example.com/hey/run@1
+    digest:       blake3:<2>
+    signed:       unsigned
+    architecture: amd64
+    from:         debian.org/bookworm, base essential
+    asked for:    example.com/hey =1
+    run:          hey
+    own files:    0 (0 B)
+    packages:     4 (1.9 MiB)
+      PACKAGE                VERSION     SIZE  SCRIPTS   SIGNED        DIGEST
+      debian.org/base-files  12.4       202 B  declared  archive       <3>
+      debian.org/hello       2.0        201 B  none      archive       <4>
+      debian.org/toolbox     1.36     1.9 MiB  none      archive       <5>
+      example.com/hey        1           40 B  none      no statement  <6>
+    ");
+    // Another package, another image; what it was can be run as well.
+    hey("2").publish(&site);
+    assert_snapshot!(site.session(&[
+        "run example.com/hey -- hey me",
+        "run example.com/hey@1 -- hey me",
+        "run example.com/hey@3",
+        "rollback example.com/hey",
+        "run example.com/hey -- hey me",
+        "history example.com/hey/run",
+    ]), @"
+    $ larder run example.com/hey -- hey me
+    hey, me from 2
+    hello, me
+    $ larder run example.com/hey@1 -- hey me
+    hey, me from 1
+    hello, me
+    $ larder run example.com/hey@3
+    2> error: example.com/hey has no record of version 3
+    2>   hint: it has 1, 2; `larder history example.com/hey` lists its records
+    [exit code 125]
+    $ larder rollback example.com/hey
+    now example.com/hey@1
+    blake3:<1>
+    $ larder run example.com/hey -- hey me
+    hey, me from 1
+    hello, me
+    $ larder history example.com/hey/run
+       VERSION  DIGEST                                                                   WHEN (UTC)        BY
+    *  1        blake3:<2>  YYYY-MM-DD hh:mm  run
+       2        blake3:<3>  YYYY-MM-DD hh:mm  run
+       1        blake3:<2>  YYYY-MM-DD hh:mm  run
+    ");
+    // What it says itself goes before its name, and what asks for more needs consent as always.
+    hey("3").action("start", &["hey", "start"]).publish(&site);
+    own("example.com/none", "1").file("opt/x", "x").publish(&site);
+    own("example.com/needy", "1").requires(&["absent"]).publish(&site);
+    assert_snapshot!(site.session(&[
+        "run example.com/hey",
+        "run --action validate example.com/hey",
+        "run example.com/none",
+        "run example.com/none -- cat /opt/x",
+        "run example.com/needy",
+        "run example.com/nothing",
+    ]), @"
+    $ larder run example.com/hey
+    hey, start from 3
+    hello, start
+    $ larder run --action validate example.com/hey
+    2> error: example.com/hey/run@3 has no action validate
+    2>   hint: it has start
+    [exit code 125]
+    $ larder run example.com/none
+    2> error: example.com/none/run@1 doesn't say what to run
+    2>   hint: say it after two dashes: larder run IMAGE -- COMMAND, or set `run` in the recipe
+    [exit code 125]
+    $ larder run example.com/none -- cat /opt/x
+    x$ larder run example.com/needy
+    2> error: can't choose packages from debian.org/bookworm:
+    2>   example.com/needy can't be installed:
+    2>     example.com/needy 1 needs example.com/absent, which does not exist
+    2>   hint: packages of one's own come from the store: `larder build` their recipes first
+    [exit code 125]
+    $ larder run example.com/nothing
+    2> error: there is no image example.com/nothing on this host
+    2>   hint: `larder images` lists those that are here
+    [exit code 125]
+    ");
+    // An image of the name goes before a package.
+    site.env.write("hey/larder.toml", "[image]\nname = \"example.com/hey\"\nversion = \"9\"\nfrom = \"debian.org/bookworm\"\nrun = [\"echo\", \"an image\"]\n");
+    site.ok("build -q hey");
+    assert_eq!(site.stdout("run -q example.com/hey"), "an image\n");
+}
+
+/// A program that is a link which its package wants made.
+#[test]
+fn a_made_link_is_a_program() {
+    let Some(site) = machine(false) else { return };
+    own("example.com/linked", "1")
+        .program("opt/linked", "#!/bin/sh\necho linked\n")
+        .links(&[("usr/bin/linked", "/opt/linked")])
+        .publish(&site);
+    assert_eq!(site.stdout("run -q example.com/linked"), "linked\n");
 }

@@ -226,12 +226,12 @@ fn a_source_package_is_found_through_the_signed_release() {
     2> test example.com/hello@1.0
       example.com/hello 1 file, 18 B
     4 packages in the sandbox, 2 fetched (18.9 KiB); the test passed
-    built example.com/hello@1.0
+    built example.com/hello@1.0, unsigned
     blake3:<1>
     $ larder build hello
       example.com/hello 1 file, 18 B
     built before from the same inputs; nothing was run
-    unchanged example.com/hello@1.0
+    unchanged example.com/hello@1.0, unsigned
     blake3:<1>
     $ larder verify --rebuild example.com/hello
     2> fetch base-files 12.4

@@ -23,7 +23,10 @@ fn site() -> Option<Site> {
         return None;
     };
     let site = Site::new();
-    let hello = own("example.com/hello", "2").requires(&["debian.org/libgreet"]).file("usr/share/hello", "hello\n");
+    let hello = own("example.com/hello", "2")
+        .licence("MIT")
+        .requires(&["debian.org/libgreet"])
+        .file("usr/share/hello", "hello\n");
     hello.program("usr/bin/busybox", program).publish(&site);
     site.env.write("stack/larder.toml", STACK);
     // Asked in another store, so that this one knows no archive yet.
@@ -58,6 +61,91 @@ pub(crate) fn document() -> Option<String> {
     Some(site()?.stdout("build --json stack"))
 }
 
+/// What is shown of a distribution, with everything in it; `None` where tests can't be run.
+pub(crate) fn shown() -> Option<[String; 2]> {
+    let site = site()?;
+    site.ok("build -q stack");
+    recipe(&site, &["hello"]);
+    site.ok("build -q web");
+    Some(["inspect --json example.com/stack", "distributions --json"].map(|line| site.stdout(line)))
+}
+
+#[test]
+fn they_are_listed_and_inspected() {
+    let Some(site) = site() else { return };
+    site.ok("build -q stack");
+    let before = site.stdout("build -q stack");
+    site.env.write("stack/larder.toml", STACK.replace("\"1.0\"", "\"1.1\""));
+    site.ok("build -q stack");
+    recipe(&site, &["hello"]);
+    site.ok("build -q web");
+    let earlier = format!("inspect example.com/stack@{}", before.trim());
+    assert_snapshot!(site.session(&[
+        "distributions",
+        "inspect example.com/stack",
+        "inspect example.com/stack@1.0",
+        &earlier,
+        "inspect example.com/stack@2",
+        "inspect --deep example.com/stack",
+        "inspect example.com/stak",
+    ]), @"
+    $ larder distributions
+    NAME               VERSION  DIGEST        PACKAGES  IMAGES  CREATED (UTC)     SIGNED
+    example.com/stack  1.1      <1>                  2       1  YYYY-MM-DD hh:mm  unsigned
+    $ larder inspect example.com/stack
+    distribution: example.com/stack@1.1
+    digest:       blake3:<1>
+    signed:       unsigned
+    architecture: amd64
+    summary:      What we run
+    homepage:     https://example.com/stack
+    from:         debian.org/bookworm
+    images:       1 (example.com/web@1.0)
+    packages:     2 (1.9 MiB)
+      PACKAGE            VERSION     SIZE  SCRIPTS   SIGNED        DIGEST
+      debian.org/httpd   1.4        214 B  declared  archive       <2>
+      example.com/hello  2        1.9 MiB  none      no statement  <3>
+    $ larder inspect example.com/stack@1.0
+    distribution: example.com/stack@1.0
+    digest:       blake3:<4>
+    signed:       unsigned
+    architecture: amd64
+    summary:      What we run
+    homepage:     https://example.com/stack
+    from:         debian.org/bookworm
+    images:       1 (example.com/web@1.0)
+    packages:     2 (1.9 MiB)
+      PACKAGE            VERSION     SIZE  SCRIPTS   SIGNED        DIGEST
+      debian.org/httpd   1.4        214 B  declared  archive       <2>
+      example.com/hello  2        1.9 MiB  none      no statement  <3>
+    $ larder inspect example.com/stack@blake3:<4>
+    distribution: example.com/stack@1.0
+    digest:       blake3:<4>
+    signed:       unsigned
+    architecture: amd64
+    summary:      What we run
+    homepage:     https://example.com/stack
+    from:         debian.org/bookworm
+    images:       1 (example.com/web@1.0)
+    packages:     2 (1.9 MiB)
+      PACKAGE            VERSION     SIZE  SCRIPTS   SIGNED        DIGEST
+      debian.org/httpd   1.4        214 B  declared  archive       <2>
+      example.com/hello  2        1.9 MiB  none      no statement  <3>
+    $ larder inspect example.com/stack@2
+    2> error: example.com/stack has no record of version 2
+    2>   hint: it has 1.0, 1.1; `larder history example.com/stack` lists its records
+    [exit code 1]
+    $ larder inspect --deep example.com/stack
+    2> error: --deep reads files, and example.com/stack is a distribution, which has none of its own
+    2>   hint: leave --deep out, or inspect an image that is from it
+    [exit code 2]
+    $ larder inspect example.com/stak
+    2> error: there is no image example.com/stak on this host
+    2>   hint: `larder images` lists those that are here
+    [exit code 1]
+    ");
+}
+
 #[test]
 fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
     let Some(mut site) = site() else { return };
@@ -73,18 +161,20 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
     2> fetch the package list of bookworm-updates
     2> fetch and convert 1 package
     2> fetch and convert 1 package
+    2> test example.com/stack@1.0
       debian.org/httpd 1.4
       example.com/hello 2
     passed: /usr/bin/busybox test -s /usr/share/hello
     2 packages, 1 fetched (9.7 KiB), tested in an image of 3
-    built example.com/stack@1.0
+    built example.com/stack@1.0, unsigned
     blake3:<1>
     $ larder build stack
+    2> test example.com/stack@1.0
       debian.org/httpd 1.4
       example.com/hello 2
     passed: /usr/bin/busybox test -s /usr/share/hello
     2 packages, 0 fetched (0 B), tested in an image of 3
-    unchanged example.com/stack@1.0
+    unchanged example.com/stack@1.0, unsigned
     blake3:<1>
     $ larder build web
     3 packages, 0 fetched (0 B), scripts: 2 none, 1 declared, 0 skipped
@@ -166,7 +256,8 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
     assert_snapshot!(site.session(&["build stack"]), @r#"
     $ larder build stack
     2> fetch and convert 1 package
-    2> error: the test of example.com/stack can't be run: /usr/bin/busybox true /usr/share/hello
+    2> test example.com/stack@1.1
+    2> error: the test of example.com/stack@1.1 can't be run: /usr/bin/busybox true /usr/share/hello
     2>   because: the container has no program "/usr/bin/busybox"
     [exit code 1]
     "#);
@@ -187,11 +278,12 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
         "gc",
     ]), @"
     $ larder build stack
+    2> test example.com/stack@1.1
       debian.org/httpd 1.5
       example.com/hello 4
     passed: /usr/bin/busybox test -x /usr/bin/busybox
     2 packages, 0 fetched (0 B), tested in an image of 3
-    built example.com/stack@1.1
+    built example.com/stack@1.1, unsigned
     blake3:<1>
     $ larder history example.com/stack
        VERSION  DIGEST                                                                   WHEN (UTC)        BY
@@ -229,16 +321,16 @@ fn it_is_tested_before_it_gets_its_name_and_pins_what_images_take() {
 fn a_test_that_fails_publishes_nothing() {
     let Some(site) = site() else { return };
     site.env.write("stack/larder.toml", STACK.replace("/usr/share/hello\"]", "/usr/share/absent\"]"));
-    assert_snapshot!(site.session(&["build stack", "history example.com/stack"]), @r"
+    assert_snapshot!(site.session(&["build stack", "history example.com/stack"]), @"
     $ larder build stack
     2> fetch the package list of bookworm
     2> fetch the package list of bookworm-security
     2> fetch the package list of bookworm-updates
     2> fetch and convert 1 package
     2> fetch and convert 1 package
-    2> error: the test of example.com/stack failed: /usr/bin/busybox test -s /usr/share/absent
-    2>   because: it ended with code 1:
-    2>   hint: nothing was published: the name stands for what it stood for
+    2> test example.com/stack@1.0
+    2> error: testing example.com/stack@1.0 failed: `/usr/bin/busybox test -s /usr/share/absent` ended with code 1
+    2>   hint: the whole log is $DIR/store/cache/logs/example.com@stack.test.log; the name stands for what it did before
     [exit code 1]
     $ larder history example.com/stack
     2> error: there is no image example.com/stack on this host
@@ -286,11 +378,12 @@ fn its_test_may_be_an_image_with_a_recipe_of_its_own() {
     site.env.write("stack/larder.toml", format!("{}{run}", &STACK[..start]));
     assert_snapshot!(site.session(&["build stack", "images"]), @"
     $ larder build stack
+    2> test example.com/stack@1.0
       debian.org/httpd 1.4
       example.com/hello 2
     passed: /usr/bin/busybox true
     2 packages, 0 fetched (0 B), tested in an image of 2
-    built example.com/stack@1.0
+    built example.com/stack@1.0, unsigned
     blake3:<1>
     $ larder images
     NAME  VERSION  DIGEST  PACKAGES  CREATED (UTC)  SIGNED

@@ -13,6 +13,9 @@ fn site() -> Site {
             .package(original.file("usr/lib/x86_64-linux-gnu/libtls.so.3", library("libtls.so.3")))
             .package(deb("curl", "7.88").depends("libtls (>= 3.0)").file("usr/share/curl", "curl\n"))
             .package(deb("wget", "1.21").depends("libtls:any (>= 3.0) | gone").file("usr/share/wget", "wget\n"))
+            .package(deb("mirror", "1").depends("wget | curl"))
+            .package(deb("archive", "1").depends("mirror"))
+            .package(deb("browser", "1").depends("tls-impl"))
             .package(deb("rust", "1.63").depends("libtls (= 3.0-1)")),
     )
 }
@@ -32,7 +35,7 @@ const FORCED: &str = "base = \"none\"\n[override]\n\"debian.org/libtls\" = { by 
 pub(crate) fn documents() -> Vec<String> {
     let site = site();
     tls("3.1").publish(&site);
-    site.recipe("web", &["curl", "rust"], FORCED);
+    site.recipe("web", &["curl", "rust", "archive"], FORCED);
     ["build --json web", "inspect --json example.com/web", "why --json example.com/web tls"]
         .map(|line| site.stdout(line))
         .into()
@@ -115,6 +118,22 @@ fn what_a_package_replaces_is_not_there_and_all_say_so() {
     unchanged example.com/web@1.0, unsigned
     blake3:<1>
     ");
+}
+
+/// What needs a package that was tested with the original was tested with it as well.
+#[test]
+fn whatever_was_tested_with_the_original_is_listed() {
+    let site = site();
+    tls("3.1").publish(&site);
+    own("example.com/tool", "1").requires(&["debian.org/archive"]).publish(&site);
+    site.recipe("web", &["example.com/tool", "browser", "example.com/tls"], PLAIN);
+    let built = site.stdout("build web");
+    let line = built.lines().find(|line| line.starts_with("stand-in: ")).expect("a line");
+    assert_snapshot!(line, @"stand-in: example.com/tls 3.1 for debian.org/libtls, about which debian.org's word is void; tested with the original: debian.org/browser 1, debian.org/wget 1.21, and 3 packages that need these");
+    let document: serde_json::Value =
+        serde_json::from_str(&site.stdout("inspect --json example.com/web")).expect("JSON");
+    let through = ["debian.org/archive 1", "debian.org/mirror 1", "example.com/tool 1"];
+    assert_eq!(document["stand_ins"][0]["through"], serde_json::json!(through));
 }
 
 #[test]

@@ -39,12 +39,12 @@ fn what_a_package_is_built_with_is_built_first() {
     2> build example.com/app@1.0
       example.com/app 1 file, 4 B
     4 packages in the sandbox, 0 fetched (0 B); no test
-    built example.com/app@1.0
+    built example.com/app@1.0, unsigned
     blake3:<1>
     $ larder build app
       example.com/app 1 file, 4 B
     built before from the same inputs; nothing was run
-    unchanged example.com/app@1.0
+    unchanged example.com/app@1.0, unsigned
     blake3:<1>
     $ larder provenance example.com/app
     what:         example.com/app@1.0
@@ -86,7 +86,7 @@ fn what_a_package_is_built_with_is_built_first() {
       ~ example.com/lib 1.0, other content
       example.com/app 1 file, 4 B
     4 packages in the sandbox, 0 fetched (0 B); no test
-    built example.com/app@1.0
+    built example.com/app@1.0, unsigned
     blake3:<3>
     ");
     // A split by its name is the one that was just built, whatever the lock has.
@@ -118,7 +118,7 @@ fn packages_of_the_store_and_of_distributions() {
       ~ example.com/lib 1 -> 1.5
       example.com/app 1 file, 15 B
     4 packages in the sandbox, 0 fetched (0 B); no test
-    built example.com/app@1.0
+    built example.com/app@1.0, unsigned
     blake3:<1>
     ");
     own("example.com/lib", "2").file("opt/lib/word", "two\n").publish(&site);

@@ -14,6 +14,14 @@ use crate::world::{World, example};
 /// What was made of an example by whoever came first: the others must make the same from the same locks, in stores of their own.
 struct Made(Mutex<BTreeMap<String, First>>);
 
+/// How often packages are built.
+#[derive(Clone, Copy, PartialEq)]
+enum Times {
+    /// Where a scenario of its own builds them twice.
+    Once,
+    Twice,
+}
+
 /// What one recipe became.
 struct First {
     lock: Option<Vec<u8>>,
@@ -25,8 +33,8 @@ impl Made {
         Self(Mutex::new(BTreeMap::new()))
     }
 
-    /// Copies examples and builds them, packages twice (`--check`). Gives the reports.
-    fn build<const N: usize>(&self, world: &World, folders: [&str; N]) -> [Value; N] {
+    /// Copies examples, builds and verifies them. Gives the reports.
+    fn build<const N: usize>(&self, world: &World, times: Times, folders: [&str; N]) -> [Value; N] {
         // One identity at a time: so the first has made everything before the second begins.
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for folder in folders {
@@ -40,7 +48,7 @@ impl Made {
         }
         folders.map(|folder| {
             let recipe = std::fs::read_to_string(world.env.path(folder).join("larder.toml")).expect("larder.toml");
-            let report = match recipe.contains("[package]") {
+            let report = match recipe.contains("[package]") && times == Times::Twice {
                 true => world.document(&["build", "--check", folder]),
                 false => world.built(folder),
             };
@@ -80,7 +88,7 @@ fn lists(found: &[String], expected: &[&str]) {
 
 pub(crate) fn c(world: &World) {
     static MADE: Made = Made::new();
-    let [report] = MADE.build(world, ["hello-c"]);
+    let [report] = MADE.build(world, Times::Twice, ["hello-c"]);
     holds(world, "hello-c", &report);
     let parts: Vec<_> = report["parts"].as_array().expect("parts").iter().map(|part| &part["name"]).collect();
     assert_eq!(parts, ["example.com/hello", "example.com/hello-doc"]);
@@ -101,7 +109,7 @@ pub(crate) fn c(world: &World) {
 
 pub(crate) fn rust(world: &World) {
     static MADE: Made = Made::new();
-    let [report] = MADE.build(world, ["hello-rust"]);
+    let [report] = MADE.build(world, Times::Twice, ["hello-rust"]);
     holds(world, "hello-rust", &report);
     image(world, "titles", &["{ path = \"../hello-rust\" }"]);
     let said = world.env.larder(["run", "example.com/titles", "--", "slug", "Quince", "Jelly!"]).success();
@@ -111,7 +119,7 @@ pub(crate) fn rust(world: &World) {
 /// The program needs nothing, so an image without a base has it and what it was compiled from.
 pub(crate) fn go(world: &World) {
     static MADE: Made = Made::new();
-    let [report] = MADE.build(world, ["hello-go"]);
+    let [report] = MADE.build(world, Times::Twice, ["hello-go"]);
     holds(world, "hello-go", &report);
     let text = "[image]\nname = \"example.com/counter\"\nversion = \"1\"\nbase = \"none\"\nrun = [\"stock\"]\n\
                 packages = [{ path = \"../hello-go\" }]\n";
@@ -123,6 +131,8 @@ pub(crate) fn go(world: &World) {
     let found = compiled_in(world, "example.com/counter");
     lists(&found, &["go example.com/stock (devel)", "go github.com/BurntSushi/toml v1.2.0"]);
     assert!(found.iter().any(|one| one.starts_with("go stdlib 1.19")), "{found:?}");
+    let has = world.document(&["which", "--deep", "github.com/BurntSushi/toml", "<v1.3.0"]);
+    assert_eq!(has["items"][0]["image"], "example.com/counter", "{has}");
 }
 
 pub(crate) fn python(world: &World) {
@@ -131,13 +141,21 @@ pub(crate) fn python(world: &World) {
     if let Err(why) = fetch_wheels(&wheels) {
         return skip("the example of a Python web app", why);
     }
-    world.env.copy(example("flask"));
+    let copy = world.env.copy(example("flask"));
+    for left in std::fs::read_dir(copy.join("wheels")).expect("wheels") {
+        let left = left.expect("a file").path();
+        if left.extension().is_some_and(|end| end == "whl") {
+            std::fs::remove_file(left).expect("remove");
+        }
+    }
+    let without = world.env.larder(["build", "flask"]).failure(1);
+    assert!(without.stderr.contains("there are no wheels yet: run ./fetch"), "{}", without.stderr);
     for wheel in std::fs::read_dir(wheels).expect("wheels") {
         let wheel = wheel.expect("a wheel");
         let content = std::fs::read(wheel.path()).expect("a wheel");
         world.env.write(Path::new("flask/wheels").join(wheel.file_name()), content);
     }
-    let [report, _image] = MADE.build(world, ["flask/wheels", "flask"]);
+    let [report, _image] = MADE.build(world, Times::Twice, ["flask/wheels", "flask"]);
     holds(world, "flask/wheels", &report);
     lists(&compiled_in(world, "example.com/shelf"), &["python Flask 3.1.3", "python waitress 3.0.2"]);
     let port = world.port + 1;
@@ -155,14 +173,12 @@ pub(crate) fn python(world: &World) {
     assert!(refused.stderr.contains("DO NOT MATCH THE HASHES"), "{}", refused.stderr);
 }
 
-/// Fetches the wheels of the example into a folder, by the caller's pip and as the recipe says.
+/// Fetches the wheels of the example into a folder, by the caller's pip.
 fn fetch_wheels(folder: &Path) -> Result<(), String> {
-    let mut pip = Command::new("pip");
-    pip.args(["download", "--quiet", "--require-hashes", "--only-binary", ":all:", "--python-version", "3.11"]);
-    pip.args(["-r", "requirements.txt", "-d"]).arg(folder).current_dir(example("flask/wheels"));
-    let output = pip.output().map_err(|error| format!("there is no pip: {error}"))?;
-    let said = || String::from_utf8_lossy(&output.stderr).replace('\n', " ");
-    if output.status.success() { Ok(()) } else { Err(format!("pip fetches no wheels here: {}", said())) }
+    let fetch =
+        Command::new(example("flask/wheels/fetch")).arg("-d").arg(folder).output().expect("the example's script");
+    let said = String::from_utf8_lossy(&fetch.stderr).replace('\n', " ");
+    if fetch.status.success() { Ok(()) } else { Err(format!("pip fetches no wheels here: {said}")) }
 }
 
 pub(crate) fn node(world: &World) {
@@ -170,7 +186,7 @@ pub(crate) fn node(world: &World) {
     let copy = world.env.copy(example("node"));
     // What `.larderignore` names is no part of the image.
     world.env.write("node/app/npm-debug.log", "not for the image\n");
-    let [report] = MADE.build(world, ["node"]);
+    let [report] = MADE.build(world, Times::Twice, ["node"]);
     let files = world.env.larder(["files", "example.com/jars", "/srv/app"]).success().stdout;
     assert!(files.contains("server.js") && !files.contains("npm-debug.log"), "{files}");
     lists(&compiled_in(world, "example.com/jars"), &["npm acorn 8.8.1", "npm undici 5.15.0"]);
@@ -190,7 +206,7 @@ pub(crate) fn node(world: &World) {
 /// nginx's configuration is updated and rolled back, and nginx's package is the same all the time.
 pub(crate) fn configuration(world: &World) {
     static MADE: Made = Made::new();
-    let [package, _image] = MADE.build(world, ["nginx-conf", "web-conf"]);
+    let [package, _image] = MADE.build(world, Times::Twice, ["nginx-conf", "web-conf"]);
     holds(world, "nginx-conf", &package);
     let port = world.port + 3;
     let set = |keepalive: &str| {
@@ -238,7 +254,7 @@ pub(crate) fn distribution(world: &World) {
     static MADE: Made = Made::new();
     world.env.copy(example("stack"));
     let folders = ["hello-c", "hello-rust", "stack/media-types", "stack", "stack/image"];
-    let [.., stack, image] = MADE.build(world, folders);
+    let [.., stack, image] = MADE.build(world, Times::Once, folders);
     let packages = stack["packages"].as_array().expect("packages").iter().map(|one| &one["name"]).collect::<Vec<_>>();
     assert_eq!(packages, ["example.com/hello", "example.com/media-types", "example.com/slug"]);
     let stand_in = &image["stand_ins"][0];

@@ -13,6 +13,7 @@ const TRUE_FINDINGS: &[Finding] = &[
     Finding { path: "/usr/lib/python3.", what: "/cgi.py" },
     Finding { path: "/usr/share/doc/ca-certificates/examples/", what: "interpreter /usr/bin/make isn't in the image" },
     Finding { path: "/usr/share/doc/redis-tools/examples/redis-trib.rb ", what: "asks env for ruby" },
+    Finding { path: "/etc/sv/ssh/run ", what: "asks env for /lib/runit/invoke-run" },
     Finding { path: "/usr/bin/routel ", what: "asks env for python3" },
     Finding { path: "/usr/lib/x86_64-linux-gnu/tc/q_atm.so ", what: "needs libatm.so.1, which isn't in the image" },
 ];

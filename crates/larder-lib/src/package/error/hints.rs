@@ -5,12 +5,30 @@ use std::path::Path;
 use larder_debian::{DebianError, ReleaseRefusal};
 use larder_store::Name;
 
-use super::{Missing, OutputProblem, PackageError, Stop};
+use super::{Missing, OutputProblem, PackageError, Phase, Stop};
 
 impl PackageError {
     /// What to do next.
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::Failed { phase: phase @ (Phase::Configure | Phase::Install), last, log, .. } => {
+                let network = last.iter().any(|line| NETWORK.iter().any(|words| line.contains(words)));
+                let hint = match (network, phase) {
+                    (true, _) => "scripts have no network: what they would fetch must be in a package",
+                    (false, Phase::Configure) => {
+                        "nothing was kept: leave the package out of `captured`, and put what it lacks into the image with [files]"
+                    }
+                    (false, _) => "nothing was kept: the script runs once, as root, in a container of the package",
+                };
+                vec![hint.to_owned(), format!("the whole log is {}", log.display())]
+            }
+            Self::Stopped { phase: Phase::Configure, log, .. } => {
+                vec![
+                    "nothing was kept: leave the package out of `captured`, and put what it lacks into the image with [files]"
+                        .to_owned(),
+                    format!("the whole log is {}", log.display()),
+                ]
+            }
             Self::Failed { last, log, .. } => {
                 let network = last.iter().any(|line| NETWORK.iter().any(|words| line.contains(words)));
                 let says = |words: &str| last.iter().any(|line| line.contains(words));

@@ -21,6 +21,7 @@ use crate::package::sandbox::{Job, Sandbox, Workshop};
 use crate::package::{log, output, versioned};
 use crate::provenance::Dependency;
 use crate::provenance::statement::Statement;
+use crate::recipe::CommandLine;
 use crate::recipe::package::{PackageRecipe, SourceSpec};
 use crate::solve::{self, is_debians};
 use crate::{Error, Host, Result};
@@ -182,7 +183,7 @@ pub(in crate::package) fn unpack(
         let job = Job {
             package: versioned(recipe),
             phase: Phase::Unpack,
-            script: UNPACK,
+            command: &CommandLine::Shell(UNPACK.to_owned()),
             env: Vec::new(),
             timeout: recipe.build.timeout,
             log: log::path(host, &recipe.name, log::Of::Build),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use larder_solver::Root;
 use larder_store::fileset::install::{Follower, UserRule};
 use larder_store::fileset::metadata::ACTIONS;
 use larder_store::fileset::{Actions, AlternativeRule, LinkRule};
@@ -17,9 +16,7 @@ use super::super::source::{Source, nearest};
 use super::super::values::{self, ValueError};
 use super::super::{FileSource, HostTable, Place, Problem, RecipeError};
 use super::values as own;
-use super::{
-    BuildSpec, PackageRecipe, Relations, Requirement, SignatureAt, SignatureSpec, SourceSpec, Split, TIMEOUT, TestSpec,
-};
+use super::{BuildSpec, PackageRecipe, Relations, Requirement, SignatureAt, SignatureSpec, SourceSpec, Split, TIMEOUT};
 
 /// The tables of a package's recipe.
 const TABLES: &[&str] = &["package", "source", "build", "host", "split", "install", "actions", "test"];
@@ -42,11 +39,10 @@ const PACKAGE: &[&str] = &[
 const SOURCE: &[&str] = &["path", "url", "sha256", "signature", "signed-by", "git", "commit", "deb-src"];
 const BUILD: &[&str] = &["from", "with", "run", "timeout", "env"];
 const SPLIT: &[&str] = &["paths", "summary", "requires"];
-const INSTALL: &[&str] = &["links", "alternatives", "users"];
+const INSTALL: &[&str] = &["links", "alternatives", "users", "script"];
 const ALTERNATIVE: &[&str] = &["name", "link", "path", "priority", "followers"];
 const FOLLOWER: &[&str] = &["name", "link", "path"];
 const USER: &[&str] = &["name", "group", "home", "shell", "comment"];
-const TEST: &[&str] = &["run", "with"];
 /// Where keys belong that stand outside of all tables.
 const PLACES: &[(&str, &[&str])] =
     &[("package", PACKAGE), ("build", BUILD), ("source", SOURCE), ("host", HOST), ("split.NAME", SPLIT)];
@@ -100,7 +96,12 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
             (links, alternatives, install.users()?)
         }
     };
-    let test = section("test", TEST)?.map(|test| test.test(&build.from)).transpose()?;
+    let script = section("install", INSTALL)?.map(|install| install.parsed("script", own::script)).transpose()?;
+    let test = document.get_key_value("test").map(|(key, value)| {
+        let table = source.table("test", value)?;
+        source.test(key.span(), table, &build.from)
+    });
+    let test = test.transpose()?;
     Ok(PackageRecipe {
         file: file.to_owned(),
         text: source.digest(),
@@ -129,6 +130,7 @@ pub(in super::super) fn parse(file: &Path, text: &str) -> Result<PackageRecipe, 
         links,
         alternatives,
         users,
+        script: script.flatten(),
         actions: section("actions", ACTIONS)?.map_or(Ok(Actions::new()), |actions| source.actions(actions.table))?,
         test,
     })
@@ -199,13 +201,6 @@ impl Section<'_, '_, '_> {
         all.sort_by_cached_key(ToString::to_string);
         all.dedup();
         Ok(all)
-    }
-
-    fn roots(&self, key: &'static str, from: &[Name]) -> Result<Vec<Root>, RecipeError> {
-        let mut roots = self.set(key, |text| values::root(text, from))?;
-        roots.sort_by_cached_key(ToString::to_string);
-        roots.dedup();
-        Ok(roots)
     }
 
     fn choice(&self, found: impl Into<String>) -> RecipeError {
@@ -377,12 +372,5 @@ impl Section<'_, '_, '_> {
             users.insert(user.name.clone(), user);
         }
         Ok(users.into_values().collect())
-    }
-
-    fn test(&self, from: &[Name]) -> Result<TestSpec, RecipeError> {
-        Ok(TestSpec {
-            run: self.needed("run", own::script, "run = \"hello | grep -q Hello\"")?,
-            with: self.roots("with", from)?,
-        })
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::{Document, RecipeError};
+use super::super::{CommandLine, Document, RecipeError};
 use super::{PackageRecipe, SourceSpec};
 
 const HELLO: &str = r#"
@@ -96,7 +96,10 @@ fn the_example_means_what_it_says() {
         ["usr/lib/hello/words debian.org/wamerican"]
     );
     assert_eq!(recipe.actions["start"], ["hello", "--forever"]);
-    assert_eq!(recipe.test.expect("a test").run, "hello | grep -q Hello");
+    let test = recipe.test.expect("a test");
+    assert_eq!(test.run, CommandLine::Shell("hello | grep -q Hello".to_owned()));
+    let list = with("\"hello | grep -q Hello\"", "[\"hello\", \"--version\"]").expect("a recipe");
+    assert_eq!(list.test.expect("a test").run.words(), ["hello", "--version"]);
     assert!(matches!(Document::parse(Path::new("larder.toml"), HELLO), Ok(Document::Package(_))));
 }
 
@@ -186,6 +189,11 @@ fn wrong_words_are_pointed_at() {
             "\"/usr/bin/hi\"",
             "/usr/bin/hi is to be a link of the alternative \"greet\", and another one of [install] as well",
         ),
+        ("run  = \"hello", "ran  = \"hello", "[test] has no key `ran`"),
+        ("run  = \"hello | grep -q Hello\"\n", "", "[test] has no `run` | add a line such as: run = \"nginx -t\""),
+        ("\"hello | grep -q Hello\"", "\" \"", "`run`: it is empty"),
+        ("\"hello | grep -q Hello\"", "[]", "the list names no program"),
+        ("\"hello | grep -q Hello\"", "7", "`run` must be a line for the shell or a list of strings, not a number"),
         ("start = [\"hello\", \"--forever\"]", "start = []", "the list names no program"),
         ("start = [", "begin = [", "[actions] has no key `begin`"),
         ("\"/usr/include\"", "\"usr/include\"", "it doesn't begin with a slash"),

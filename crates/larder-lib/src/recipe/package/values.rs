@@ -99,7 +99,7 @@ pub(super) fn script(text: &str) -> Result<String, ValueError> {
 }
 
 /// An address of a page.
-pub(super) fn address(text: &str) -> Result<String, ValueError> {
+pub(in super::super) fn address(text: &str) -> Result<String, ValueError> {
     fetched(text, &["https://", "http://"], "\"https://example.com/hello\"")
 }
 

@@ -7,6 +7,7 @@ use larder_lib::distribution::{self, DistributionReport};
 use larder_lib::recipe::DistributionRecipe;
 use serde_json::{Value, json};
 
+use super::{signed_json, signed_words};
 use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::json;
@@ -35,7 +36,7 @@ fn print(report: &DistributionReport) -> Result<(), Failure> {
         ui::line(format_args!("  {} {}", package.name, package.version))?;
     }
     for command in &report.tests {
-        ui::line(format_args!("{GREEN}passed:{RESET} {}", command.join(" ")))?;
+        ui::line(format_args!("{GREEN}passed:{RESET} {command}"))?;
     }
     ui::line(format_args!(
         "{}, {} fetched ({}), tested in an image of {}",
@@ -44,8 +45,9 @@ fn print(report: &DistributionReport) -> Result<(), Failure> {
         ui::bytes(report.fetched_bytes),
         report.tested_with,
     ))?;
+    let signed = signed_words(&report.signed);
     let state = if report.changed { "built" } else { "unchanged" };
-    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}", report.name, report.version))?;
+    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}, {signed}", report.name, report.version))?;
     Ok(ui::line(report.digest)?)
 }
 
@@ -55,6 +57,7 @@ fn document(report: &DistributionReport) -> Value {
         "name": report.name.as_str(),
         "version": report.version,
         "digest": report.digest.to_string(),
+        "signed": signed_json(&report.signed),
         "changed": report.changed,
         "fetched": report.fetched,
         "fetched_bytes": report.fetched_bytes,
@@ -64,6 +67,6 @@ fn document(report: &DistributionReport) -> Value {
             "digest": package.package.to_string(),
         })).collect::<Vec<_>>(),
         "tested_with": report.tested_with,
-        "tests": report.tests.iter().map(|command| command.join(" ")).collect::<Vec<_>>(),
+        "tests": json::texts(&report.tests),
     })
 }

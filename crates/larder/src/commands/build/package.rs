@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use larder_lib::Host;
+use larder_lib::contents::tier_word;
 use larder_lib::package::{self, PackageOptions, PackageReport};
 use larder_lib::recipe::package::PackageRecipe;
 use serde_json::{Value, json};
 
-use super::{Args, change_json, change_line};
+use super::{Args, change_json, change_line, signed_json, standing_words};
 use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::json;
@@ -15,7 +16,8 @@ use crate::progress::Reporter;
 use crate::ui::{self, BOLD, FAINT, GREEN, RESET};
 
 pub(super) fn run(context: &Context, host: &Host, recipe: &PackageRecipe, args: &Args) -> Result<ExitCode, Failure> {
-    let options = PackageOptions { locked: args.locked, check: args.check, ..PackageOptions::default() };
+    let (locked, check, test) = (args.locked, args.check, super::test(args.no_test));
+    let options = PackageOptions { locked, check, test, ..PackageOptions::default() };
     let report = package::build(host, recipe, &options, &Reporter::new(context.quiet))?;
     tell(context, &report, args.verbose)
 }
@@ -48,6 +50,7 @@ fn print(report: &PackageReport, verbose: bool, quiet: bool) -> Result<(), Failu
             ui::bytes(part.bytes)
         ))?;
     }
+    super::captured_line(report.name.as_str(), &report.script, verbose)?;
     if report.cached {
         ui::line(format_args!("{FAINT}built before from the same inputs; nothing was run{RESET}"))?;
     } else {
@@ -60,8 +63,9 @@ fn print(report: &PackageReport, verbose: bool, quiet: bool) -> Result<(), Failu
             ui::bytes(report.fetched_bytes),
         ))?;
     }
+    let signed = standing_words(&report.standing);
     let state = if report.changed { "built" } else { "unchanged" };
-    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}", report.name, report.version))?;
+    ui::line(format_args!("{GREEN}{state}{RESET} {BOLD}{}@{}{RESET}, {signed}", report.name, report.version))?;
     Ok(ui::line(report.digest)?)
 }
 
@@ -71,10 +75,14 @@ fn report_json(report: &PackageReport) -> Value {
         "name": report.name.as_str(),
         "version": report.version,
         "digest": report.digest.to_string(),
+        "provenance": report.standing.word(),
+        "signed": signed_json(report.standing.signers()),
         "changed": report.changed,
         "cached": report.cached,
         "checked": report.checked,
         "tested": report.tested,
+        "script": tier_word(&report.script),
+        "refused": super::refused(&report.script),
         "parts": report.parts.iter().map(|part| json!({
             "name": part.name.as_str(),
             "version": part.version,

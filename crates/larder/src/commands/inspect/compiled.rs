@@ -39,13 +39,13 @@ fn print_file(components: &[Component]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn words(component: &Component) -> String {
+pub(in crate::commands) fn words(component: &Component) -> String {
     let version = component.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     format!("{} {}{version}", component.ecosystem.as_str(), component.name)
 }
 
 /// A path of somebody else's, which may hold anything but a NUL.
-fn shown(path: &TreePath) -> String {
+pub(in crate::commands) fn shown(path: &TreePath) -> String {
     path.to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
