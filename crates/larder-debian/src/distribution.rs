@@ -9,6 +9,7 @@
 //! ```text
 //! suites/<suite>/InRelease   the verified release file       suites/<suite>/state   when and where it was asked for
 //! suites/<suite>/lock        held while a suite is refreshed
+//! releases/<sha256>          release files that something in the store rests on
 //! seen/<digest>              the newest Date of a suite, by the identity that is signed, whatever the mirror
 //! lists/<sha256>.<form>      package lists as fetched        indexes/<sha256>.<version>.idx   made from them
 //! debs/<sha256>.deb          packages
@@ -31,6 +32,7 @@ use crate::progress::Progress;
 use crate::source_index::SourcePackage;
 use crate::sources::Part;
 
+pub use cached::sweep_releases;
 pub use evidence::{AbsentSuite, Evidence, SuiteEvidence};
 pub use recheck::{ChainBreak, Link, Rechecked, Rechecker, SourceClaim};
 use suite::{Found, Need, Opener, Suite};

@@ -28,6 +28,8 @@ pub fn gc(store: &Store, dry_run: bool, keep_newer: Duration) -> Result<GcReport
         larder_runtime::view::sweep_twins(&store.views_dir())?;
         crate::package::sweep_logs(store)?;
         crate::capture::sweep(store)?;
+        let cache = store.root().join("cache/debian");
+        larder_debian::distribution::sweep_releases(&cache, || provenance::releases(store))?;
     }
     Ok(report)
 }

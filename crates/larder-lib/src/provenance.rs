@@ -12,6 +12,7 @@ pub mod envelope;
 mod error;
 mod facts;
 mod record;
+mod releases;
 mod standing;
 pub mod statement;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use error::ProvenanceError;
 pub use facts::{BuildFacts, BuildKind, Dependency, Subject, TREE};
 pub use larder_store::json::{Value, encode};
 pub use record::record;
+pub(crate) use releases::releases;
 pub use standing::{KIND as MADE, Signer, Standing, standing, standings};
 pub(crate) use standing::{Read, judge};
 

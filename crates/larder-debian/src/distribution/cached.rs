@@ -55,7 +55,11 @@ impl Folder {
         }
     }
 
+    /// Writes the release file, and once more under its digest: there it stays while something in the store rests on it.
     pub(super) fn write_release(&self, bytes: &[u8]) -> Result<(), DebianError> {
+        if let Some(cache) = self.0.parent().and_then(Path::parent) {
+            write_whole(&kept_release(cache, &Sha256Digest::from_bytes(Sha256::digest(bytes).into())), bytes)?;
+        }
         write_whole(&self.in_release(), bytes)
     }
 
@@ -109,6 +113,36 @@ impl Folder {
         }
         write_whole(&self.0.join("state"), text.as_bytes())
     }
+}
+
+/// Where a release file is kept that vouches for something.
+pub(super) fn kept_release(cache: &Path, digest: &Sha256Digest) -> PathBuf {
+    cache.join("releases").join(digest.hex())
+}
+
+/// Removes the release files that nothing rests on: neither what a suite is now, nor what `needed` names. It is asked only if there are
+/// others than the suites' own. What can't be removed stays.
+///
+/// # Errors
+/// As of `needed`.
+pub fn sweep_releases<E>(cache: &Path, needed: impl FnOnce() -> Result<BTreeSet<Sha256Digest>, E>) -> Result<(), E> {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().collect::<Vec<_>>();
+    let current: BTreeSet<String> =
+        entries(&cache.join("suites")).iter().filter_map(|suite| Folder(suite.path()).release_digest()).collect();
+    let named = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    let mut others: Vec<PathBuf> = entries(&cache.join("releases")).iter().map(fs::DirEntry::path).collect();
+    others.retain(|path| named(path).is_none_or(|name| !current.contains(&name)));
+    if others.is_empty() {
+        return Ok(());
+    }
+    let needed = needed()?;
+    for path in others {
+        let is_needed = named(&path).and_then(|name| Sha256Digest::from_hex(&name).ok());
+        if is_needed.is_none_or(|digest| !needed.contains(&digest)) {
+            let _ = fs::remove_file(path);
+        }
+    }
+    Ok(())
 }
 
 /// Removes package lists and indexes that no suite's state names and that are older than a week. The age keeps what another

@@ -1,8 +1,8 @@
 //! What vouched for a package, checked again from what the cache still has.
 //!
 //! A statement beside the package names a `.deb`, the package list that listed it, and the release file that vouched for that
-//! list. The archive replaces the latter two four times a day, and the cache keeps the newest release file of a suite and the
-//! lists of a week; so mostly the chain can be followed for a while and then no longer.
+//! list. The archive replaces the latter two four times a day. The cache keeps each release file that something rests on, and the lists
+//! of a week; so the signature can always be checked again, and the whole chain for a while.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use larder_store::Sha256Digest;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::cached::Folder;
+use super::cached::{Folder, kept_release};
 use crate::archive_file::ArchiveFile;
 use crate::config::Config;
 use crate::error::{DebianError, ReleaseRefusal};
@@ -59,6 +59,12 @@ pub enum ChainBreak {
         list: Sha256Digest,
         /// The file that it lists.
         listed: Sha256Digest,
+    },
+    /// A release file has other bytes than its name says.
+    #[error("the release file {release} was altered in the cache")]
+    Altered {
+        /// The release file that it should be.
+        release: Sha256Digest,
     },
     /// The release file's signature doesn't hold.
     #[error("the release file {release} is refused: {reason}")]
@@ -114,15 +120,15 @@ pub struct SourceClaim {
     pub files: Vec<(String, Sha256Digest)>,
 }
 
-/// A release file by its digest, and whether its signature holds.
-type Opened = (Sha256Digest, Result<Release, ReleaseRefusal>);
+/// A release file whose signature holds, or why the link is broken.
+type Opened = Result<Release, ChainBreak>;
 
 /// Checks packages again. What it has read is kept for the next.
 #[derive(Debug)]
 pub struct Rechecker<'c> {
     config: &'c Config,
     lists: BTreeMap<Sha256Digest, Result<Option<Index>, ChainBreak>>,
-    releases: BTreeMap<String, Option<Opened>>,
+    releases: BTreeMap<(String, Sha256Digest), Option<Opened>>,
 }
 
 impl<'c> Rechecker<'c> {
@@ -232,18 +238,16 @@ impl<'c> Rechecker<'c> {
         (suite, wanted): (&str, &Sha256Digest),
         (list, signer): (&Sha256Digest, &str),
     ) -> Result<Link, DebianError> {
-        if !self.releases.contains_key(suite) {
-            let opened = self.release(suite)?;
-            self.releases.insert(suite.to_owned(), opened);
+        let release = *wanted;
+        let key = (suite.to_owned(), release);
+        if !self.releases.contains_key(&key) {
+            let opened = self.release(suite, &release)?;
+            self.releases.insert(key.clone(), opened);
         }
-        let Some(Some((digest, opened))) = self.releases.get(suite) else { return Ok(Link::NotKept) };
-        let release = *digest;
-        if release != *wanted {
-            return Ok(Link::NotKept);
-        }
-        let opened = match opened {
-            Ok(opened) => opened,
-            Err(reason) => return Ok(Link::Broken(ChainBreak::Release { release, reason: reason.clone() })),
+        let opened = match self.releases.get(&key) {
+            Some(Some(Ok(opened))) => opened,
+            Some(Some(Err(broken))) => return Ok(Link::Broken(broken.clone())),
+            Some(None) | None => return Ok(Link::NotKept),
         };
         if opened.signer != signer {
             return Ok(Link::Broken(ChainBreak::OtherSigner { release, found: opened.signer.clone() }));
@@ -254,22 +258,35 @@ impl<'c> Rechecker<'c> {
         Ok(Link::Holds)
     }
 
-    /// A suite's cached release file, judged by the keys that are trusted for it now.
-    fn release(&self, suite: &str) -> Result<Option<Opened>, DebianError> {
+    /// A release file that is kept, judged by the keys that are trusted for its suite now.
+    fn release(&self, suite: &str, wanted: &Sha256Digest) -> Result<Option<Opened>, DebianError> {
         // The name comes from a statement, and stands in a path.
         if super::check_name(suite).is_err() {
             return Ok(None);
         }
         let folder = Folder::new(&self.config.cache, suite);
-        let Some(bytes) = folder.read_release()? else { return Ok(None) };
-        let digest = Sha256Digest::from_bytes(Sha256::digest(&bytes).into());
+        let path = kept_release(&self.config.cache, wanted);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            bytes => Some(bytes.map_err(DebianError::io("read", &path))?),
+        };
+        let is_wanted = |bytes: &[u8]| Sha256::digest(bytes)[..] == wanted.as_bytes()[..];
+        let bytes = match bytes {
+            Some(bytes) if is_wanted(&bytes) => bytes,
+            Some(_) => return Ok(Some(Err(ChainBreak::Altered { release: *wanted }))),
+            None => match folder.read_release()?.filter(|bytes| is_wanted(bytes)) {
+                Some(bytes) => bytes,
+                None => return Ok(None),
+            },
+        };
         let part = if suite.ends_with("-security") { Part::Security } else { Part::Main };
         let place = locate(self.config, suite, part)?;
         let state = folder.read_state();
         let from = place.mirrors.iter().find(|mirror| mirror.url == state.mirror).or(place.mirrors.first());
         let Some(from) = from else { return Ok(None) };
         let keyring = Keyring::load(suite, &from.keys)?;
-        Ok(Some((digest, Release::open(&bytes, &keyring, self.config.now))))
+        let opened = Release::open(&bytes, &keyring, self.config.now);
+        Ok(Some(opened.map_err(|reason| ChainBreak::Release { release: *wanted, reason })))
     }
 }
 

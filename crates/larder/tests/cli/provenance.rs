@@ -416,17 +416,20 @@ fn what_the_archive_no_longer_signs_is_told() {
     site.recipe("web", &["greeter"], "");
     site.ok("build -q web");
     let cache = site.env.store().join("cache/debian");
-    let release = cache.join("suites/bookworm/InRelease");
-    let text = fs::read_to_string(&release).expect("a release file");
-    // A release file that is as old as the statement is the one that it names; another one is not.
-    fs::write(&release, text.replace("Description: a test", "Description: a trap")).expect("altered");
-    assert_snapshot!(site.session(&["verify debian.org/greeter"]), @r"
-    $ larder verify debian.org/greeter
-    2> note: --fetch asks the archive for what isn't kept here
-    ok     debian.org/greeter@1.0  record, contents, statement, deb, list; not kept here: release
-    1 FileSet: 0 broken, 0 unsigned; 1 link not kept here, 0 not checked
+    let releases: Vec<_> =
+        fs::read_dir(cache.join("releases")).expect("releases").map(|e| e.expect("entry").path()).collect();
+    let texts: Vec<_> = releases.iter().map(|path| fs::read_to_string(path).expect("a release file")).collect();
+    for (path, text) in releases.iter().zip(&texts) {
+        fs::write(path, text.replace("Description: a test", "Description: a trap")).expect("altered");
+    }
+    assert_snapshot!(site.session(&["verify -q debian.org/greeter"]), @"
+    $ larder verify -q debian.org/greeter
+    2> error: debian.org/greeter is not verified: the release of debian.org/greeter@1.0 doesn't hold: the release file sha256:<1> was altered in the cache
+    [exit code 1]
     ");
-    fs::write(&release, text).expect("as it was");
+    for (path, text) in releases.iter().zip(&texts) {
+        fs::write(path, text).expect("as it was");
+    }
     // The list that the statement names, with other bytes.
     for entry in fs::read_dir(cache.join("lists")).expect("lists") {
         let path = entry.expect("entry").path();
@@ -455,33 +458,42 @@ fn what_is_not_kept_is_asked_of_the_archive() {
     2> note: --fetch asks the archive for what isn't kept here
     ok     example.com/web@1.0  record, contents, statement, inputs; unsigned
              source larder.toml not checked: it is pinned by sha256:<1>, and not kept here
-    ok       debian.org/base-files/declarations@12.4+table1  record, contents, statement, deb; not kept here: list, release
-    ok       debian.org/base-files@12.4  record, contents, statement, deb; not kept here: list, release
-    ok       debian.org/greeter@1.0  record, contents, statement, deb; not kept here: list, release
-    ok       debian.org/libgreet@1.0  record, contents, statement, deb; not kept here: list, release
-    ok       debian.org/shell@5.2  record, contents, statement, deb; not kept here: list, release
-    6 FileSets: 0 broken, 1 unsigned; 10 links not kept here, 1 not checked
+    ok       debian.org/base-files/declarations@12.4+table1  record, contents, statement, deb, release; not kept here: list
+    ok       debian.org/base-files@12.4  record, contents, statement, deb, release; not kept here: list
+    ok       debian.org/greeter@1.0  record, contents, statement, deb, release; not kept here: list
+    ok       debian.org/libgreet@1.0  record, contents, statement, deb, release; not kept here: list
+    ok       debian.org/shell@5.2  record, contents, statement, deb, release; not kept here: list
+    6 FileSets: 0 broken, 1 unsigned; 5 links not kept here, 1 not checked
     $ larder verify --fetch debian.org/greeter
-    ok     debian.org/greeter@1.0  record, contents, statement, deb, archive; not kept here: list, release
-    1 FileSet: 0 broken, 0 unsigned; 2 links not kept here, 0 not checked
+    ok     debian.org/greeter@1.0  record, contents, statement, deb, release, archive; not kept here: list
+    1 FileSet: 0 broken, 0 unsigned; 1 link not kept here, 0 not checked
     ");
+    // What nothing rests on any more goes, and what the suites are now stays.
+    let releases = || fs::read_dir(site.env.store().join("cache/debian/releases")).expect("releases").count();
+    assert_eq!(releases(), 6, "two of each suite");
+    site.ok("gc");
+    assert_eq!(releases(), 4, "packages rest on the older one of bookworm");
     // A later version has taken its place.
     let later = SystemTime::now() + Duration::from_secs(120);
     let moved = super::site::library("1.1");
     site.archive.publish(archive().package(moved).date(later));
-    assert_snapshot!(site.session(&["verify --fetch --verbose debian.org/libgreet"]), @r"
+    assert_snapshot!(site.session(&["verify --fetch --verbose debian.org/libgreet"]), @"
     $ larder verify --fetch --verbose debian.org/libgreet
     2> fetch the package list of bookworm
-    ok     debian.org/libgreet@1.0  record, contents, statement, deb, archive; not kept here: list, release
+    ok     debian.org/libgreet@1.0  record, contents, statement, deb, release, archive; not kept here: list
              record holds
              contents holds
              statement holds
              deb holds
              list not kept
-             release not kept
+             release holds
              archive holds
-    1 FileSet: 0 broken, 0 unsigned; 2 links not kept here, 0 not checked
+    1 FileSet: 0 broken, 0 unsigned; 1 link not kept here, 0 not checked
     ");
+    site.ok("remove example.com/web");
+    site.ok("gc");
+    let left = fs::read_dir(site.env.store().join("cache/debian/releases")).expect("releases").count();
+    assert_eq!(left, 3, "one of each suite");
 }
 
 #[test]
