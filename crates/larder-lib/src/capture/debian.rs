@@ -39,8 +39,8 @@ use crate::{Error, Host, Result, compose, solve};
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// Where what is told about captures is, in the store.
 const FOLDER: &str = "cache/captures";
-/// Where a package can have nothing.
-const MOUNTED: [&[u8]; 4] = [b"dev", b"packages", b"proc", b"sys"];
+/// Where a package can have nothing, or has nothing but leftovers.
+const MOUNTED: [&[u8]; 5] = [b"dev", b"packages", b"proc", b"sys", b"tmp"];
 /// How many refusals a record holds.
 const MOST_REFUSED: usize = 200;
 
@@ -312,8 +312,7 @@ fn fileset(host: &Host, package: &PackageImport, scripts: &Scripts, taken: &Take
         entry.entry == larder_store::Entry::Directory && entry.attributes.is_default()
     };
     // What a script seems to make where the kernel or Larder mounts something, running it has shown to be nothing.
-    let is_mounted =
-        |path: &larder_store::TreePath| MOUNTED.iter().any(|top| path.as_bytes() == *top || path.is_below(top));
+    let is_mounted = |path: &larder_store::TreePath| MOUNTED.iter().any(|top| path.is_below(top));
     let declared_entries = declared.tree.entries().iter().filter(|entry| {
         !blocked(&entry.path)
             && !is_mounted(&entry.path)

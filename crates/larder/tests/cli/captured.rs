@@ -112,7 +112,13 @@ pub(crate) fn documents() -> Option<Vec<String>> {
     let captured = site.stdout("debian capture --json thing");
     let image = [site.stdout("build --json web"), site.stdout("inspect --json example.com/web")];
     own(&site, "tool", "echo x > /etc/tool.conf; echo x > /usr/bin/new");
-    Some(vec![captured, image[0].clone(), image[1].clone(), site.stdout("build --json tool")])
+    Some(vec![
+        captured,
+        image[0].clone(),
+        image[1].clone(),
+        site.stdout("build --json tool"),
+        site.stdout("inspect --json example.com/tool"),
+    ])
 }
 
 #[test]

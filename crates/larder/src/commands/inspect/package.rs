@@ -1,14 +1,15 @@
 //! `larder inspect` of a package.
 
 use larder_lib::asks::consent::Grant;
+use larder_lib::contents::tier_word;
 use larder_lib::deep::Contained;
 use larder_lib::inspect::PackageInspection;
 use larder_lib::provenance::Standing;
-use larder_lib::store::fileset::AlternativeRule;
+use larder_lib::store::fileset::{AlternativeRule, ScriptTier};
 use serde_json::{Value, json};
 
 use super::{compiled, words};
-use crate::commands::build::{signed_json, standing_words};
+use crate::commands::build::{refused, signed_json, standing_words};
 use crate::failure::Failure;
 use crate::ui;
 
@@ -59,6 +60,12 @@ pub(super) fn print(
     }
     for special in &package.privileged {
         field("privileged", &format!("/{}: {}", special.path, special.what))?;
+    }
+    if matches!(metadata.install.script, ScriptTier::Captured(_)) {
+        field("script", tier_word(&metadata.install.script))?;
+    }
+    for refusal in refused(&metadata.install.script) {
+        field("refused", refusal)?;
     }
     field("files", &format!("{} ({})", package.files, ui::bytes(package.bytes)))?;
     field("in images", &package.images.join(", "))?;
@@ -133,6 +140,8 @@ pub(super) fn document(package: &PackageInspection, standing: Option<&Standing>,
         "privileged": package.privileged.iter().map(|p| json!({
             "path": format!("/{}", p.path), "what": p.what,
         })).collect::<Vec<_>>(),
+        "script": tier_word(&metadata.install.script),
+        "refused": refused(&metadata.install.script),
         "files": package.files,
         "bytes": package.bytes,
         "images": package.images,
