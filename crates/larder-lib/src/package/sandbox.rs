@@ -324,7 +324,7 @@ impl Sandbox {
             ..SpecOptions::default()
         })?;
         let process = Process {
-            spec: with_process_limit(spec)?,
+            spec: bounded(spec, false)?,
             user: Some(format!("{UID}:{UID}")),
             stop_signal: None,
             packages: PackagePaths::ReadOnly,
@@ -352,7 +352,7 @@ impl Sandbox {
         let ended = loop {
             let spec = launch::specification(SpecOptions { limits, ..options.clone() })?;
             let process = Process {
-                spec: with_process_limit(spec)?,
+                spec: bounded(spec, limits.pids.is_some())?,
                 user: Some(who.user.clone()),
                 stop_signal: None,
                 packages: if who.layer.is_some() { PackagePaths::Writable } else { PackagePaths::ReadOnly },
@@ -447,13 +447,17 @@ fn written(variables: Vec<(String, String)>) -> Vec<String> {
     last.iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-/// A bound on processes that needs no cgroup; a build gives it on to all that it starts.
-fn with_process_limit(mut spec: Spec) -> Result<Spec> {
+/// Bounds that need no cgroup; a build gives them on to all that it starts. The one on processes counts those of all sandboxes, whose user is
+/// one: it stands in only where no cgroup counts each sandbox's own.
+fn bounded(mut spec: Spec, is_counted: bool) -> Result<Spec> {
     let limit = |kind, value: u64| {
         let made = PosixRlimitBuilder::default().typ(kind).soft(value).hard(value).build();
         made.map_err(|error| RuntimeError::Specification(error.to_string()))
     };
-    let limits = vec![limit(PosixRlimitType::RlimitNproc, PROCESSES.into())?, limit(PosixRlimitType::RlimitCore, 0)?];
+    let mut limits = vec![limit(PosixRlimitType::RlimitCore, 0)?];
+    if !is_counted {
+        limits.push(limit(PosixRlimitType::RlimitNproc, PROCESSES.into())?);
+    }
     if let Some(process) = spec.process_mut() {
         process.set_rlimits(Some(limits));
     }
