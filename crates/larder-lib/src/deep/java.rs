@@ -142,10 +142,13 @@ fn unpack<R: ReaderAt>(archive: &ZipArchive<R>, item: &Item, most: u64, budget: 
     Ok(unpacked)
 }
 
-/// Whether an error is about the bytes, and not the disk.
+/// Whether an error is about the bytes, and not the disk: an archive may name places that no file has.
 fn is_content(error: &io::Error) -> bool {
-    error.raw_os_error().is_none()
+    matches!(error.raw_os_error(), None | Some(INVALID))
 }
+
+/// What the system says of an offset that can't be.
+const INVALID: i32 = rustix::io::Errno::INVAL.raw_os_error();
 
 fn wrong(reason: &'static str) -> Refused {
     Refused::Malformed { what: "the archive", reason }

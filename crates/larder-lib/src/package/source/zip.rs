@@ -145,7 +145,10 @@ fn entry<R: ReaderAt>(
     };
     match taken {
         Err(StoreError::TooLarge { .. }) => return Err(Refused::Entry(TOO_LARGE)),
-        Err(StoreError::Source(error)) if error.raw_os_error().is_none() => return Err(Refused::Entry(DAMAGED)),
+        // An offset that can't be is the archive's word, too.
+        Err(StoreError::Source(error)) if matches!(error.raw_os_error(), None | Some(INVALID)) => {
+            return Err(Refused::Entry(DAMAGED));
+        }
         taken => taken.map_err(Refused::Store)?,
     }
     if size > most {
@@ -159,6 +162,8 @@ fn entry<R: ReaderAt>(
     }
 }
 
+/// What the system says of an offset that no file has.
+const INVALID: i32 = rustix::io::Errno::INVAL.raw_os_error();
 const DAMAGED: &str = "its content is damaged";
 const TOO_LARGE: &str = "what is unpacked is larger than it may be";
 
