@@ -3,27 +3,12 @@
 use std::collections::BTreeMap;
 
 use larder_debian::progress::Progress;
-use larder_store::{FileSetDigest, Name};
+use larder_store::Name;
 
 use crate::package::{self, PackageOptions, Way};
 use crate::recipe::{PackagePath, Recipe};
+use crate::selection::Built;
 use crate::{Error, Host, Result};
-
-/// What was built because of a recipe's folders.
-#[derive(Debug, Default)]
-pub(crate) struct Built {
-    /// The packages that are asked for.
-    pub(crate) asked: BTreeMap<Name, FileSetDigest>,
-    /// Their splits, which may be asked for by name.
-    pub(crate) splits: BTreeMap<Name, FileSetDigest>,
-}
-
-impl Built {
-    /// Everything.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&Name, &FileSetDigest)> {
-        self.asked.iter().chain(&self.splits)
-    }
-}
 
 /// Builds the packages that a recipe names by their folders, and lets it ask for them by name.
 ///

@@ -9,111 +9,32 @@ use std::path::Path;
 use std::time::Instant;
 
 use larder_debian::progress::Progress;
-use larder_solver::{Root, Update};
-use larder_store::fileset::ScriptTier;
+use larder_solver::Update;
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{FileSet, FileSetDigest, Ingest, Name, Reference, Selector, Tree, TreeDigest};
+use larder_store::{FileSet, Ingest, Name, Reference, Selector, Tree, TreeDigest};
 
-pub use crate::assemble::NewAsks;
-pub use crate::assemble::OverrideLine;
-use crate::assemble::{self, Assembled, Draft};
-use crate::beside::{self, Built};
-use crate::compose::{self, Composition};
+pub(crate) mod options;
+pub(crate) mod report;
+
+pub use options::{BuildOptions, Test};
+use report::report;
+pub use report::{BuildReport, BuiltPackage};
+
+use crate::assemble::{self, Draft};
+pub use crate::assemble::{NewAsks, OverrideLine};
+use crate::beside;
+use crate::compose;
 use crate::image;
 use crate::image_test::{self, Tested};
 use crate::images::{self, Found};
 use crate::kept::{self, Asked, Earlier, Kept};
-use crate::lock::{Change, Lock};
+use crate::lock::Lock;
 use crate::overrides::{self, StandIn};
 use crate::package::Way;
-use crate::provenance::{self, BuildFacts, Dependency, Signer};
+use crate::provenance::{self, BuildFacts, Dependency};
 use crate::recipe::Recipe;
-use crate::solve::{self, Ask, Curated};
-use crate::supply::{self, Supplied};
-use crate::verify::Finding;
-use crate::{Error, Host, Result, capture};
-
-/// How to build.
-#[derive(Debug, Clone, Default)]
-pub struct BuildOptions {
-    /// Use the lock as it is, and fail if there is none or it doesn't match the recipe.
-    pub locked: bool,
-    /// Which locked packages may move to newer versions, named as somebody typed them.
-    pub update: Update,
-    /// What becomes of asks that the image's record so far doesn't have.
-    pub new_asks: NewAsks,
-    /// Whether the recipe's test is run.
-    pub test: Test,
-}
-
-/// Whether a recipe's `[test]` is run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Test {
-    /// Before the image gets its name, unless it has passed already.
-    #[default]
-    Run,
-    /// Not now.
-    Skip,
-}
-
-/// What a build did.
-#[derive(Debug)]
-pub struct BuildReport {
-    /// The image's name.
-    pub name: Name,
-    /// Its version.
-    pub version: String,
-    /// Its identity.
-    pub digest: FileSetDigest,
-    /// Who signed how it was made; nobody where that is empty.
-    pub signed: Vec<Signer>,
-    /// Whether the name stood for something else, or nothing, before.
-    pub changed: bool,
-    /// Its packages, sorted by name.
-    pub packages: Vec<BuiltPackage>,
-    /// What became of the packages since the lock was last written.
-    pub changes: Vec<(Name, Change)>,
-    /// How many packages were fetched.
-    pub fetched: usize,
-    /// How many bytes that were.
-    pub fetched_bytes: u64,
-    /// Where the image's own files, or a declared replacement, took a package's place.
-    pub overridden: Vec<OverrideLine>,
-    /// Which packages stand in for others, and whose guarantee that voids.
-    pub stand_ins: Vec<StandIn>,
-    /// What verification found that does not fail a build.
-    pub findings: Vec<Finding>,
-    /// Whether its test was run, and has passed.
-    pub tested: bool,
-}
-
-/// A package of a built image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuiltPackage {
-    /// Its name.
-    pub name: Name,
-    /// Its version.
-    pub version: String,
-    /// Its identity.
-    pub digest: FileSetDigest,
-    /// What became of its maintainer scripts.
-    pub tier: ScriptTier,
-}
-
-impl BuiltPackage {
-    /// The tier as a word.
-    pub fn tier_word(&self) -> &'static str {
-        crate::contents::tier_word(&self.tier)
-    }
-
-    /// What its scripts do that is left out.
-    pub fn skipped(&self) -> &[String] {
-        match &self.tier {
-            ScriptTier::Skipped(reasons) => reasons,
-            ScriptTier::None | ScriptTier::Declared | ScriptTier::Captured(_) => &[],
-        }
-    }
-}
+use crate::selection::{self, Built, Selection};
+use crate::{Error, Host, Result, capture, supply};
 
 /// Builds the recipe at `path` (its folder, or the file itself).
 ///
@@ -149,10 +70,10 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     }
     ingest.commit()?;
     let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
-    let mut packages = packages(host, &recipe, &built, old.as_ref(), options, progress)?;
+    let mut packages = selection::select(host, &recipe, (&built, old.as_ref()), &options.lock_use(), progress)?;
     let wanted = capture::Wanted { names: &recipe.captured, base: recipe.base, overrides: &recipe.overrides };
     capture::apply(host, &wanted, (&mut packages.lock, &mut packages.supplied), progress)?;
-    let Packages { lock, supplied, roots } = packages;
+    let Selection { lock, supplied, roots } = packages;
 
     let imports: Vec<_> = supplied.iter().map(|one| one.import.clone()).collect();
     let draft = Draft {
@@ -269,7 +190,7 @@ pub fn current(host: &Host, path: &Path) -> Result<Option<Found>> {
             None => return Ok(None),
         }
     }
-    let metadata = image::metadata(&recipe, &locked_roots(host, &recipe, &lock)?);
+    let metadata = image::metadata(&recipe, &selection::locked_roots(host, &recipe, &lock)?);
     let record = image::record(&recipe.name, &recipe.version, &lock.architecture, tree_digest, &imports, metadata)?;
     Ok((record.digest() == found.digest).then_some(found))
 }
@@ -304,120 +225,4 @@ fn stand_ins(host: &Host, image: &FileSet) -> Result<Vec<StandIn>> {
         return Ok(Vec::new());
     }
     Ok(overrides::of_image(stated, &crate::contents::packages(&host.store, image)?))
-}
-
-/// Reports what became of an image; its composition is for whoever wants to keep what the build found out.
-pub(crate) fn report(
-    host: &Host,
-    assembled: Assembled,
-    supplied: &[Supplied],
-    changes: Vec<(Name, Change)>,
-) -> Result<(Composition, BuildReport)> {
-    let Assembled { digest, record, signed, changed, overridden, findings, composition } = assembled;
-    let packages = crate::contents::packages(&host.store, &record)?;
-    let fetched: Vec<u64> = supplied.iter().filter_map(|one| one.fetched).collect();
-    let metadata = record.image().cloned().unwrap_or_default();
-    let report = BuildReport {
-        digest,
-        signed,
-        changed,
-        packages: packages
-            .iter()
-            .map(|package| BuiltPackage {
-                name: package.import.name.clone(),
-                version: package.import.version.clone(),
-                digest: package.import.fileset,
-                tier: package.tier().clone(),
-            })
-            .collect(),
-        changes,
-        fetched: fetched.len(),
-        fetched_bytes: fetched.iter().sum(),
-        stand_ins: overrides::of_image(&metadata.overrides, &packages),
-        overridden,
-        findings,
-        tested: false,
-        name: record.name,
-        version: record.version,
-    };
-    Ok((composition, report))
-}
-
-/// The packages of a recipe, in the store, with the lock that says so.
-pub(crate) struct Packages {
-    /// What they were resolved to.
-    pub(crate) lock: Lock,
-    /// The packages themselves.
-    pub(crate) supplied: Vec<Supplied>,
-    /// What was asked for, as the image's record says it.
-    roots: Vec<Root>,
-}
-
-pub(crate) fn packages(
-    host: &Host,
-    recipe: &Recipe,
-    built: &Built,
-    old: Option<&Lock>,
-    options: &BuildOptions,
-    progress: &dyn Progress,
-) -> Result<Packages> {
-    let wanted = &host.debian.architecture;
-    if let Some(lock) = old.filter(|lock| options.locked && lock.architecture != *wanted) {
-        let (locked, wanted) = (lock.architecture.clone(), wanted.clone());
-        return Err(Error::LockArchitecture { file: recipe.lock_file(), locked, wanted });
-    }
-    let matching = old.filter(|lock| lock.architecture == *wanted).map(|lock| (lock, lock.check(recipe)));
-    match matching {
-        Some((lock, Ok(()))) if options.update == Update::None => match rebuilt(lock, built) {
-            None => return from_lock(host, recipe, lock, progress),
-            Some((package, locked, found)) if options.locked => {
-                return Err(Error::LockBuilt { package: package.clone(), locked, found });
-            }
-            Some(_) => {}
-        },
-        Some((_, Err(mismatch))) if options.locked => {
-            return Err(Error::LockMismatch { file: recipe.lock_file(), mismatch });
-        }
-        None if options.locked => return Err(Error::NoLock { file: recipe.lock_file() }),
-        _ => {}
-    }
-    let mut earlier = old.map(Lock::earlier).unwrap_or_default();
-    // What was locked of a split that was just built again is no reason to keep it.
-    earlier.filesets.retain(|name, _| !built.splits.contains_key(name));
-    let ask = Ask {
-        from: &recipe.from,
-        roots: &recipe.packages,
-        base: recipe.base,
-        recommends: recipe.recommends,
-        earlier: &earlier,
-        update: solve::freed(&options.update, &earlier)?,
-        built: &built.asked,
-        overrides: &recipe.overrides,
-        unpublished: None,
-    };
-    let choice = solve::choose(host, &ask, progress)?;
-    let supplied = supply::choice(host, &choice, progress)?;
-    overrides::check(host, &choice, &supplied, progress)?;
-    let lock = supply::lock(host, recipe.solver_inputs(), &choice, &supplied);
-    Ok(Packages { lock, supplied, roots: choice.roots })
-}
-
-/// A package that was built from a recipe beside this one to something other than the lock has: its name, what the lock has, what was made.
-pub(crate) fn rebuilt<'a>(lock: &Lock, built: &'a Built) -> Option<(&'a Name, FileSetDigest, FileSetDigest)> {
-    built.all().find_map(|(name, found)| {
-        let locked = lock.packages.get(name)?.fileset;
-        (locked != *found).then_some((name, locked, *found))
-    })
-}
-
-fn from_lock(host: &Host, recipe: &Recipe, lock: &Lock, progress: &dyn Progress) -> Result<Packages> {
-    let (lock, supplied) = supply::locked(host, lock, progress)?;
-    let roots = locked_roots(host, recipe, &lock)?;
-    Ok(Packages { lock, supplied, roots })
-}
-
-/// The packages that a recipe asks for, each short name looked up in the lock's distributions.
-fn locked_roots(host: &Host, recipe: &Recipe, lock: &Lock) -> Result<Vec<Root>> {
-    let distributions = lock.curated.values().map(|curated| Curated::load(&host.store, &curated.fileset));
-    solve::resolved(&recipe.packages, &distributions.collect::<Result<Vec<_>>>()?, None)
 }

@@ -29,7 +29,7 @@ use larder_store::{
 };
 
 use crate::assemble::OverrideLine;
-use crate::build::BuiltPackage;
+use crate::build::report::BuiltPackage;
 use crate::compose::{self, Composition, Ready};
 use crate::recipe::Recipe;
 use crate::verify::Finding;

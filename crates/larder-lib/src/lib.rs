@@ -50,6 +50,7 @@ mod program;
 pub mod provenance;
 pub mod recipe;
 pub mod run;
+mod selection;
 pub mod size;
 pub mod solve;
 pub mod supply;

@@ -51,12 +51,13 @@ pub use report::{BuiltPart, PackageReport};
 pub(crate) use sandbox::PROMPT;
 pub(crate) use watch::Watch;
 
-use crate::beside::{self, Built};
-use crate::build::{self, BuildOptions};
+use crate::beside;
+use crate::build::options::Test;
 use crate::image::PackageImport;
 use crate::lock::{Change, Lock, LockedSource, Mismatch};
 use crate::recipe::package::PackageRecipe;
 use crate::recipe::{CommandLine, Document, HostTable, Problem, Recipe, RecipeError};
+use crate::selection::{self, Built, LockUse, Selection};
 use crate::supply::Supplied;
 use crate::{Host, Result, image, provenance};
 use facts::Inputs;
@@ -84,7 +85,7 @@ pub struct PackageOptions {
     /// Which locked packages of the sandbox may move to newer versions.
     pub update: Update,
     /// Whether its `[test]` is run. A package that was not tested is built anew the next time.
-    pub test: build::Test,
+    pub test: Test,
 }
 
 /// How to open a shell in a sandbox.
@@ -150,7 +151,7 @@ pub(crate) fn build_on(
         lock.architecture == host.debian.architecture
             && lock.check(&environment).is_ok()
             && (wanted.is_none() || known.is_some())
-            && build::rebuilt(lock, &built).is_none()
+            && selection::rebuilt(lock, &built).is_none()
     };
     if let Some(lock) = old.as_ref().filter(fits).filter(|_| !options.check && options.update == Update::None) {
         let key = cache::key(recipe, pin.as_ref(), lock);
@@ -158,8 +159,7 @@ pub(crate) fn build_on(
             return report(host, recipe, parts, Outcome::cached());
         }
     }
-    let (locked, update) = (options.locked, options.update.clone());
-    let solving = BuildOptions { locked, update, ..BuildOptions::default() };
+    let solving = LockUse { locked: options.locked, update: options.update.clone() };
     let kit = obtain(host, (&environment, &built), old.as_ref(), &solving, progress)?;
     let kit = with_source(host, recipe, (kit, known), options, progress)?;
     let pin = source::pin(recipe, kit.lock.source.as_ref())?;
@@ -210,8 +210,8 @@ pub(crate) fn build_on(
     provenance::record(host, &ingest, &facts)?;
     let _new = ingest.commit_leased()?;
     let tested = match options.test {
-        build::Test::Run => trial::run(host, recipe, (&steps, &kit.lock, &parts[0]), progress)?,
-        build::Test::Skip => false,
+        Test::Run => trial::run(host, recipe, (&steps, &kit.lock, &parts[0]), progress)?,
+        Test::Skip => false,
     };
     // What wasn't tested isn't taken for what passed.
     if tested || recipe.test.is_none() {
@@ -258,7 +258,7 @@ pub fn shell(host: &Host, recipe: &PackageRecipe, options: &ShellOptions, progre
     let old = Lock::load(&recipe.lock_file())?;
     let _lease = host.store.lease()?;
     let built = beside::build(host, &mut environment, &Way::default().to(&recipe.name), progress)?;
-    let kit = obtain(host, (&environment, &built), old.as_ref(), &BuildOptions::default(), progress)?;
+    let kit = obtain(host, (&environment, &built), old.as_ref(), &LockUse::default(), progress)?;
     let known = debian::wanted(recipe).and_then(|root| debian::locked(root, old.as_ref(), &Update::None));
     let kit = with_source(host, recipe, (kit, known), &PackageOptions::default(), progress)?;
     kit.lock.save(&recipe.lock_file())?;
@@ -352,10 +352,10 @@ fn obtain(
     host: &Host,
     (environment, built): (&Recipe, &Built),
     old: Option<&Lock>,
-    options: &BuildOptions,
+    options: &LockUse,
     progress: &dyn Progress,
 ) -> Result<Kit> {
-    let build::Packages { lock, supplied, .. } = build::packages(host, environment, built, old, options, progress)?;
+    let Selection { lock, supplied, .. } = selection::select(host, environment, (built, old), options, progress)?;
     Ok(Kit { lock, supplied })
 }
 

@@ -13,7 +13,7 @@ use larder_store::refs::RefKind;
 use larder_store::{FileSet, FileSetDigest, Name, Reference, Store};
 
 use crate::assemble::{self, Draft, NewAsks};
-use crate::build::BuildReport;
+use crate::build::report::{BuildReport, report};
 use crate::capture::{self, Wanted};
 use crate::contents::ImagePackage;
 use crate::lock::Change;
@@ -75,7 +75,7 @@ pub fn update(
     };
     let assembled = assemble::assemble(host, &draft, progress)?;
     let changes = changes(host, &old, &assembled.record)?;
-    Ok(crate::build::report(host, assembled, &supplied, changes)?.1)
+    Ok(report(host, assembled, &supplied, changes)?.1)
 }
 
 /// Which packages may change when these are named, as they were typed: all, when none is.

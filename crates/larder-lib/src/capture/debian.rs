@@ -23,8 +23,6 @@ use super::closure::{self, Among};
 use super::error::CaptureError;
 use super::scripts::{self, Files, Scripts};
 use super::{Row, Taken, Work, report};
-use crate::beside::Built;
-use crate::build::{self, BuildOptions, Packages};
 use crate::image::{self, PackageImport};
 use crate::lock::{Lock, LockedCapture, LockedOrigin};
 use crate::package::Phase;
@@ -32,6 +30,7 @@ use crate::package::log;
 use crate::package::sandbox::{Job, Sandbox};
 use crate::provenance::{self, BuildFacts, BuildKind, Dependency, Subject};
 use crate::recipe::{CommandLine, Recipe};
+use crate::selection::{self, Built, LockUse, Selection};
 use crate::supply::{self, Supplied};
 use crate::{Error, Host, Result, compose, solve};
 
@@ -84,8 +83,8 @@ pub(crate) struct Request<'a> {
 pub fn of_name(host: &Host, from: &Name, root: &Root, progress: &dyn Progress) -> Result<Captured> {
     let _lease = host.store.lease()?;
     let recipe = Recipe::of_packages(from.clone(), vec![root.clone()])?;
-    let Packages { lock, supplied, .. } =
-        build::packages(host, &recipe, &Built::default(), None, &BuildOptions::default(), progress)?;
+    let Selection { lock, supplied, .. } =
+        selection::select(host, &recipe, (&Built::default(), None), &LockUse::default(), progress)?;
     let package = find(&supplied, &root.name)?;
     let request = Request { package, supplied: &supplied, lock: &lock, base: Base::Essential, overrides: &[] };
     capture(host, &request, progress)

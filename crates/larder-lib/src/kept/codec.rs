@@ -7,7 +7,7 @@ use larder_store::{Name, TreePath};
 
 use super::Kept;
 use crate::assemble::OverrideLine;
-use crate::build::BuiltPackage;
+use crate::build::report::BuiltPackage;
 use crate::verify::{Finding, Reason, Severity};
 
 pub(super) fn encode(kept: &Kept) -> String {

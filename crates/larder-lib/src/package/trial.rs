@@ -12,11 +12,10 @@ use larder_store::refs::RefKind;
 use super::error::{PackageError, Phase};
 use super::sandbox::{Job, Sandbox};
 use super::{BuiltPart, Way, as_image, log, order, versioned};
-use crate::beside::Built;
-use crate::build::{self, BuildOptions};
 use crate::image::{self, PackageImport};
 use crate::lock::Lock;
 use crate::recipe::package::{PackageRecipe, Requirement};
+use crate::selection::{self, Built, LockUse};
 use crate::{Error, Host, Result, solve};
 
 /// Runs the test of a recipe, if it has one. Says whether it did.
@@ -38,8 +37,8 @@ pub(super) fn run(
     roots.sort_by_cached_key(ToString::to_string);
     roots.dedup();
     let environment = as_image(recipe, roots);
-    let (built, options) = (Built::default(), BuildOptions::default());
-    let found = build::packages(host, &environment, &built, Some(lock), &options, progress)?;
+    let (built, options) = (Built::default(), LockUse::default());
+    let found = selection::select(host, &environment, (&built, Some(lock)), &options, progress)?;
     let mut imports: Vec<PackageImport> = found.supplied.into_iter().map(|one| one.import).collect();
     order::check_sandbox(host, recipe, (way, &environment.packages), &imports)?;
     imports.push(PackageImport {
