@@ -117,12 +117,13 @@ class Own:
         # The round that doesn't count was a build, too.
         builds = rounds + 1
         rows = [Row(name, [1000 * (after[name] - before[name]) / builds]) for name in after]
-        notes = [f"The disk's growth over {builds} builds, divided by their number: package, its split, image, statements, logs; layers and the build's cache."]
+        notes = [f"The disk's growth over {builds} builds, divided by their number: package, its split, image, statements; layers and the build's cache. A view is a listing of a whole root, of the test's and of the image's, with no contents; it is made again where it is missing."]
         return section, Section(BYTES, "kB", rows, "larder build", notes)
 
     def kept(self) -> dict[str, float]:
         os.sync()
-        return {"larder build": used(self.store), "docker build": used(self.bench.docker.data)}
+        views = used(self.store / "views")
+        return {"larder build": used(self.store), "of it views": views, "docker build": used(self.bench.docker.data)}
 
 
 def other_greeting(source: Path) -> Callable[[], None]:
