@@ -122,7 +122,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         // What can't be removed now goes with the next cleaning of `tmp`.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = larder_store::remove_tree(&self.0);
     }
 }
 

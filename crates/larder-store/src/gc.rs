@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Content, StoreError};
 use crate::needs::{self, Needs};
 use crate::refs::RefKind;
-use crate::store::{Found, GC_LOCK, Hold, Lock, Root, Store, digests, list, read_roots, remove_file};
+use crate::store::{Found, GC_LOCK, Hold, Lock, Root, Store, digests, list, read_roots, remove_file, remove_tree};
 use crate::{FileSet, FileSetDigest, ObjectDigest, TreeDigest};
 
 /// How to collect.
@@ -332,6 +332,6 @@ fn importers_first<'d>(
 /// Removes a file, or a folder with all that is in it.
 fn remove_any(path: &Path) -> Result<(), StoreError> {
     let metadata = fs::symlink_metadata(path).map_err(StoreError::io("look at", path))?;
-    let removed = if metadata.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = if metadata.is_dir() { remove_tree(path) } else { fs::remove_file(path) };
     removed.map_err(StoreError::io("remove", path))
 }

@@ -34,6 +34,6 @@ pub use index::{Filter, Index, Indexed};
 pub use name::{Name, Reference, Selector};
 pub use path::TreePath;
 pub use refs::{RefEntry, RefKind, RefRecord, Refs};
-pub use store::{Ingest, Lease, Reader, Root, Roots, Statement, Store};
+pub use store::{Ingest, Lease, Reader, Root, Roots, Statement, Store, remove_tree};
 pub use tree::{Attributes, Entry, Tree, TreeBuilder, TreeEntry};
 pub use usage::{ImageUsage, Usage};

@@ -40,6 +40,7 @@ mod layout;
 mod lock;
 mod pending;
 mod readings;
+mod remove;
 mod roots;
 mod statements;
 mod walk;
@@ -47,6 +48,7 @@ mod write;
 
 pub use ingest::Ingest;
 pub use readings::Reader;
+pub use remove::remove_tree;
 pub use roots::{Root, Roots};
 pub use statements::Statement;
 

@@ -111,20 +111,26 @@ fn first_of_each(rules: impl Iterator<Item = DiversionRule>) -> Vec<DiversionRul
 fn users(before: &Databases, after: &Databases) -> Vec<UserRule> {
     let (users_before, groups_before) = (before.users(), before.groups());
     let groups = after.groups();
-    let of_gid = |gid| groups.iter().find(|(_, group)| group.gid == gid).map(|(name, _)| (*name).to_owned());
+    // Of two groups with one number the first in the order of names.
+    let mut of_gid: BTreeMap<u32, &str> = BTreeMap::new();
+    let mut joined: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, now) in &groups {
+        of_gid.entry(now.gid).or_insert(name);
+        let then = groups_before.get(name);
+        for member in now.members.iter().filter(|member| then.is_none_or(|then| !then.members.contains(*member))) {
+            joined.entry(member).or_default().push((*name).to_owned());
+        }
+    }
     let absolute = |path: &str, other: &str| if path.starts_with('/') { path } else { other }.to_owned();
     let rule = |(name, user): (&str, User<'_>)| {
-        let joined = groups.iter().filter(|(group, now)| {
-            now.members.contains(name) && groups_before.get(**group).is_none_or(|then| !then.members.contains(name))
-        });
         let rule = UserRule {
             name: name.to_owned(),
             uid: fixed(user.uid),
-            group: of_gid(user.gid)?,
+            group: (*of_gid.get(&user.gid)?).to_owned(),
             home: absolute(user.home, "/nonexistent"),
             shell: absolute(user.shell, "/usr/sbin/nologin"),
             comment: user.comment.to_owned(),
-            supplementary: joined.map(|(group, _)| (*group).to_owned()).collect(),
+            supplementary: joined.get(name).cloned().unwrap_or_default(),
         };
         let is_new = !users_before.contains_key(name) || !rule.supplementary.is_empty();
         is_new.then_some(rule)

@@ -12,8 +12,9 @@ use larder_store::{Attributes, Entry, Name, ObjectDigest, TreePath};
 use rustix::fs::{Dir, Mode, OFlags, ResolveFlags};
 
 use super::error::CaptureError;
-use super::layer::{self, Before, Change, Kind, Node};
+use super::layer::{self, Before, Change, How, Kind, Node};
 use super::report::Finding;
+use crate::solve::is_debians;
 use crate::view::Shown;
 use crate::{Error, Result};
 
@@ -21,8 +22,13 @@ use crate::{Error, Result};
 const MOST_BYTES: u64 = 1 << 30;
 /// The largest of the files of users and of the package manager that is read.
 const MAX_DATABASE: u64 = 4 << 20;
-/// How many files of alternatives are read.
+/// How many files of alternatives are read, how large each may be, and all together.
 const MAX_ALTERNATIVES: usize = 10_000;
+const MAX_ALTERNATIVE: u64 = 64 << 10;
+const MAX_ALL_ALTERNATIVES: usize = 16 << 20;
+
+const ALTERNATIVES: &str = "var/lib/dpkg/alternatives";
+const DIVERSIONS: &str = "var/lib/dpkg/diversions";
 
 const NO_PLACE: &str = "no place that a package's scripts may fill";
 const REMOVED: &str = "it was removed, and a package can only add and change";
@@ -68,33 +74,37 @@ pub(super) struct Left {
 /// # Errors
 /// A layer that can't be read.
 fn databases(upper: &Path, before: &Databases) -> Result<Databases> {
-    const ALTERNATIVES: &str = "var/lib/dpkg/alternatives";
     let layer = File::open(upper).map_err(Error::io("open", upper))?;
-    let text = |path: &str, old: &String| text(&layer, path).unwrap_or_else(|| old.clone());
+    let read = |path: &str, old: &String| text(&layer, path, MAX_DATABASE).unwrap_or_else(|| old.clone());
+    let mut room = MAX_ALL_ALTERNATIVES;
     let mut alternatives = before.alternatives.clone();
     let folder = beneath(&layer, ALTERNATIVES, OFlags::DIRECTORY);
     for entry in folder.and_then(|folder| Dir::read_from(folder).ok()).into_iter().flatten().take(MAX_ALTERNATIVES) {
         let Some(name) = entry.ok().and_then(|entry| entry.file_name().to_str().ok().map(str::to_owned)) else {
             continue;
         };
-        let found = text(&format!("{ALTERNATIVES}/{name}"), &String::new());
+        let found = text(&layer, &format!("{ALTERNATIVES}/{name}"), MAX_ALTERNATIVE).unwrap_or_default();
+        room = room.saturating_sub(found.len());
+        if room == 0 {
+            break;
+        }
         if !found.is_empty() {
             alternatives.insert(name, found);
         }
     }
     Ok(Databases {
-        passwd: text("etc/passwd", &before.passwd),
-        group: text("etc/group", &before.group),
-        shells: text(capture::SHELLS, &before.shells),
-        diversions: text("var/lib/dpkg/diversions", &before.diversions),
+        passwd: read("etc/passwd", &before.passwd),
+        group: read("etc/group", &before.group),
+        shells: read(capture::SHELLS, &before.shells),
+        diversions: read(DIVERSIONS, &before.diversions),
         alternatives,
     })
 }
 
-/// A file of a layer, if it is one and of a sensible size.
-fn text(layer: &File, path: &str) -> Option<String> {
+/// A file of a layer, if it is one and no larger than that.
+fn text(layer: &File, path: &str, limit: u64) -> Option<String> {
     let file = File::from(beneath(layer, path, OFlags::NONBLOCK)?);
-    let found = file.metadata().ok().filter(|found| found.is_file() && found.len() <= MAX_DATABASE)?;
+    let found = file.metadata().ok().filter(|found| found.is_file() && found.len() <= limit)?;
     let mut bytes = Vec::new();
     file.take(found.len()).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -183,7 +193,10 @@ impl Judge<'_> {
         if was == Some(&Entry::Directory) && node.kind != Kind::Directory {
             return refuse("it stands in a folder's place");
         }
-        let is_unchanged = matches!(node.kind, Kind::Same { .. }) && of == Some(self.scene.own.as_str());
+        let was_set_id = self.scene.shown.get(path).map_or(0, |shown| shown.entry.mode()) & 0o6000;
+        // Debian's scripts give its own programs their bits; nobody else's may.
+        let may_gain = is_debians(self.scene.package) || node.mode & 0o6000 & !was_set_id == 0;
+        let is_unchanged = matches!(node.kind, Kind::Same { .. }) && of == Some(self.scene.own.as_str()) && may_gain;
         let is_file = matches!(node.kind, Kind::File { .. } | Kind::Same { .. });
         if is_file && !is_unchanged {
             if node.mode & 0o6000 != 0 {
@@ -281,28 +294,65 @@ pub(super) fn join(first: Left, second: &Left) -> Joined {
         true => finding.refusal(),
         // A name that is another one each time.
         false => {
-            let folder = finding.path.iter().rposition(|&b| b == b'/').map_or(0, |at| at);
-            format!("{}/*: {}", super::shown_path(&finding.path[..folder]).trim_end_matches('/'), finding.reason)
+            let folder = same_each_time(&finding.path, &|path| has(&first, path) == has(second, path));
+            format!("{}/*: {}", super::shown_path(folder).trim_end_matches('/'), finding.reason)
         }
     };
+    let (rules, unsteady) = same_rules(&first.rules, &second.rules);
     let mut findings: Vec<Finding> = first.findings.clone();
     findings
         .extend(second.findings.iter().filter(|finding| is_differing(finding) && !has(&first, &finding.path)).cloned());
     for finding in findings.iter_mut().filter(|finding| is_differing(finding)) {
         *finding = Finding { verdict: Verdict::Refused, reason: DIFFERS.to_owned(), pattern: None, ..finding.clone() };
     }
+    findings.extend(unsteady);
     findings.sort_by(|a, b| a.path.cmp(&b.path));
     let refused = findings.iter().chain(&second.findings).filter(|finding| finding.verdict == Verdict::Refused);
     let refused = refused.map(|finding| refusal(finding, has(&first, &finding.path) && has(second, &finding.path)));
     let refused: BTreeSet<String> = refused.collect();
     let mut kept = first.kept;
     kept.retain(|path, _| !differing.contains(path));
-    Joined { left: Left { kept, findings, rules: first.rules }, refused: refused.into_iter().collect() }
+    Joined { left: Left { kept, findings, rules }, refused: refused.into_iter().collect() }
+}
+
+/// The folder of a path that has another name each time, or is in a folder that has: what is above the first such name.
+fn same_each_time<'p>(path: &'p [u8], is_in_both_or_none: &dyn Fn(&[u8]) -> bool) -> &'p [u8] {
+    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    let end = ends.chain([path.len()]).find(|end| !is_in_both_or_none(&path[..*end])).unwrap_or(path.len());
+    let folder = path[..end].iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+    &path[..folder]
+}
+
+/// The rules that both runs gave, and a refusal for each kind of which one gave others.
+fn same_rules(first: &InstallRules, second: &InstallRules) -> (InstallRules, Vec<Finding>) {
+    fn both<T: Clone + PartialEq>(first: &[T], second: &[T], file: &'static str, refused: &mut Vec<Finding>) -> Vec<T> {
+        let both: Vec<T> = first.iter().filter(|rule| second.contains(rule)).cloned().collect();
+        if both.len() != first.len() || both.len() != second.len() {
+            refused.push(Finding {
+                path: file.into(),
+                how: How::Changed,
+                verdict: Verdict::Refused,
+                reason: format!("lines of it are others each time: {DIFFERS}"),
+                // It is named whether or not it was found in both.
+                pattern: Some(file),
+            });
+        }
+        both
+    }
+    let mut refused = Vec::new();
+    let rules = InstallRules {
+        users: both(&first.users, &second.users, "etc/passwd", &mut refused),
+        groups: both(&first.groups, &second.groups, "etc/group", &mut refused),
+        shells: both(&first.shells, &second.shells, capture::SHELLS, &mut refused),
+        diversions: both(&first.diversions, &second.diversions, DIVERSIONS, &mut refused),
+        alternatives: both(&first.alternatives, &second.alternatives, ALTERNATIVES, &mut refused),
+        ..first.clone()
+    };
+    (rules, refused)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::layer::How;
     use super::*;
 
     fn left(files: &[(&str, &str)], refused: &[&str]) -> Left {
@@ -356,17 +406,45 @@ mod tests {
     /// Passwords that scripts make up, times, and names with a process's number in them.
     #[test]
     fn what_differs_between_two_runs_is_refused_in_the_same_words_each_time() {
-        let first = left(&[("etc/same", "a"), ("etc/password", "one"), ("var/lib/x/1234", "")], &["usr/tmp1"]);
-        let second = left(&[("etc/same", "a"), ("etc/password", "two"), ("var/lib/x/5678", "")], &["usr/tmp2"]);
-        let expected =
-            [format!("/etc/password: {DIFFERS}"), format!("/usr/*: {NO_PLACE}"), format!("/var/lib/x/*: {DIFFERS}")];
+        let first = left(
+            &[("etc/same", "a"), ("etc/password", "one"), ("var/lib/x/1234", ""), ("var/y/12", ""), ("var/y/12/f", "")],
+            &["usr/tmp1"],
+        );
+        let second = left(
+            &[("etc/same", "a"), ("etc/password", "two"), ("var/lib/x/5678", ""), ("var/y/34", ""), ("var/y/34/f", "")],
+            &["usr/tmp2"],
+        );
+        let expected = [
+            format!("/etc/password: {DIFFERS}"),
+            format!("/usr/*: {NO_PLACE}"),
+            format!("/var/lib/x/*: {DIFFERS}"),
+            format!("/var/y/*: {DIFFERS}"),
+        ];
         for (first, second) in [(&first, &second), (&second, &first)] {
             let copy = Left { kept: first.kept.clone(), findings: first.findings.clone(), rules: first.rules.clone() };
             let joined = join(copy, second);
             assert_eq!(joined.refused, expected);
             assert_eq!(joined.left.kept.keys().map(ToString::to_string).collect::<Vec<_>>(), ["etc/same"]);
             let refused = joined.left.findings.iter().filter(|finding| finding.verdict == Verdict::Refused);
-            assert_eq!(refused.count(), 4);
+            assert_eq!(refused.count(), 8);
         }
+    }
+
+    #[test]
+    fn rules_that_differ_between_two_runs_are_refused() {
+        let rules = |shells: &[&str]| InstallRules {
+            shells: shells.iter().map(|shell| (*shell).to_owned()).collect(),
+            ..InstallRules::default()
+        };
+        let (first, second) =
+            (Left { rules: rules(&["/bin/a", "/bin/1"]), ..left(&[], &[]) }, rules(&["/bin/a", "/bin/2"]));
+        let joined = join(first, &Left { rules: second, ..left(&[], &[]) });
+        assert_eq!(joined.left.rules, rules(&["/bin/a"]));
+        assert_eq!(joined.refused.len(), 1);
+        assert!(
+            joined.refused[0].starts_with("/etc/shells: ") && joined.refused[0].ends_with(DIFFERS),
+            "{:?}",
+            joined.refused
+        );
     }
 }

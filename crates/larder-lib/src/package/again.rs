@@ -1,4 +1,4 @@
-//! Building a package again as its statement says, only to compare: no name, lock or log of a build changes.
+//! Building a package again as its statement says, only to compare: no name, lock or log of the build itself changes.
 //!
 //! The statement says what everything was: the recipe's digest, each FileSet of the sandbox, the sources' digests. What is kept beside the
 //! package (`keep.rs`) is where to find it. What the store doesn't have any more is fetched by the digests that the lock or the recipe state.
@@ -200,6 +200,10 @@ fn sources(
         // The recipe pins them, and is the one that the statement names.
         _ => {
             let debian = locked.as_ref().map(|locked| (sandbox, locked));
+            let is_signed = matches!(&recipe.source, Some(SourceSpec::Url { signature: Some(_), .. }));
+            if is_signed && kept.publisher.is_none() {
+                return Err(NotAgain::Lacking("the publisher's signature and key aren't kept here".to_owned()));
+            }
             let given = Given { pin: None, publisher: kept.publisher.as_ref(), debian };
             source::obtain(host, recipe, given, progress).map_err(|error| match error {
                 Error::Build(_) | Error::Debian(_) | Error::Recipe(_) => {

@@ -295,6 +295,8 @@ pub enum OutputProblem {
     Alias,
     /// It is where Larder or the kernel puts something.
     Reserved,
+    /// With this many bytes it is more than the disk of the store has room for.
+    NoRoom(u64),
     /// Its path or name breaks a rule.
     Path(String),
 }
@@ -346,6 +348,7 @@ impl fmt::Display for OutputProblem {
             Self::Special(kind) => write!(f, "it is {kind}"),
             Self::Alias => f.write_str("that folder is only another name of one below /usr"),
             Self::Reserved => f.write_str("that folder belongs to Larder or the kernel"),
+            Self::NoRoom(bytes) => write!(f, "with {bytes} bytes it is more than the disk of the store has room for"),
             Self::Path(rule) => f.write_str(rule),
         }
     }

@@ -20,7 +20,10 @@ use crate::{Error, Result};
 /// # Errors
 /// [`PackageError::Output`] for what no package can have; a file that can't be read or kept.
 pub(super) fn read(ingest: &Ingest<'_>, package: &Name, folder: &Path) -> Result<Tree> {
-    let mut reader = Reader { ingest, package, tree: TreeBuilder::new() };
+    // A file may have holes: how long it is was bounded by nothing yet.
+    let found = rustix::fs::statvfs(folder).map_err(|error| Error::io("look at the disk of", folder)(error.into()))?;
+    let room = found.f_bavail.saturating_mul(found.f_frsize);
+    let mut reader = Reader { ingest, package, room, tree: TreeBuilder::new() };
     reader.walk(folder, b"")?;
     Ok(reader.tree.finish()?)
 }
@@ -28,6 +31,8 @@ pub(super) fn read(ingest: &Ingest<'_>, package: &Name, folder: &Path) -> Result
 struct Reader<'a> {
     ingest: &'a Ingest<'a>,
     package: &'a Name,
+    /// How many bytes more may be copied.
+    room: u64,
     tree: TreeBuilder,
 }
 
@@ -88,6 +93,9 @@ impl Reader<'_> {
         } else if kind.is_dir() {
             (Entry::Directory, Attributes { mode: Some(mode), ..Attributes::default() })
         } else {
+            let length = metadata.len();
+            self.room =
+                self.room.checked_sub(length).ok_or_else(|| self.wrong(&inside, OutputProblem::NoRoom(length)))?;
             let mut content = open(file, mode)?;
             let (digest, size) = self.ingest.write_object(&mut content, u64::MAX)?;
             let executable = mode & 0o100 != 0;

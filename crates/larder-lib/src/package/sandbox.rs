@@ -365,9 +365,15 @@ impl Sandbox {
             };
             match self.launch(host, process, progress) {
                 Err(Error::Runtime(RuntimeError::Limit { .. })) if limits != Limits::default() => {
-                    if job.phase == Phase::Build && !self.told.replace(true) {
-                        progress
-                            .note("no cgroup can be made here: the build's memory isn't limited, its processes are");
+                    if !self.told.replace(true) {
+                        // The kernel counts no processes of the host's root.
+                        let (what, also) = match job.phase {
+                            Phase::Build | Phase::Unpack => ("memory isn't limited", ", its processes are"),
+                            Phase::Test | Phase::Configure | Phase::Install => {
+                                ("memory and number of processes aren't limited", "")
+                            }
+                        };
+                        progress.note(&format!("no cgroup can be made here: the sandbox's {what}{also}"));
                     }
                     limits = Limits::default();
                 }

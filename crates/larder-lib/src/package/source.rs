@@ -28,7 +28,7 @@ use super::PackageError;
 use super::sandbox::Sandbox;
 use crate::lock::LockedSource;
 use crate::provenance::Dependency;
-use crate::recipe::package::{PackageRecipe, SourceSpec};
+use crate::recipe::package::{PackageRecipe, SignatureAt, SourceSpec};
 use crate::recipe::{FileSource, Keep, files};
 use crate::{Error, Host, Result, image};
 use publisher::{Publisher, Signed};
@@ -133,13 +133,19 @@ pub(super) fn obtain(
             let key = given.publisher.map_or_else(|| publisher::key(recipe, spec), |given| Ok(given.key.clone()))?;
             let (unsigned, uri) =
                 (SourceSpec::Url { url: url.clone(), sha256: *sha256, signature: None }, publisher::uri(spec));
+            // What is at hand is compared; an address isn't asked again for what was found good.
+            let at_hand = match (given.publisher, &spec.at) {
+                (Some(given), _) => Some(given.signature.clone()),
+                (None, SignatureAt::Path(_)) => Some(publisher::signature(host, recipe, spec)?),
+                (None, SignatureAt::Url(_)) => None,
+            };
             if let Some(known) = known(host, &unsigned)?
                 && let Some(signed) = publisher::read(&host.store, &known.digest(), sha256, (&uri, &key))?
+                && at_hand.as_ref().is_none_or(|at_hand| *at_hand == signed.publisher.signature)
             {
                 return Ok(Sources { signed: Some(signed), ..of_record(host, &known)? });
             }
-            let signature = given.publisher.map(|given| Ok(given.signature.clone()));
-            let signature = signature.unwrap_or_else(|| publisher::signature(host, recipe, spec))?;
+            let signature = at_hand.map_or_else(|| publisher::signature(host, recipe, spec), Ok)?;
             fetch(host, &unsigned, Some((uri, Publisher { signature, key })), progress)
         }
         Some(SourceSpec::Debian(_)) => match given.debian {

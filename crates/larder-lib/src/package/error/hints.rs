@@ -149,6 +149,7 @@ impl OutputProblem {
             }
             Self::Special(_) => "leave it out: what runs makes it where it needs it",
             Self::Alias => "install below /usr: prefix=/usr, or the like",
+            Self::NoRoom(_) => "make room, or make it smaller: a file with holes is as large as it says",
             Self::Reserved | Self::Path(_) => "install it somewhere else",
         }
     }

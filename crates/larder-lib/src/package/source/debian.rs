@@ -5,6 +5,8 @@
 //! build's sandbox, of which its package `dpkg-dev` is a part for that reason, and with it of what the package's statement names.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 
 use larder_debian::distribution::SourceClaim;
 use larder_debian::progress::Progress;
@@ -35,7 +37,7 @@ const UNPACKED: &str = "source/";
 /// From where its time is taken.
 const CHANGELOG: &str = "debian/changelog";
 /// No changelog's newest entry is longer.
-const LONGEST: usize = 4 << 20;
+const LONGEST: u64 = 4 << 20;
 
 /// The source package that a recipe asks for, if it asks for one.
 pub(in crate::package) fn wanted(recipe: &PackageRecipe) -> Option<&Root> {
@@ -237,8 +239,9 @@ fn time(host: &Host, tree: &Tree) -> Result<Option<u64>> {
         return Ok(None);
     };
     let path = host.store.object_path(digest);
-    let mut text = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    text.truncate(LONGEST);
+    let mut text = Vec::new();
+    let file = File::open(&path).map_err(Error::io("open", &path))?;
+    file.take(LONGEST).read_to_end(&mut text).map_err(Error::io("read", &path))?;
     Ok(newest(&String::from_utf8_lossy(&text)))
 }
 

@@ -139,11 +139,12 @@ pub(super) fn write(ingest: &Ingest<'_>, source: &FileSetDigest, file: &Sha256Di
         ("key", Value::from(sha256(key).to_string())),
         ("signature", Value::from(hex::encode(signature))),
         ("signer", Value::from(signed.signer.clone())),
+        ("uri", Value::from(signed.uri.clone())),
     ]);
     Ok(ingest.write_statement(source, KIND, &body)?)
 }
 
-/// What was written down about a file and a key.
+/// What was written down about a file, a key and where the signature was.
 ///
 /// # Errors
 /// A store that can't be read.
@@ -157,7 +158,7 @@ pub(super) fn read(
     let said = store.statements(source)?.into_iter().filter(|said| said.kind == KIND);
     Ok(said.map(|said| said.body).find_map(|body| {
         let text = |key: &str| body.get(key).and_then(Value::as_str);
-        if text("file") != Some(&file) || text("key") != Some(&by) {
+        if text("file") != Some(&file) || text("key") != Some(&by) || text("uri") != Some(uri) {
             return None;
         }
         let publisher = Publisher { signature: hex::decode(text("signature")?).ok()?, key: key.to_owned() };
