@@ -329,7 +329,7 @@ fn same_rules(first: &InstallRules, second: &InstallRules) -> (InstallRules, Vec
         let both: Vec<T> = first.iter().filter(|rule| second.contains(rule)).cloned().collect();
         if both.len() != first.len() || both.len() != second.len() {
             refused.push(Finding {
-                path: file.into(),
+                path: file.trim_start_matches('/').into(),
                 how: How::Changed,
                 verdict: Verdict::Refused,
                 reason: format!("lines of it are others each time: {DIFFERS}"),
@@ -341,11 +341,11 @@ fn same_rules(first: &InstallRules, second: &InstallRules) -> (InstallRules, Vec
     }
     let mut refused = Vec::new();
     let rules = InstallRules {
-        users: both(&first.users, &second.users, "etc/passwd", &mut refused),
-        groups: both(&first.groups, &second.groups, "etc/group", &mut refused),
-        shells: both(&first.shells, &second.shells, capture::SHELLS, &mut refused),
-        diversions: both(&first.diversions, &second.diversions, DIVERSIONS, &mut refused),
-        alternatives: both(&first.alternatives, &second.alternatives, ALTERNATIVES, &mut refused),
+        users: both(&first.users, &second.users, "/etc/passwd", &mut refused),
+        groups: both(&first.groups, &second.groups, "/etc/group", &mut refused),
+        shells: both(&first.shells, &second.shells, "/etc/shells", &mut refused),
+        diversions: both(&first.diversions, &second.diversions, "/var/lib/dpkg/diversions", &mut refused),
+        alternatives: both(&first.alternatives, &second.alternatives, "/var/lib/dpkg/alternatives", &mut refused),
         ..first.clone()
     };
     (rules, refused)
