@@ -28,8 +28,9 @@ fn it_is_updated_and_rolled_back_without_touching_the_server() {
     2> build example.com/nginx-conf@1.0
     2> fetch and convert 2 packages
     2> test example.com/nginx-conf@1.0
+    2> test example.com/web-conf@1.0
     override: /etc/nginx/nginx.conf of example.com/nginx-conf@1.0 instead of debian.org/nginx-common@1.22's
-    6 packages, 0 fetched (0 B), scripts: 4 none, 2 declared, 0 skipped
+    6 packages, 0 fetched (0 B), scripts: 4 none, 2 declared, 0 skipped; the test passed
     built example.com/web-conf@1.0, unsigned
     blake3:<1>
     $ larder build web-conf
@@ -54,9 +55,10 @@ fn it_is_updated_and_rolled_back_without_touching_the_server() {
     2>   hint: build without --locked to take what its recipe has become
     [exit code 1]
     $ larder build web-conf
+    2> test example.com/web-conf@1.0
       ~ example.com/nginx-conf 1.0, other content
     override: /etc/nginx/nginx.conf of example.com/nginx-conf@1.0 instead of debian.org/nginx-common@1.22's
-    6 packages, 0 fetched (0 B), scripts: 4 none, 2 declared, 0 skipped
+    6 packages, 0 fetched (0 B), scripts: 4 none, 2 declared, 0 skipped; the test passed
     built example.com/web-conf@1.0, unsigned
     blake3:<3>
     $ larder files example.com/web-conf /etc/nginx
