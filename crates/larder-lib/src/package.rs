@@ -34,8 +34,7 @@ use std::time::{Duration, Instant};
 
 use larder_debian::progress::Progress;
 use larder_runtime::launch::Exit;
-use larder_solver::{Base, Root, Update};
-use larder_store::fileset::Actions;
+use larder_solver::{Root, Update};
 use larder_store::{Name, Tree};
 
 pub(crate) use again::{Again, NotAgain, again, recipe_of};
@@ -56,7 +55,7 @@ use crate::build::options::Test;
 use crate::image::PackageImport;
 use crate::lock::{Change, Lock, LockedSource, Mismatch};
 use crate::recipe::package::PackageRecipe;
-use crate::recipe::{CommandLine, Document, HostTable, Problem, Recipe, RecipeError};
+use crate::recipe::{CommandLine, Document, Problem, Recipe, RecipeError};
 use crate::selection::{self, Built, LockUse, Selection};
 use crate::supply::Supplied;
 use crate::{Host, Result, image, provenance};
@@ -322,30 +321,9 @@ fn with_source(
 
 /// A recipe of an image of packages from where a package's build takes them.
 fn as_image(recipe: &PackageRecipe, packages: Vec<Root>) -> Recipe {
-    Recipe {
-        file: recipe.file.clone(),
-        text: recipe.text,
-        name: recipe.name.clone(),
-        version: recipe.version.clone(),
-        from: recipe.build.from.clone(),
-        base: Base::Essential,
-        packages,
-        captured: Vec::new(),
-        paths: Vec::new(),
-        overrides: Vec::new(),
-        recommends: false,
-        run: Vec::new(),
-        env: BTreeMap::new(),
-        user: None,
-        workdir: None,
-        stop_signal: None,
-        labels: BTreeMap::new(),
-        documentation: Vec::new(),
-        host: HostTable::default(),
-        actions: Actions::new(),
-        test: None,
-        files: BTreeMap::new(),
-    }
+    let of = (recipe.name.clone(), recipe.version.clone());
+    let bare = Recipe::bare(of, recipe.build.from.clone(), packages);
+    Recipe { file: recipe.file.clone(), text: recipe.text, ..bare }
 }
 
 fn obtain(

@@ -133,12 +133,18 @@ impl Recipe {
     /// # Errors
     /// None: its name is one.
     pub(crate) fn of_packages(from: Name, packages: Vec<Root>) -> Result<Self, NameError> {
-        Ok(Self {
+        let of = (Name::parse("host.internal/packages")?, "1".to_owned());
+        Ok(Self::bare(of, vec![from], packages))
+    }
+
+    /// The recipe of an image of that name and version that is its packages and the base.
+    pub(crate) fn bare((name, version): (Name, String), from: Vec<Name>, packages: Vec<Root>) -> Self {
+        Self {
             file: PathBuf::from(FILE_NAME),
             text: Sha256Digest::from_bytes([0; 32]),
-            name: Name::parse("host.internal/packages")?,
-            version: "1".to_owned(),
-            from: vec![from],
+            name,
+            version,
+            from,
             base: Base::Essential,
             packages,
             captured: Vec::new(),
@@ -156,7 +162,7 @@ impl Recipe {
             actions: Actions::new(),
             test: None,
             files: BTreeMap::new(),
-        })
+        }
     }
 
     /// The folder that holds the recipe; sources of [`Recipe::files`] are relative to it.
