@@ -143,8 +143,12 @@ impl<'s> Sweep<'s> {
 
     fn is_new(&self, path: &Path) -> Result<bool, StoreError> {
         let Some(since) = self.keep_since else { return Ok(false) };
-        let written = fs::metadata(path).and_then(|metadata| metadata.modified());
-        Ok(written.map_err(StoreError::io("look at", path))? >= since)
+        step("look at", path);
+        match fs::metadata(path).and_then(|metadata| metadata.modified()) {
+            Ok(written) => Ok(written >= since),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(StoreError::io("look at", path)(e)),
+        }
     }
 
     fn run(self) -> Result<GcReport, StoreError> {
@@ -200,7 +204,13 @@ impl<'s> Sweep<'s> {
 
     /// Removes a file and returns its size.
     fn remove(&self, path: &Path) -> Result<u64, StoreError> {
-        let size = fs::symlink_metadata(path).map_err(StoreError::io("look at", path))?.len();
+        step("look at", path);
+        let size = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata.len(),
+            // Who only looks doesn't keep others from removing what is damaged.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+            Err(e) => return Err(StoreError::io("look at", path)(e)),
+        };
         if !self.dry_run {
             remove_file(path)?;
         }
