@@ -14,8 +14,8 @@
 //! And each lock is taken away once (`weak`): the check must find that within the same effort. What it can't see: anything between
 //! two points, which runs as one step; kills and losses of power, which other tests have; another kernel's `flock`.
 //!
-//! `LARDER_TEST_SCHEDULES=N` runs each scenario N times at random and N by priorities, instead of the few hundred of every
-//! test run. What fails prints its schedule; `LARDER_TEST_SCHEDULE=<that>` with the test's name runs that alone, again.
+//! `LARDER_TEST_SCHEDULES=N` runs each scenario N times at random and N by priorities, and tries ten times as many orders with one
+//! and with two interruptions, instead of the few hundred of every test run. What fails prints its schedule; `LARDER_TEST_SCHEDULE=<that>` with the test's name runs that alone, again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -90,7 +90,10 @@ struct Effort {
 fn effort() -> Effort {
     match std::env::var("LARDER_TEST_SCHEDULES") {
         Err(_) => Effort { schedules: FEW, limit: LIMIT },
-        Ok(text) => Effort { schedules: text.parse().expect("a number of schedules"), limit: usize::MAX },
+        Ok(text) => {
+            let schedules: usize = text.parse().expect("a number of schedules");
+            Effort { schedules, limit: schedules.saturating_mul(10) }
+        }
     }
 }
 

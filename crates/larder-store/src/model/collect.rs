@@ -242,3 +242,38 @@ pub(super) fn one_object(world: &World) {
 fn an_object_found_is_not_taken_in_any_order() {
     super::check_all(one_object);
 }
+
+/// A view that nobody needs goes, while a maker of views sweeps and the needs of another are written down.
+fn views(world: &World) {
+    let store = world.store();
+    let image = build(&store, "1").expect("build");
+    let unneeded = store.views_dir().join("00".repeat(32));
+    fs::create_dir_all(unneeded.join("stubs")).expect("folders");
+    fs::write(unneeded.join("stubs/file"), "").expect("file");
+    let noted = world.process("compose", move |store| {
+        let needs = [Root::Content(Content::FileSet(image))].into();
+        store.write_view_roots(&image.hex(), &needs).expect("roots");
+    });
+    // As `larder-runtime` does, which holds no lock that a collection takes.
+    let swept = world.process("sweep", |store| {
+        for entry in crate::store::list(&store.views_dir()).expect("list") {
+            if entry.file_name().as_encoded_bytes().starts_with(b".new-") {
+                crate::store::step("remove", &entry.path());
+                _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    });
+    let collected = world.process("gc", gc);
+    noted.end();
+    swept.end();
+    collected.end();
+    gc(&world.store());
+    let left = crate::store::list(&world.store().views_dir()).expect("list");
+    assert_eq!(left.iter().map(|entry| entry.file_name()).collect::<Vec<_>>(), [image.hex().as_str()]);
+    world.is_whole();
+}
+
+#[test]
+fn views_go_beside_those_who_make_them() {
+    check(views);
+}
