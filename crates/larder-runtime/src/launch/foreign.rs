@@ -23,7 +23,6 @@ use serde::{Deserialize, Serialize};
 
 use super::channel::{Channel, Failure, Message};
 use super::identity::Identity;
-use super::init::{Started, attend};
 use super::job::{Job, MapKind};
 use super::ours::{FAILED, replace_stdio};
 use super::resolve::RootDir;
@@ -32,7 +31,10 @@ use crate::error::RuntimeError;
 use crate::sys::mount::{Context, attach, detach};
 use crate::sys::signal;
 
+mod attend;
 mod bundle;
+
+use attend::attend;
 
 /// The name of the container to its runtime, and of its state.
 const NAME: &str = "container";
@@ -73,7 +75,7 @@ pub struct OtherRuntime {
 /// The attendant's `main`, in the child of the supervisor's clone.
 pub(super) fn main(job: &Job, runtime: &OtherRuntime, channel: &Channel, root_mount: &OwnedFd) -> ! {
     let attendant = Attendant { job, runtime };
-    match attendant.start(channel, root_mount).and_then(|workload| attend(&workload, channel)) {
+    match attendant.start(channel, root_mount).and_then(|workload| attend(workload, channel)) {
         Ok(()) => std::process::exit(0),
         Err(error) => {
             channel.send(&Message::Failed(Failure::of(&error)));
@@ -88,7 +90,8 @@ struct Attendant<'a> {
 }
 
 impl Attendant<'_> {
-    fn start(&self, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, RuntimeError> {
+    /// Gives the workload's process.
+    fn start(&self, channel: &Channel, root_mount: &OwnedFd) -> Result<libc::pid_t, RuntimeError> {
         set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|error| RuntimeError::start("become the reaper of orphans")(error.into()))?;
         umask(Mode::from_raw_mode(0o022));
@@ -129,7 +132,7 @@ impl Attendant<'_> {
             .map_err(|error| RuntimeError::start("open /dev/null")(error.into()))?;
         replace_stdio(&null)?;
         channel.send(&Message::Started(master));
-        Ok(Started { pid, terminal: None })
+        Ok(pid)
     }
 
     /// Attaches the root, with what is read-only in it, and a `/proc` of this PID namespace: the runtime looks itself up there.
