@@ -6,10 +6,12 @@
 //!
 //! `crates/larder-runtime/build.rs` compiles it, and `src/launch/inside.rs` executes it, with one of two first arguments:
 //!
-//! - `attend WORKLOAD CHANNEL GATE`: as PID 1. Lets the workload go, reaps, hands signals on, and tells the launcher of the workload's end.
+//! - `attend WORKLOAD CHANNEL GATE PLACE`: as PID 1. Lets the workload go, reaps, hands signals on, tells the launcher of the workload's end,
+//!   and the supervisor of its own.
 //! - `become CHANNEL GATE PROGRAM ARGUMENT…`: as what is to be the workload. Waits until PID 1 lets it go, and executes PROGRAM, with its own environment.
 //!
-//! WORKLOAD is a process id; CHANNEL and GATE are numbers of descriptors: the socket to the launcher and the two ends of a pipe.
+//! WORKLOAD is a process id; the others are numbers of descriptors: CHANNEL the socket to the launcher, GATE the two ends of a pipe,
+//! PLACE the socket to the supervisor.
 
 #![no_std]
 #![no_main]
@@ -32,14 +34,14 @@ extern "C" fn begin(stack: *const usize) -> ! {
     let (_name, job) = (words.next(), words.next());
     let mut number = || words.next().and_then(Text::number).unwrap_or_else(|| kernel::exit(FAILED));
     match job {
-        Some(job) if job.is(b"attend") => attend(number(), number(), number()),
+        Some(job) if job.is(b"attend") => attend(number(), number(), number(), number()),
         Some(job) if job.is(b"become") => become_workload(number(), number(), words, environment),
         _ => kernel::exit(FAILED),
     }
 }
 
 /// PID 1: all signals are blocked.
-fn attend(workload: i32, channel: i32, gate: i32) -> ! {
+fn attend(workload: i32, channel: i32, gate: i32, place: i32) -> ! {
     kernel::set_name(c"larder-init");
     // A program that was just executed has all rights of its user, and may be traced.
     if !kernel::keep_kill_only() || !kernel::hide_memory() {
@@ -54,6 +56,8 @@ fn attend(workload: i32, channel: i32, gate: i32) -> ! {
             if pid == workload {
                 let [a, b, c, d] = status.to_ne_bytes();
                 kernel::send(channel, &[b'x', a, b, c, d], Text::EMPTY);
+                // The kernel would do it after it has taken the namespaces apart, and the supervisor has work to do beside that.
+                kernel::close(place);
                 kernel::exit(0)
             }
         }

@@ -30,6 +30,7 @@ use super::{cgroup, mounts, workload};
 use crate::error::RuntimeError;
 use crate::sys::mount::{Context, attach, detach};
 use crate::sys::signal;
+use crate::view::Mounted;
 
 mod attend;
 mod bundle;
@@ -73,7 +74,7 @@ pub struct OtherRuntime {
 }
 
 /// The attendant's `main`, in the child of the supervisor's clone.
-pub(super) fn main(job: &Job, runtime: &OtherRuntime, channel: &Channel, root_mount: &OwnedFd) -> ! {
+pub(super) fn main(job: &Job, runtime: &OtherRuntime, channel: &Channel, root_mount: &Mounted) -> ! {
     let attendant = Attendant { job, runtime };
     match attendant.start(channel, root_mount).and_then(|workload| attend(workload, channel)) {
         Ok(()) => std::process::exit(0),
@@ -91,7 +92,7 @@ struct Attendant<'a> {
 
 impl Attendant<'_> {
     /// Gives the workload's process.
-    fn start(&self, channel: &Channel, root_mount: &OwnedFd) -> Result<libc::pid_t, RuntimeError> {
+    fn start(&self, channel: &Channel, root_mount: &Mounted) -> Result<libc::pid_t, RuntimeError> {
         set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|error| RuntimeError::start("become the reaper of orphans")(error.into()))?;
         umask(Mode::from_raw_mode(0o022));
@@ -136,7 +137,7 @@ impl Attendant<'_> {
     }
 
     /// Attaches the root, with what is read-only in it, and a `/proc` of this PID namespace: the runtime looks itself up there.
-    fn prepare_root(&self, root_mount: &OwnedFd) -> Result<RootDir, RuntimeError> {
+    fn prepare_root(&self, root_mount: &Mounted) -> Result<RootDir, RuntimeError> {
         let proc = Context::open("proc")?.mount(MountAttrFlags::empty())?;
         attach(proc.as_fd(), Path::new("/proc")).map_err(RuntimeError::start("mount /proc for the runtime"))?;
         let at = self.path("root");

@@ -75,9 +75,10 @@ struct Ready {
 impl Ready {
     /// Becomes the program that lets the workload go, reaps, hands signals on, and tells of the end. Comes back with a failure only.
     fn attend(&self, given: &Given<'_>) -> RuntimeError {
+        let used = [given.channel.as_fd(), self.gate.as_fd(), given.place.as_fd()];
         let held: Vec<BorrowedFd<'_>> =
-            [given.lock, given.place.as_fd()].into_iter().chain(self.terminal.as_ref().map(AsFd::as_fd)).collect();
-        self.inside.attend(self.workload, given.channel.as_fd(), self.gate.as_fd(), &held)
+            [given.lock].into_iter().chain(self.terminal.as_ref().map(AsFd::as_fd)).collect();
+        self.inside.attend(self.workload, used, &held)
     }
 }
 

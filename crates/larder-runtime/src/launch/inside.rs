@@ -34,16 +34,16 @@ impl Inside {
         made.map(Self).map_err(RuntimeError::start("make the program that runs inside of containers"))
     }
 
-    /// Becomes PID 1's program: it lets the workload go by the gate, attends it, and keeps `held` open. Comes back with a failure only.
+    /// Becomes PID 1's program: it lets the workload go by the gate, attends it, and closes its place when it ends. It keeps `held`
+    /// open. Comes back with a failure only.
     pub(super) fn attend(
         &self,
         workload: libc::pid_t,
-        channel: BorrowedFd<'_>,
-        gate: BorrowedFd<'_>,
+        [channel, gate, place]: [BorrowedFd<'_>; 3],
         held: &[BorrowedFd<'_>],
     ) -> RuntimeError {
-        let words = ["attend".to_owned(), workload.to_string(), number(channel), number(gate)];
-        let kept: Vec<BorrowedFd<'_>> = [channel, gate].into_iter().chain(held.iter().copied()).collect();
+        let words = ["attend".to_owned(), workload.to_string(), number(channel), number(gate), number(place)];
+        let kept: Vec<BorrowedFd<'_>> = [channel, gate, place].into_iter().chain(held.iter().copied()).collect();
         self.execute(words.into_iter().map(String::into_bytes), &[], &kept)
     }
 

@@ -24,7 +24,7 @@ use crate::error::RuntimeError;
 use crate::sys::clone::{close_all_but, end, fork};
 use crate::sys::mount::{AttributeChange, Recursive, clone_tree, set_attributes};
 use crate::sys::signal;
-use crate::view::{self, LayerEnd, Upper, ViewKindName, ViewRequest, wire};
+use crate::view::{self, LayerEnd, Mounted, Upper, ViewKindName, ViewRequest, wire};
 
 /// What a supervisor holds.
 struct Kept<'a> {
@@ -149,11 +149,7 @@ fn contain(job: &Job, kept: Kept<'_>) -> Result<(), RuntimeError> {
 }
 
 /// Starts our own init, which waits for its root on the socket that is given with its id.
-fn start_init(
-    job: &Job,
-    channel: &Channel,
-    lock: BorrowedFd<'_>,
-) -> Result<(libc::pid_t, Channel), RuntimeError> {
+fn start_init(job: &Job, channel: &Channel, lock: BorrowedFd<'_>) -> Result<(libc::pid_t, Channel), RuntimeError> {
     let (place, theirs) = pair().map_err(RuntimeError::start("make a socket"))?;
     match fork(namespaces(job)?, None).map_err(RuntimeError::start("make the container's namespaces"))? {
         Some(child) => Ok((child, place)),
@@ -166,7 +162,7 @@ fn start_attendant(
     job: &Job,
     runtime: &OtherRuntime,
     channel: &Channel,
-    root: &OwnedFd,
+    root: &Mounted,
 ) -> Result<libc::pid_t, RuntimeError> {
     let failed = RuntimeError::start("make a mount namespace for the runtime");
     match fork(libc::CLONE_NEWNS as u64, None).map_err(failed)? {
@@ -207,13 +203,13 @@ fn make_directory(path: &Path) -> Result<(), RuntimeError> {
 }
 
 /// Makes the root, the last thing that is done before a process of the container could be there.
-fn make_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
+fn make_root(job: &Job, channel: &Channel) -> Result<Mounted, RuntimeError> {
     let root = open_root(job, channel)?;
     hide_memory()?;
     Ok(root)
 }
 
-fn open_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
+fn open_root(job: &Job, channel: &Channel) -> Result<Mounted, RuntimeError> {
     let read_only = job.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
     match &job.root {
         JobRoot::Directory(path) => {
@@ -223,7 +219,7 @@ fn open_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
                 let change = AttributeChange { set: libc::MOUNT_ATTR_RDONLY, ..AttributeChange::default() };
                 set_attributes(tree.as_fd(), c"", change, Recursive::No).map_err(failed())?;
             }
-            Ok(tree)
+            Ok(tree.into())
         }
         JobRoot::View { key, objects, views } => {
             let list = || match channel.await_tree() {
@@ -255,7 +251,7 @@ fn mount_view(
     request: &ViewRequest<'_>,
     upper: Option<Upper<'_>>,
     job: &Job,
-) -> Result<(ViewKindName, OwnedFd), RuntimeError> {
+) -> Result<(ViewKindName, Mounted), RuntimeError> {
     if let Some(wanted) = job.view.as_deref().and_then(ViewKindName::parse) {
         let way = view::probe_among(&[wanted], request.views)?;
         return Ok((wanted, way.mount(&way.prepare(request)?, upper)?));
