@@ -1,6 +1,5 @@
 //! Statements: sentences about a FileSet, kept beside it and never inside.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Store, by_digest, layout, walk};
@@ -33,7 +32,7 @@ impl Store {
         let folder = self.statements_dir(about);
         let mut statements = Vec::new();
         for entry in walk::list(&folder)? {
-            statements.push(read(&entry.path(), about)?);
+            statements.extend(read(&entry.path(), about)?);
         }
         statements.sort_by(|(a, x), (b, y)| (&a.kind, x).cmp(&(&b.kind, y)));
         Ok(statements.into_iter().map(|(statement, _)| statement).collect())
@@ -48,7 +47,7 @@ impl Store {
         let mut kept = Vec::new();
         for entry in walk::list(&self.statements_dir(with))? {
             let statement = match read(&entry.path(), with) {
-                Ok((statement, _)) if statement.kind == KEEPS => statement,
+                Ok(Some((statement, _))) if statement.kind == KEEPS => statement,
                 Ok(_) | Err(StoreError::Text { .. }) => continue,
                 Err(error) => return Err(error),
             };
@@ -65,12 +64,22 @@ impl Store {
         let mut statements = Vec::new();
         for entry in walk::list(&self.statements_dir(about))? {
             match read(&entry.path(), about) {
-                Ok((statement, _)) => statements.push((entry.path(), statement)),
-                Err(StoreError::Text { .. }) => _ = super::remove_file(&entry.path())?,
+                Ok(found) => statements.extend(found.map(|(statement, _)| (entry.path(), statement))),
+                Err(StoreError::Text { .. }) => statements.extend(self.mend_statement(&entry.path(), about)?),
                 Err(error) => return Err(error),
             }
         }
         Ok(statements)
+    }
+
+    /// Removes a statement that was found damaged, unless somebody has said it again since.
+    fn mend_statement(&self, path: &Path, about: &FileSetDigest) -> Result<Option<(PathBuf, Statement)>, StoreError> {
+        let _alone = self.mending()?;
+        match read(path, about) {
+            Ok(found) => Ok(found.map(|(statement, _)| (path.to_owned(), statement))),
+            Err(StoreError::Text { .. }) => super::remove_file(path).map(|_| None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn statements_dir(&self, about: &FileSetDigest) -> PathBuf {
@@ -95,15 +104,15 @@ impl Store {
     }
 }
 
-/// Reads a statement that is called after its bytes.
-fn read(path: &Path, about: &FileSetDigest) -> Result<(Statement, Vec<u8>), StoreError> {
-    let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
+/// Reads a statement that is called after its bytes; nothing where it is gone since it was listed.
+fn read(path: &Path, about: &FileSetDigest) -> Result<Option<(Statement, Vec<u8>)>, StoreError> {
+    let Some(bytes) = super::write::read(path)? else { return Ok(None) };
     let hash = blake3::hash(&bytes).to_hex();
     if path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) != Some(hash.as_str()) {
         return Err(StoreError::text(path, "its bytes have another digest than its name says"));
     }
     let statement = decode(&bytes, about).map_err(|reason| StoreError::text(path, reason))?;
-    Ok((statement, bytes))
+    Ok(Some((statement, bytes)))
 }
 
 /// What the statement says that keeps a FileSet.
