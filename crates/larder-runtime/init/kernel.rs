@@ -179,7 +179,6 @@ pub(crate) fn send(socket: i32, head: &[u8], rest: Text) {
 /// Replaces this program; comes back with the error's number only.
 pub(crate) fn execute(program: Text, arguments: Texts, environment: Texts) -> i32 {
     // SAFETY: all texts end with NUL and both rows with a null address.
-    let error =
-        unsafe { call(numbers::EXECVE, [program.0 as usize, arguments.0 as usize, environment.0 as usize, 0]) };
+    let error = unsafe { call(numbers::EXECVE, [program.0 as usize, arguments.0 as usize, environment.0 as usize, 0]) };
     -error as i32
 }
