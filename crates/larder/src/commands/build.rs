@@ -24,7 +24,7 @@ mod distribution;
 mod many;
 pub(super) mod package;
 
-/// Arguments of `larder build`.
+// Arguments of `larder build`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
