@@ -130,17 +130,18 @@ impl Model {
         let run = move || {
             runs.fetch_add(1, Ordering::Relaxed);
             let world = World::new();
-            let root = world.root.clone();
-            Run::begin(root, weakness);
+            Run::begin(&world.root, weakness);
             scenario(&world);
             drop(Run::end());
         };
         let done = catch_unwind(AssertUnwindSafe(|| Runner::new(scheduler, config).run(run)));
-        // What a failed run leaves is gone by then; what it did isn't.
         if let Err(reason) = done {
-            let trace = Run::end().map(|run| run.to_string()).unwrap_or_default();
-            if self.weakness.is_none() {
-                say(&format!("wrong; what was done, in this order:\n{trace}"));
+            if let Some(run) = Run::end() {
+                // The stacks of a failed run are never unwound, so nobody else does this.
+                _ = std::fs::remove_dir_all(run.folder());
+                if self.weakness.is_none() {
+                    say(&format!("wrong; what was done, in this order:\n{run}"));
+                }
             }
             std::panic::resume_unwind(reason);
         }
