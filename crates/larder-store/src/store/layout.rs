@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use super::lock::{Hold, Lock};
-use super::write::replace_file;
+use super::write::{replace_file, sync_folder};
 use crate::error::StoreError;
 
 /// The version of the layout that this code reads and writes.
@@ -82,6 +82,8 @@ fn create(root: &Path) -> Result<(), StoreError> {
         let path = root.join(folder);
         DirBuilder::new().recursive(true).mode(0o755).create(&path).map_err(StoreError::io("create", &path))?;
     }
+    // They last before the file that says that they are there: from then on nobody asks.
+    sync_folder(root)?;
     let text = format!("{PREFIX}{VERSION}\n");
     replace_file(&root.join(TMP), &root.join(FILE), text.as_bytes())
 }

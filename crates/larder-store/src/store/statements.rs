@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Store, by_digest, layout, walk};
-use crate::FileSetDigest;
 use crate::error::StoreError;
 use crate::json::{self, Value};
+use crate::{FileSetDigest, ObjectDigest};
 
 /// The `schema` member of a statement.
 const SCHEMA: &str = "larder/statement/v1";
@@ -35,8 +35,8 @@ impl Store {
         for entry in walk::list(&folder)? {
             statements.push(read(&entry.path(), about)?);
         }
-        statements.sort_by(|(a, x), (b, y)| (&a.kind, x).cmp(&(&b.kind, y)));
-        Ok(statements.into_iter().map(|(statement, _)| statement).collect())
+        statements.sort_by(|a, b| (&a.statement.kind, &a.bytes).cmp(&(&b.statement.kind, &b.bytes)));
+        Ok(statements.into_iter().map(|read| read.statement).collect())
     }
 
     /// What is kept with a FileSet, and isn't a part of it: what it can be made again from. Only what is here is listed, and
@@ -48,7 +48,7 @@ impl Store {
         let mut kept = Vec::new();
         for entry in walk::list(&self.statements_dir(with))? {
             let statement = match read(&entry.path(), with) {
-                Ok((statement, _)) if statement.kind == KEEPS => statement,
+                Ok(Whole { statement, .. }) if statement.kind == KEEPS => statement,
                 Ok(_) | Err(StoreError::Text { .. }) => continue,
                 Err(error) => return Err(error),
             };
@@ -61,11 +61,11 @@ impl Store {
 
     /// The same, for whoever is about to say something again: a damaged file is removed. It may be what a loss of power left of
     /// a statement that was never reported done.
-    pub(super) fn renew_statements(&self, about: &FileSetDigest) -> Result<Vec<(PathBuf, Statement)>, StoreError> {
+    pub(super) fn renew_statements(&self, about: &FileSetDigest) -> Result<Vec<(ObjectDigest, Statement)>, StoreError> {
         let mut statements = Vec::new();
         for entry in walk::list(&self.statements_dir(about))? {
             match read(&entry.path(), about) {
-                Ok((statement, _)) => statements.push((entry.path(), statement)),
+                Ok(Whole { digest, statement, .. }) => statements.push((digest, statement)),
                 Err(StoreError::Text { .. }) => _ = super::remove_file(&entry.path())?,
                 Err(error) => return Err(error),
             }
@@ -73,37 +73,51 @@ impl Store {
         Ok(statements)
     }
 
+    /// Whether a statement about a FileSet is there whole, by its bytes' digest.
+    pub fn has_statement(&self, about: &FileSetDigest, digest: &ObjectDigest) -> bool {
+        fs::read(self.statement_path(about, digest)).is_ok_and(|bytes| ObjectDigest::of(&bytes) == *digest)
+    }
+
+    pub(super) fn statement_path(&self, about: &FileSetDigest, digest: &ObjectDigest) -> PathBuf {
+        self.statements_dir(about).join(format!("{}.json", digest.hex()))
+    }
+
     pub(crate) fn statements_dir(&self, about: &FileSetDigest) -> PathBuf {
         by_digest(self.root(), layout::STATEMENTS, &about.hex())
     }
 
-    /// Where a statement is written, and its bytes.
+    /// A statement's bytes, with the digest after which it is called.
     pub(super) fn prepare_statement(
         &self,
         about: &FileSetDigest,
         kind: &str,
         body: &Value,
-    ) -> Result<(PathBuf, Vec<u8>), StoreError> {
+    ) -> Result<(ObjectDigest, Vec<u8>), StoreError> {
         let wrong = |reason: String| StoreError::Statement { kind: kind.to_owned(), reason };
         if !is_kind(kind) {
             return Err(wrong("a kind is 1 to 64 of a-z, 0-9, '-', '.' and '/'".to_owned()));
         }
         let bytes = encode(about, kind, body);
         decode(&bytes, about).map_err(wrong)?;
-        let name = format!("{}.json", blake3::hash(&bytes).to_hex());
-        Ok((self.statements_dir(about).join(name), bytes))
+        Ok((ObjectDigest::of(&bytes), bytes))
     }
 }
 
-/// Reads a statement that is called after its bytes.
-fn read(path: &Path, about: &FileSetDigest) -> Result<(Statement, Vec<u8>), StoreError> {
+/// A statement that was read, with its bytes and the digest after which they are called.
+struct Whole {
+    digest: ObjectDigest,
+    bytes: Vec<u8>,
+    statement: Statement,
+}
+
+fn read(path: &Path, about: &FileSetDigest) -> Result<Whole, StoreError> {
     let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
-    let hash = blake3::hash(&bytes).to_hex();
-    if path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) != Some(hash.as_str()) {
+    let digest = ObjectDigest::of(&bytes);
+    if path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) != Some(digest.hex().as_str()) {
         return Err(StoreError::text(path, "its bytes have another digest than its name says"));
     }
     let statement = decode(&bytes, about).map_err(|reason| StoreError::text(path, reason))?;
-    Ok((statement, bytes))
+    Ok(Whole { digest, bytes, statement })
 }
 
 /// What the statement says that keeps a FileSet.
