@@ -199,7 +199,7 @@ impl<'s> Ingest<'s> {
     pub fn write_fileset(&self, fileset: &FileSet) -> Result<FileSetDigest, StoreError> {
         let bytes = fileset.encode();
         let digest = FileSetDigest::of(&bytes);
-        FileSet::decode(&bytes).map_err(|source| StoreError::Record { digest, source })?;
+        FileSet::read(&bytes).map_err(|source| StoreError::Record { digest, source })?;
         let incomplete = |needs| StoreError::Incomplete { what: Content::FileSet(digest), needs };
         if !is_there(&self.store.tree_path(&fileset.tree))? {
             return Err(incomplete(Content::Tree(fileset.tree)));
