@@ -14,7 +14,9 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Content, StoreError};
 use crate::needs::{self, Needs};
 use crate::refs::RefKind;
-use crate::store::{Found, GC_LOCK, Hold, Lock, Root, Store, digests, list, read_roots, remove_file, remove_tree};
+use crate::store::{
+    Found, GC_LOCK, Hold, Lock, Root, Store, digests, list, read_roots, remove_file, remove_tree, step,
+};
 use crate::{FileSet, FileSetDigest, ObjectDigest, TreeDigest};
 
 /// How to collect.
@@ -264,6 +266,7 @@ impl<'s> Sweep<'s> {
     /// here is left under a name by which the next view maker, which is inside one, knows it for rubbish.
     fn remove_view(&self, key: &str, path: &Path) -> Result<(), StoreError> {
         let rubbish = self.store.views_dir().join(format!(".new-gc-{key}"));
+        step("move away", path);
         match fs::rename(path, &rubbish) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             renamed => renamed.map_err(StoreError::io("move away", path))?,
@@ -331,6 +334,7 @@ fn importers_first<'d>(
 
 /// Removes a file, or a folder with all that is in it.
 fn remove_any(path: &Path) -> Result<(), StoreError> {
+    step("remove", path);
     let metadata = fs::symlink_metadata(path).map_err(StoreError::io("look at", path))?;
     let removed = if metadata.is_dir() { remove_tree(path) } else { fs::remove_file(path) };
     removed.map_err(StoreError::io("remove", path))

@@ -14,7 +14,7 @@ use rusqlite::{Connection, Row};
 
 use crate::fileset::Kind;
 use crate::name::Name;
-use crate::store::{Hold, INDEX_LOCK, Lock, Store, remove_file};
+use crate::store::{Hold, INDEX_LOCK, Lock, Store, remove_file, step};
 use crate::{FileSetDigest, StoreError, TreeDigest, TreePath};
 
 mod fill;
@@ -145,6 +145,7 @@ fn in_memory(store: &Store) -> Result<Connection, OpenError> {
 }
 
 fn on_disk(store: &Store, file: &Path) -> Result<Connection, OpenError> {
+    step("open", file);
     let mut connection = Connection::open(file)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

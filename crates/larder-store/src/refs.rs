@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use crate::FileSetDigest;
 use crate::error::{Content, StoreError};
-use crate::store::{Hold, Ingest, Lock, Store, Temporary, is_there, remove_file, replace_cache, sync_folder};
+use crate::store::{Hold, Ingest, Lock, Store, Temporary, is_there, remove_file, replace_cache, step, sync_folder};
 
 mod codec;
 
@@ -168,6 +168,7 @@ impl<'s> Refs<'s> {
     /// [`StoreError::BadName`]; [`StoreError::Text`] for a damaged ref; I/O.
     pub fn get(&self, kind: RefKind, name: &str) -> Result<Option<RefRecord>, StoreError> {
         let path = self.path(kind, name)?;
+        step("read", &path);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

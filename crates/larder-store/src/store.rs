@@ -11,7 +11,7 @@
 //! containers/<id>/     one folder a container
 //! cache/               what can be fetched or read again
 //! tmp/                 files on their way to a name
-//! gc.lock index.lock   locks
+//! gc.lock mend.lock index.lock   locks
 //! index.sqlite         a cache
 //! ```
 //!
@@ -44,6 +44,7 @@ mod readings;
 mod remove;
 mod roots;
 mod statements;
+pub(crate) mod step;
 mod walk;
 mod write;
 
@@ -60,8 +61,9 @@ pub(crate) use roots::parse as parse_roots;
 pub(crate) use roots::read_roots;
 #[cfg(any(test, fuzzing))]
 pub(crate) use statements::{decode as decode_statement, encode as encode_statement};
+pub(crate) use step::step;
 pub(crate) use walk::{Found, digests, list, walk};
-pub(crate) use write::{Temporary, replace_cache, sync_folder, temporary};
+pub(crate) use write::{Temporary, replace_cache, sync_folder};
 
 /// The longest record, in bytes.
 const MAX_RECORD: u64 = crate::json::MAX_BYTES as u64;
@@ -154,7 +156,7 @@ impl Store {
 
     /// Whether a content is there. It is not read.
     pub fn has_object(&self, digest: &ObjectDigest) -> bool {
-        self.object_path(digest).exists()
+        is_there(&self.object_path(digest)).unwrap_or(false)
     }
 
     /// Reads a content of at most `limit` bytes and hashes it.
@@ -206,7 +208,7 @@ impl Store {
 
     /// Whether a Tree is there. It is not read.
     pub fn has_tree(&self, digest: &TreeDigest) -> bool {
-        self.tree_path(digest).exists()
+        is_there(&self.tree_path(digest)).unwrap_or(false)
     }
 
     /// All FileSets, by digest.
@@ -251,6 +253,11 @@ impl Store {
         }
     }
 
+    /// Lets nobody else replace or remove what is damaged, until it is dropped.
+    pub(crate) fn mending(&self) -> Result<Lock, StoreError> {
+        Lock::wait(&self.root.join(layout::MEND_LOCK), Hold::Exclusive)
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -270,6 +277,7 @@ fn by_digest(root: &Path, folder: &str, hex: &str) -> PathBuf {
 }
 
 fn open(path: &Path, what: Content) -> Result<File, StoreError> {
+    step("open", path);
     File::open(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => StoreError::Missing { what },
         _ => StoreError::io("open", path)(e),
@@ -292,11 +300,13 @@ fn read(path: &Path, what: Content, limit: u64) -> Result<Vec<u8>, StoreError> {
 
 /// Whether a path is there. A disk that can't say is an error, and not a missing file.
 pub(crate) fn is_there(path: &Path) -> Result<bool, StoreError> {
+    step("look at", path);
     path.try_exists().map_err(StoreError::io("look at", path))
 }
 
 /// Removes a file that may be gone already.
 pub(crate) fn remove_file(path: &Path) -> Result<bool, StoreError> {
+    step("remove", path);
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -26,7 +26,7 @@ use rustix::mount::MountAttrFlags;
 
 use super::overlay::{Below, Layers, Marks, mount};
 use super::way::{Making, Way};
-use super::{Exception, RootAttributes, Upper, ViewEntry, ViewKind, ViewKindName, ViewTree};
+use super::{Exception, Mounted, RootAttributes, Upper, ViewEntry, ViewKind, ViewKindName, ViewTree};
 use crate::error::RuntimeError;
 use crate::sys::mount::Context;
 
@@ -61,9 +61,10 @@ impl Way for Erofs {
         Ok(())
     }
 
-    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {
+    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<Mounted, RuntimeError> {
         let image = mount_image(artefact)?;
-        overlay_image(image.as_fd(), artefact, objects, upper)
+        let root = overlay_image(image.as_fd(), artefact, objects, upper)?;
+        Ok(Mounted { root, below: Some(image) })
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::layout::{FILESETS, OBJECTS, TREES};
 use super::pending::Pending;
 use super::write::{Put, Unnamed, put_file};
-use super::{Lease, Statement, Store, is_there};
+use super::{Lease, Statement, Store, is_there, step};
 use crate::error::{Content, StoreError};
 use crate::fsck::hash_file;
 use crate::json::Value;
@@ -149,9 +149,16 @@ impl<'s> Ingest<'s> {
         }
         let path = self.store.object_path(digest);
         let found = match size_of(&path)? {
-            Some(there) if there == size && is_whole(&path, digest, size)? => true,
-            Some(_) => file()?.rename_over(&path).map(|()| false)?,
             None => file()?.link(&path).map(|()| false)?,
+            Some(there) if there == size && is_whole(&path, digest, size)? => true,
+            Some(_) => {
+                let _alone = self.store.mending()?;
+                let mended = size_of(&path)? == Some(size) && is_whole(&path, digest, size)?;
+                if !mended {
+                    file()?.rename_over(&self.store.tmp_dir(), &path)?;
+                }
+                mended
+            }
         };
         self.note(&path, found);
         locked(&self.known).insert((*digest, size));
@@ -255,7 +262,7 @@ impl<'s> Ingest<'s> {
     }
 
     fn put(&self, folder: &str, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let found = put_file(&self.store.path(folder), &self.store.tmp_dir(), path, bytes)? == Put::Found;
+        let found = put_file(self.store, folder, path, bytes)? == Put::Found;
         self.note(path, found);
         Ok(())
     }
@@ -302,12 +309,19 @@ fn fill(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, StoreError> 
 }
 
 fn is_whole(path: &Path, digest: &ObjectDigest, size: u64) -> Result<bool, StoreError> {
+    step("read", path);
     let found =
         if size <= BUFFER as u64 { fs::read(path).map(|bytes| ObjectDigest::of(&bytes)) } else { hash_file(path) };
-    Ok(found.map_err(StoreError::io("read", path))? == *digest)
+    match found {
+        Ok(found) => Ok(found == *digest),
+        // Somebody found it damaged, and removed it.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(StoreError::io("read", path)(e)),
+    }
 }
 
 fn size_of(path: &Path) -> Result<Option<u64>, StoreError> {
+    step("look at", path);
     match path.symlink_metadata() {
         Ok(metadata) => Ok(Some(metadata.len())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -317,5 +331,6 @@ fn size_of(path: &Path) -> Result<Option<u64>, StoreError> {
 
 /// What these locks guard stays valid if a thread panics while it holds one.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    step("remember", Path::new(""));
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, open, statat};
 
-use super::{Store, layout};
+use super::{Store, layout, step};
 use crate::{FileSetDigest, TreeDigest};
 
 impl Store {
@@ -24,9 +24,16 @@ impl Store {
         if names.peek().is_none() {
             return true;
         }
+        let path = self.path(folder);
+        step("look in", &path);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = open(self.path(folder), flags, Mode::empty());
-        folder.is_ok_and(|folder| names.all(|name| is_in(&folder, &name)))
+        let folder = open(&path, flags, Mode::empty());
+        folder.is_ok_and(|folder| {
+            names.all(|name| {
+                step("look in", &path);
+                is_in(&folder, &name)
+            })
+        })
     }
 }
 

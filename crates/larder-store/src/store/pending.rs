@@ -14,7 +14,7 @@ use std::thread;
 
 use rustix::fs::Advice;
 
-use super::sync_folder;
+use super::{step, sync_folder};
 use crate::error::StoreError;
 
 /// More files than this are not worth syncing one by one.
@@ -71,6 +71,7 @@ impl Pending {
             folders.insert(folder);
         }
         for path in files {
+            step("sync", &path);
             let file = File::open(&path).map_err(StoreError::io("sync", &path))?;
             // Begins to write it and doesn't wait: once all have their blocks, one commit of a journal serves them all.
             _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);

@@ -1,6 +1,5 @@
 //! Statements: sentences about a FileSet, kept beside it and never inside.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Store, by_digest, layout, walk};
@@ -33,7 +32,7 @@ impl Store {
         let folder = self.statements_dir(about);
         let mut statements = Vec::new();
         for entry in walk::list(&folder)? {
-            statements.push(read(&entry.path(), about)?);
+            statements.extend(read(&entry.path(), about)?);
         }
         statements.sort_by(|a, b| (&a.statement.kind, &a.bytes).cmp(&(&b.statement.kind, &b.bytes)));
         Ok(statements.into_iter().map(|read| read.statement).collect())
@@ -48,7 +47,7 @@ impl Store {
         let mut kept = Vec::new();
         for entry in walk::list(&self.statements_dir(with))? {
             let statement = match read(&entry.path(), with) {
-                Ok(Whole { statement, .. }) if statement.kind == KEEPS => statement,
+                Ok(Some(Whole { statement, .. })) if statement.kind == KEEPS => statement,
                 Ok(_) | Err(StoreError::Text { .. }) => continue,
                 Err(error) => return Err(error),
             };
@@ -65,17 +64,32 @@ impl Store {
         let mut statements = Vec::new();
         for entry in walk::list(&self.statements_dir(about))? {
             match read(&entry.path(), about) {
-                Ok(Whole { digest, statement, .. }) => statements.push((digest, statement)),
-                Err(StoreError::Text { .. }) => _ = super::remove_file(&entry.path())?,
+                Ok(found) => statements.extend(found.map(|found| (found.digest, found.statement))),
+                Err(StoreError::Text { .. }) => statements.extend(self.mend_statement(&entry.path(), about)?),
                 Err(error) => return Err(error),
             }
         }
         Ok(statements)
     }
 
+    /// Removes a statement that was found damaged, unless somebody has said it again since.
+    fn mend_statement(
+        &self,
+        path: &Path,
+        about: &FileSetDigest,
+    ) -> Result<Option<(ObjectDigest, Statement)>, StoreError> {
+        let _alone = self.mending()?;
+        match read(path, about) {
+            Ok(found) => Ok(found.map(|found| (found.digest, found.statement))),
+            Err(StoreError::Text { .. }) => super::remove_file(path).map(|_| None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether a statement about a FileSet is there whole, by its bytes' digest.
     pub fn has_statement(&self, about: &FileSetDigest, digest: &ObjectDigest) -> bool {
-        fs::read(self.statement_path(about, digest)).is_ok_and(|bytes| ObjectDigest::of(&bytes) == *digest)
+        let found = super::write::read(&self.statement_path(about, digest));
+        found.is_ok_and(|found| found.is_some_and(|bytes| ObjectDigest::of(&bytes) == *digest))
     }
 
     pub(super) fn statement_path(&self, about: &FileSetDigest, digest: &ObjectDigest) -> PathBuf {
@@ -110,14 +124,15 @@ struct Whole {
     statement: Statement,
 }
 
-fn read(path: &Path, about: &FileSetDigest) -> Result<Whole, StoreError> {
-    let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
+/// Reads a statement that is called after its bytes; nothing where it is gone since it was listed.
+fn read(path: &Path, about: &FileSetDigest) -> Result<Option<Whole>, StoreError> {
+    let Some(bytes) = super::write::read(path)? else { return Ok(None) };
     let digest = ObjectDigest::of(&bytes);
     if path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) != Some(digest.hex().as_str()) {
         return Err(StoreError::text(path, "its bytes have another digest than its name says"));
     }
     let statement = decode(&bytes, about).map_err(|reason| StoreError::text(path, reason))?;
-    Ok(Whole { digest, bytes, statement })
+    Ok(Some(Whole { digest, bytes, statement }))
 }
 
 /// What the statement says that keeps a FileSet.
