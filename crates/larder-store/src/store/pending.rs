@@ -102,8 +102,7 @@ fn sync_all(items: &[Item]) -> Result<(), StoreError> {
     };
     thread::scope(|scope| {
         // Where no thread can be had, those that there are do it.
-        let others =
-            (1..THREADS.min(items.len())).map_while(|_| thread::Builder::new().spawn_scoped(scope, &some).ok());
+        let others = (1..THREADS.min(items.len())).map_while(|_| thread::Builder::new().spawn_scoped(scope, some).ok());
         let others: Vec<_> = others.collect();
         let mut result = some();
         for other in others {
