@@ -14,14 +14,16 @@
 //! And each lock is taken away once (`weak`): the check must find that within the same effort. What it can't see: anything between
 //! two points, which runs as one step; kills and losses of power, which other tests have; another kernel's `flock`.
 //!
-//! `LARDER_TEST_SCHEDULES=N` runs each scenario N times at random and N by priorities, instead of the few hundred of every
-//! test run. What fails prints its schedule; `LARDER_TEST_SCHEDULE=<that>` with the test's name runs that alone, again.
+//! `LARDER_TEST_SCHEDULES=N` runs each scenario N times at random and N by priorities, and tries ten times as many orders with one
+//! and with two interruptions, instead of the few hundred of every test run. What fails prints its schedule; `LARDER_TEST_SCHEDULE=<that>` with the test's name runs that alone, again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
+use shuttle::scheduler::{
+    PctScheduler, RandomScheduler, ReplayScheduler, Scheduler, UncontrolledNondeterminismCheckScheduler,
+};
 use shuttle::{Config, MaxSteps, Runner};
 
 use bounded::{Bounded, SetUpFirst};
@@ -30,6 +32,7 @@ use world::World;
 
 mod bounded;
 mod collect;
+mod index;
 mod refs;
 pub(crate) mod step;
 mod weak;
@@ -39,9 +42,9 @@ mod write;
 /// The first number of what is random.
 const SEED: u64 = 0x6c61_7264_6572;
 /// How many orders of each kind are tried in every test run.
-const FEW: usize = 150;
+const FEW: usize = 100;
 /// Where the search through all orders with two interruptions ends.
-const LIMIT: usize = 600;
+const LIMIT: usize = 400;
 /// How often a priority changes in a run by priorities.
 const CHANGES: usize = 3;
 
@@ -67,13 +70,15 @@ fn check(scenario: Scenario) {
     say(&format!("{} orders, none wrong", model.runs.load(Ordering::Relaxed)));
 }
 
-/// Makes sure that a lock is missed where a process doesn't take it.
-fn finds(scenario: Scenario, weakness: Weakness) {
+/// Makes sure that a lock is missed where a process doesn't take it; returns what went wrong.
+fn finds(scenario: Scenario, weakness: Weakness) -> String {
     let model = Model { scenario, weakness: Some(weakness), runs: Arc::default() };
-    let wrong = catch_unwind(AssertUnwindSafe(|| model.all(&Effort { schedules: FEW, limit: LIMIT }))).is_err();
+    let done = catch_unwind(AssertUnwindSafe(|| model.all(&Effort { schedules: FEW, limit: LIMIT })));
     let runs = model.runs.load(Ordering::Relaxed);
-    assert!(wrong, "{runs} orders, and nobody missed {weakness:?}");
+    let Err(reason) = done else { panic!("{runs} orders, and nobody missed {weakness:?}") };
     say(&format!("{} without {}: wrong in order {runs}", weakness.process, weakness.lock));
+    let text = reason.downcast_ref::<String>().cloned();
+    text.or_else(|| reason.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
 /// How much is tried.
@@ -85,7 +90,10 @@ struct Effort {
 fn effort() -> Effort {
     match std::env::var("LARDER_TEST_SCHEDULES") {
         Err(_) => Effort { schedules: FEW, limit: LIMIT },
-        Ok(text) => Effort { schedules: text.parse().expect("a number of schedules"), limit: usize::MAX },
+        Ok(text) => {
+            let schedules: usize = text.parse().expect("a number of schedules");
+            Effort { schedules, limit: schedules.saturating_mul(10) }
+        }
     }
 }
 
@@ -105,10 +113,10 @@ struct Model {
 
 impl Model {
     fn all(&self, effort: &Effort) {
-        self.run(Bounded::new(1, effort.limit));
-        self.run(Bounded::new(2, effort.limit));
-        self.run(RandomScheduler::new_from_seed(SEED, effort.schedules));
-        self.run(PctScheduler::new_from_seed(SEED, CHANGES, effort.schedules));
+        self.run(SetUpFirst(Bounded::new(1, effort.limit)));
+        self.run(SetUpFirst(Bounded::new(2, effort.limit)));
+        self.run(SetUpFirst(RandomScheduler::new_from_seed(SEED, effort.schedules)));
+        self.run(SetUpFirst(PctScheduler::new_from_seed(SEED, CHANGES, effort.schedules)));
     }
 
     fn run(&self, scheduler: impl Scheduler + 'static) {
@@ -127,7 +135,7 @@ impl Model {
             scenario(&world);
             drop(Run::end());
         };
-        let done = catch_unwind(AssertUnwindSafe(|| Runner::new(SetUpFirst(scheduler), config).run(run)));
+        let done = catch_unwind(AssertUnwindSafe(|| Runner::new(scheduler, config).run(run)));
         // What a failed run leaves is gone by then; what it did isn't.
         if let Err(reason) = done {
             let trace = Run::end().map(|run| run.to_string()).unwrap_or_default();
@@ -139,9 +147,17 @@ impl Model {
     }
 }
 
+/// The same choices lead the same way again, or no schedule could be replayed.
+#[test]
+fn an_order_can_be_repeated() {
+    let model = Model { scenario: collect::beside_a_removal_and_a_build, weakness: None, runs: Arc::default() };
+    model.run(UncontrolledNondeterminismCheckScheduler::new(RandomScheduler::new_from_seed(SEED, 20)));
+    assert_eq!(model.runs.load(Ordering::Relaxed), 40);
+}
+
 /// Tries every order there is, of a scenario with few enough points.
 fn check_all(scenario: Scenario) {
     let model = Model { scenario, weakness: None, runs: Arc::default() };
-    model.run(Bounded::new(usize::MAX, usize::MAX));
+    model.run(SetUpFirst(Bounded::new(usize::MAX, usize::MAX)));
     say(&format!("{} orders, all there are, none wrong", model.runs.load(Ordering::Relaxed)));
 }

@@ -63,7 +63,7 @@ pub(crate) use roots::read_roots;
 pub(crate) use statements::{decode as decode_statement, encode as encode_statement};
 pub(crate) use step::step;
 pub(crate) use walk::{Found, digests, list, walk};
-pub(crate) use write::{Temporary, replace_cache, sync_folder};
+pub(crate) use write::{Temporary, replace_cache, sync_folder, unique};
 
 /// The longest record, in bytes.
 const MAX_RECORD: u64 = crate::json::MAX_BYTES as u64;

@@ -1,8 +1,11 @@
 //! Collection beside everything else: what was reported done, or begun under a lease, is there afterwards.
 
 use super::check;
+use std::fs;
+use std::time::Duration;
+
 use super::world::{WEB, World, build, entry, gc, is_there, write};
-use crate::{Content, FileSetDigest, GcOptions, RefKind, Root, Store, StoreError};
+use crate::{Content, FileSetDigest, GcOptions, ObjectDigest, RefKind, Root, Store, StoreError};
 
 /// A build from nothing.
 pub(super) fn beside_a_build(world: &World) {
@@ -150,7 +153,7 @@ fn beside_leases_without_end(world: &World) {
     };
     let (one, two) = (world.process("one", hold), world.process("two", hold));
     let impatient = world.process("gc", |store| {
-        match store.gc(GcOptions { patience: std::time::Duration::from_millis(25), ..GcOptions::default() }) {
+        match store.gc(GcOptions { patience: Duration::from_millis(25), ..GcOptions::default() }) {
             Ok(_) | Err(StoreError::Busy { .. }) => {}
             Err(error) => panic!("gc: {error}"),
         }
@@ -166,6 +169,28 @@ fn beside_leases_without_end(world: &World) {
 #[test]
 fn nobody_waits_for_ever() {
     check(beside_leases_without_end);
+}
+
+/// A look at what would go takes nothing, and so keeps nobody from removing what is damaged.
+pub(super) fn a_look_beside_a_repair(world: &World) {
+    let store = world.store();
+    build(&store, "1").expect("build");
+    let damaged = ObjectDigest::of(b"nobody's");
+    fs::create_dir_all(store.object_path(&damaged).parent().expect("a folder")).expect("folder");
+    fs::write(store.object_path(&damaged), "damaged").expect("damage");
+    let options = |keep_newer| GcOptions { dry_run: true, keep_newer, ..GcOptions::default() };
+    let look = world.process("look", move |store| store.gc(options(Duration::ZERO)).expect("look").objects);
+    let new = world.process("new", move |store| store.gc(options(Duration::from_secs(600))).expect("look").objects);
+    let repaired =
+        world.process("repair", move |store| store.discard_damaged(&Content::Object(damaged)).expect("repair"));
+    assert!(look.end() <= 1 && new.end() <= 1);
+    assert!(repaired.end());
+    world.is_whole();
+}
+
+#[test]
+fn a_look_stands_in_nobodys_way() {
+    check(a_look_beside_a_repair);
 }
 
 /// All that takes a lock, at once: whatever the order, all of it ends.
@@ -189,4 +214,66 @@ fn all_at_once(world: &World) {
 #[test]
 fn everything_at_once_ends_and_nothing_is_lost() {
     check(all_at_once);
+}
+
+/// An object that nothing needs, found by a writer just when it is taken away. Few enough points for every order there is.
+pub(super) fn one_object(world: &World) {
+    let store = world.store();
+    let ingest = store.begin().expect("begin");
+    let object = ingest.write_bytes(b"content").expect("write");
+    ingest.commit().expect("commit");
+    world.watch(&["gc.lock", "objects", "containers"]);
+    let kept = world.process("write", move |store| {
+        let ingest = store.begin().expect("begin");
+        ingest.write_bytes(b"content").expect("write");
+        let lease = ingest.commit_leased().expect("commit");
+        store.write_container_roots("c", &[Root::Content(Content::Object(object))].into()).expect("roots");
+        drop(lease);
+    });
+    let impatient = GcOptions { patience: Duration::from_millis(20), ..GcOptions::default() };
+    let collected = world.process("gc", move |store| store.gc(impatient).is_ok());
+    kept.end();
+    collected.end();
+    assert!(world.store().has_object(&object));
+    world.is_whole();
+}
+
+#[test]
+fn an_object_found_is_not_taken_in_any_order() {
+    super::check_all(one_object);
+}
+
+/// A view that nobody needs goes, while a maker of views sweeps and the needs of another are written down.
+fn views(world: &World) {
+    let store = world.store();
+    let image = build(&store, "1").expect("build");
+    let unneeded = store.views_dir().join("00".repeat(32));
+    fs::create_dir_all(unneeded.join("stubs")).expect("folders");
+    fs::write(unneeded.join("stubs/file"), "").expect("file");
+    let noted = world.process("compose", move |store| {
+        let needs = [Root::Content(Content::FileSet(image))].into();
+        store.write_view_roots(&image.hex(), &needs).expect("roots");
+    });
+    // As `larder-runtime` does, which holds no lock that a collection takes.
+    let swept = world.process("sweep", |store| {
+        for entry in crate::store::list(&store.views_dir()).expect("list") {
+            if entry.file_name().as_encoded_bytes().starts_with(b".new-") {
+                crate::store::step("remove", &entry.path());
+                _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    });
+    let collected = world.process("gc", gc);
+    noted.end();
+    swept.end();
+    collected.end();
+    gc(&world.store());
+    let left = crate::store::list(&world.store().views_dir()).expect("list");
+    assert_eq!(left.iter().map(|entry| entry.file_name()).collect::<Vec<_>>(), [image.hex().as_str()]);
+    world.is_whole();
+}
+
+#[test]
+fn views_go_beside_those_who_make_them() {
+    check(views);
 }

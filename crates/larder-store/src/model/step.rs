@@ -30,14 +30,15 @@ pub(super) struct Run {
     /// Only these paths are points, where any are given: they contain one of these.
     watched: &'static [&'static str],
     trace: Vec<(usize, &'static str, PathBuf)>,
+    held: Vec<(usize, PathBuf)>,
     /// Those that wait for a lock, whichever it is.
     waiting: Vec<mpsc::Sender<()>>,
 }
 
 impl Run {
     pub(super) fn begin(root: PathBuf, weakness: Option<Weakness>) {
-        let run = Self { root, weakness, names: vec![""], watched: &[], trace: Vec::new(), waiting: Vec::new() };
-        RUN.set(Some(run));
+        let (watched, trace, held, waiting) = Default::default();
+        RUN.set(Some(Self { root, weakness, names: vec![""], watched, trace, held, waiting }));
     }
 
     pub(super) fn end() -> Option<Self> {
@@ -47,6 +48,16 @@ impl Run {
     /// Names the next process.
     pub(super) fn name(name: &'static str) {
         with(|run| run.names.push(name));
+    }
+
+    /// What was done so far: by whom, what, and with which path.
+    pub(super) fn trace() -> Vec<(&'static str, &'static str, PathBuf)> {
+        let named = |run: &mut Self| {
+            let named =
+                |(process, what, path): &(usize, &'static str, PathBuf)| (run.names[*process], *what, path.clone());
+            run.trace.iter().map(named).collect()
+        };
+        with(named).unwrap_or_default()
     }
 
     pub(super) fn watch(only: &'static [&'static str]) {
@@ -125,6 +136,9 @@ pub(crate) fn lock(file: &File, path: &Path, hold: Hold) -> io::Result<()> {
 }
 
 pub(crate) fn try_lock(file: &File, path: &Path, hold: Hold) -> Result<(), TryLockError> {
+    if let Some(process) = process() {
+        check_order(process, path, hold);
+    }
     step(want(hold), path);
     if is_weak(path) { Ok(()) } else { program::try_lock(file, path, hold) }
 }
@@ -136,17 +150,57 @@ pub(crate) fn sleep(time: Duration) {
     }
 }
 
-/// Is dropped when a lock has been released.
+/// Stands for a lock that is held, and is dropped when it has been released.
 #[derive(Debug)]
-pub(crate) struct Freed;
+pub(crate) struct Held {
+    by: Option<usize>,
+    path: PathBuf,
+}
 
-impl Drop for Freed {
+impl Held {
+    pub(crate) fn new(path: &Path) -> Self {
+        let held = Self { by: process(), path: path.to_owned() };
+        with(|run| run.held.extend(held.by.map(|by| (by, held.path.clone()))));
+        held
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
-        if process().is_some() {
-            for waiting in with(|run| std::mem::take(&mut run.waiting)).unwrap_or_default() {
-                // It may have ended, where a run failed.
-                _ = waiting.send(());
-            }
+        let Some(by) = self.by.filter(|_| process().is_some()) else { return };
+        let released = |run: &mut Run| {
+            run.trace.push((by, "release", self.path.clone()));
+            let at = run.held.iter().position(|held| *held == (by, self.path.clone()));
+            at.map(|at| run.held.remove(at));
+            std::mem::take(&mut run.waiting)
+        };
+        for waiting in with(released).unwrap_or_default() {
+            // It may have ended, where a run failed.
+            _ = waiting.send(());
         }
     }
+}
+
+/// Where a lock stands in the order of `store::lock`; 0 for one that it doesn't know.
+fn rank(path: &Path) -> u8 {
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some("gc.lock") => 1,
+        Some("mend.lock") => 3,
+        Some("index.lock") => 4,
+        _ if path.to_string_lossy().contains("/refs/") => 2,
+        _ => 0,
+    }
+}
+
+/// Whoever holds a lock takes only those below it; and `gc.lock` as often as it likes, shared.
+fn check_order(process: usize, path: &Path, hold: Hold) {
+    let above = |run: &mut Run| {
+        let above = |(by, held): &&(usize, PathBuf)| {
+            let is_again = rank(held) == 1 && rank(path) == 1 && hold == Hold::Shared;
+            *by == process && rank(path) > 0 && rank(held) >= rank(path) && !is_again
+        };
+        run.held.iter().find(above).map(|(_, held)| held.clone())
+    };
+    let above = with(above).flatten();
+    assert!(above.is_none(), "{} is taken while {above:?} is held", path.display());
 }

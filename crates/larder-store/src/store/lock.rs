@@ -16,7 +16,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::step::{self, Freed};
+use super::step::{self, Held};
 use crate::error::StoreError;
 
 /// How long to wait before a lock is tried again.
@@ -25,10 +25,8 @@ const NAP: Duration = Duration::from_millis(10);
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    /// Keeps the lock: closing the file releases it.
-    _file: Option<File>,
-    /// Dropped after the file.
-    _freed: Freed,
+    /// Closing the file releases the lock. What stands after it is dropped after it.
+    _held: Option<(File, Held)>,
 }
 
 /// How a lock is held.
@@ -44,7 +42,7 @@ impl Lock {
         let file = open(path).map_err(StoreError::io("open the lock", path))?;
         loop {
             match step::lock(&file, path, hold) {
-                Ok(()) => return Ok(Self::held(file)),
+                Ok(()) => return Ok(Self::held(file, path)),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(StoreError::io("lock", path)(e)),
             }
@@ -57,7 +55,7 @@ impl Lock {
         let mut left = patience;
         loop {
             match step::try_lock(&file, path, hold) {
-                Ok(()) => return Ok(Some(Self::held(file))),
+                Ok(()) => return Ok(Some(Self::held(file, path))),
                 Err(TryLockError::WouldBlock) if left.is_zero() => return Ok(None),
                 Err(TryLockError::WouldBlock) => {
                     let nap = left.min(NAP);
@@ -72,11 +70,11 @@ impl Lock {
 
     /// Stands for a lock where nobody can change anything.
     pub(crate) fn needless() -> Self {
-        Self { _file: None, _freed: Freed }
+        Self { _held: None }
     }
 
-    fn held(file: File) -> Self {
-        Self { _file: Some(file), _freed: Freed }
+    fn held(file: File, path: &Path) -> Self {
+        Self { _held: Some((file, Held::new(path))) }
     }
 }
 

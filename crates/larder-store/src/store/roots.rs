@@ -68,6 +68,9 @@ impl Store {
     /// # Errors
     /// As of [`write_container_roots`](Self::write_container_roots).
     pub fn write_view_roots(&self, key: &str, roots: &Roots) -> Result<(), StoreError> {
+        self.check_writable()?;
+        // So that its file isn't taken for a dead process's on the way.
+        let _lease = self.lease()?;
         self.write_roots(&self.views_dir(), key, roots, "view")
     }
 

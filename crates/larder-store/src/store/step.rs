@@ -4,9 +4,9 @@
 //! processes, each is a point at which the others may go on, and whoever waits for a lock lets them.
 
 #[cfg(test)]
-pub(crate) use crate::model::step::{Freed, lock, sleep, step, try_lock};
+pub(crate) use crate::model::step::{Held, lock, sleep, step, try_lock};
 #[cfg(not(test))]
-pub(crate) use program::{Freed, lock, sleep, step, try_lock};
+pub(crate) use program::{Held, lock, sleep, step, try_lock};
 
 pub(crate) mod program {
     use std::fs::{File, TryLockError};
@@ -41,8 +41,15 @@ pub(crate) mod program {
         std::thread::sleep(time);
     }
 
-    /// Is dropped when a lock has been released.
+    /// Stands for a lock that is held, and is dropped when it has been released.
     #[cfg(not(test))]
     #[derive(Debug)]
-    pub(crate) struct Freed;
+    pub(crate) struct Held;
+
+    #[cfg(not(test))]
+    impl Held {
+        pub(crate) fn new(_path: &Path) -> Self {
+            Self
+        }
+    }
 }

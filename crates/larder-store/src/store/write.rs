@@ -233,11 +233,16 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// A path in a folder that no other process or thread uses.
-pub(crate) fn temporary(tmp: &Path) -> PathBuf {
+fn temporary(tmp: &Path) -> PathBuf {
+    tmp.join(unique())
+}
+
+/// A name that no other process or thread uses.
+pub(crate) fn unique() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-    tmp.join(format!("{}-{nanos:x}-{count}", std::process::id()))
+    format!("{}-{nanos:x}-{count}", std::process::id())
 }
 
 #[cfg(test)]
