@@ -3,7 +3,7 @@
 use crate::error::RuntimeError;
 
 /// What an entry of a view is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ViewKind {
     /// A directory.
     Directory,

@@ -123,6 +123,8 @@ pub(super) struct Head {
     pub(super) links: u32,
     /// For 32-bit programs.
     pub(super) number: u32,
+    /// Whether a directory has no `.` among its names.
+    pub(super) dot_omitted: bool,
     pub(super) data: Data,
 }
 
@@ -148,7 +150,8 @@ impl Head {
             Data::Tail(first) => (2, first),
             Data::Hole => (4, self.chunk_bits()),
         };
-        put(out, 0, &(u16::from(long) | layout << 1).to_le_bytes());
+        let dot_omitted = u16::from(self.dot_omitted) << 4;
+        put(out, 0, &(u16::from(long) | layout << 1 | dot_omitted).to_le_bytes());
         let counted = if attributes == 0 { 0 } else { 1 + (attributes - ATTRIBUTES_HEAD) / 4 };
         put(out, 2, &(counted as u16).to_le_bytes());
         put(out, 4, &(self.kind.mode() | self.mode).to_le_bytes());

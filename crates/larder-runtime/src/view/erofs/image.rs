@@ -96,6 +96,7 @@ impl Placing<'_> {
             size: 0,
             links: 1,
             number,
+            dot_omitted: self.format == Format::Short && node.kind == Kind::Directory,
             data: Data::Blocks(0),
         };
         let (mut blocks, mut tail) = (0, 0);
@@ -105,7 +106,7 @@ impl Placing<'_> {
             Content::Target(target) => (head.size, tail) = (target.len() as u64, target.len()),
             Content::Names(names) => {
                 let directories = names.iter().filter(|name| nodes.all[name.node].kind == Kind::Directory);
-                head.links = directories.count() as u32;
+                head.links = directories.count() as u32 + u32::from(head.dot_omitted);
                 let parts = Parts(names);
                 for part in parts {
                     tail = length(part);

@@ -54,6 +54,8 @@ impl<'a> Nodes<'a> {
             Written::Anything => HashMap::new(),
             Written::OutsidePackages => joined(tree),
         };
+        // The kernel knows a directory's own name; from when it reads short inodes it makes it up where it isn't there.
+        let has_dot = format == Format::Long;
         let root = tree.root();
         let mut all = Vec::with_capacity(entries.len() + 300);
         all.push(Node {
@@ -63,7 +65,7 @@ impl<'a> Nodes<'a> {
             gid: root.gid,
             mtime: root.mtime,
             attributes: Attributes { opaque: format == Format::Long, ..Attributes::default() },
-            content: Content::Names(vec![Name { name: b"..", node: 0 }, Name { name: b".", node: 0 }]),
+            content: own_names(0, 0, has_dot),
         });
         // The nodes of entries, and of directories by their paths.
         let mut of_entry = Vec::with_capacity(entries.len());
@@ -79,8 +81,9 @@ impl<'a> Nodes<'a> {
             let node = match joined.get(&index) {
                 Some(other) if *other < index => of_entry[*other],
                 _ => {
-                    all.push(node(entry, parent, all.len()));
-                    all.len() - 1
+                    let own = all.len();
+                    all.push(node(entry, || own_names(parent, own, has_dot)));
+                    own
                 }
             };
             of_entry.push(node);
@@ -104,12 +107,16 @@ impl<'a> Nodes<'a> {
     }
 }
 
-fn node<'a>(entry: &'a ViewEntry, parent: usize, own: usize) -> Node<'a> {
+/// The names that a directory has before any other.
+fn own_names<'a>(parent: usize, own: usize, has_dot: bool) -> Content<'a> {
+    let mut names = vec![Name { name: b"..", node: parent }];
+    names.extend(has_dot.then_some(Name { name: b".", node: own }));
+    Content::Names(names)
+}
+
+fn node<'a>(entry: &'a ViewEntry, own_names: impl FnOnce() -> Content<'a>) -> Node<'a> {
     let (kind, content, object) = match &entry.kind {
-        ViewKind::Directory => {
-            let names = vec![Name { name: b"..", node: parent }, Name { name: b".", node: own }];
-            (Kind::Directory, Content::Names(names), None)
-        }
+        ViewKind::Directory => (Kind::Directory, own_names(), None),
         ViewKind::File { size: 0, .. } => (Kind::File, Content::Nothing, None),
         ViewKind::File { object, size } => (Kind::File, Content::Object(*size), Some(object)),
         ViewKind::Symlink { target } => (Kind::Link, Content::Target(target), None),
@@ -192,24 +199,26 @@ fn order(all: &[Node<'_>]) -> Vec<usize> {
     order
 }
 
-/// Pairs the files below `packages` with those at their places that are the same in everything but the path: the index of each
-/// one's other.
+/// Pairs the files and links below `packages` with those at their places that are the same in everything but the path: the index of
+/// each one's other.
 fn joined(tree: &ViewTree) -> HashMap<usize, usize> {
     let entries = tree.entries();
-    let mut at_their_places: HashMap<&[u8; 32], Vec<usize>> = HashMap::new();
+    let mut at_their_places: HashMap<&ViewKind, Vec<usize>> = HashMap::new();
     let mut packaged = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
-        let ViewKind::File { object, size: 1.. } = &entry.kind else { continue };
+        if entry.kind == ViewKind::Directory {
+            continue;
+        }
         let top = entry.path.split(|&byte| byte == b'/').next().unwrap_or_default();
         if top == PACKAGES {
-            packaged.push((index, object));
+            packaged.push((index, &entry.kind));
         } else if tree.read_only().iter().any(|path| path == top) {
-            at_their_places.entry(object).or_default().push(index);
+            at_their_places.entry(&entry.kind).or_default().push(index);
         }
     }
     let mut pairs = HashMap::with_capacity(2 * packaged.len());
-    for (index, object) in packaged {
-        let Some(places) = at_their_places.get_mut(object) else { continue };
+    for (index, kind) in packaged {
+        let Some(places) = at_their_places.get_mut(kind) else { continue };
         if let Some(found) = places.iter().position(|place| is_twin(&entries[*place], &entries[index])) {
             let place = places.remove(found);
             pairs.insert(index, place);
@@ -221,9 +230,9 @@ fn joined(tree: &ViewTree) -> HashMap<usize, usize> {
 
 const PACKAGES: &[u8] = b"packages";
 
+/// Whether two of one kind, and content, are the same in all but the path.
 fn is_twin(one: &ViewEntry, other: &ViewEntry) -> bool {
     split(&one.path).1 == split(&other.path).1
-        && one.kind == other.kind
         && (one.mode, one.uid, one.gid, one.mtime) == (other.mode, other.uid, other.gid, other.mtime)
         && one.xattrs == other.xattrs
 }

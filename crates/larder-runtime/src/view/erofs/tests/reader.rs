@@ -34,6 +34,7 @@ struct Inode {
     at: usize,
     head: usize,
     layout: u16,
+    dot_omitted: bool,
     address: u32,
     attributes: usize,
     links: u32,
@@ -114,8 +115,9 @@ impl<'a> Reader<'a> {
             }
         }
         assert!(names.is_sorted_by(|one, other| one.0 < other.0), "names are sorted, and each is there once");
-        let mut directories = 0;
-        let mut own = 0;
+        let dot_omitted = usize::from(inode.dot_omitted);
+        let mut directories = dot_omitted as u32;
+        let mut own = dot_omitted;
         for (name, child, kind) in names {
             directories += u32::from(kind == 2);
             match name.as_slice() {
@@ -135,7 +137,8 @@ impl<'a> Reader<'a> {
     fn inode(&self, number: usize) -> Inode {
         let at = number * 32;
         let format = self.u16(at);
-        assert_eq!(format & !0xf, 0);
+        let dot_omitted = format & 0x10 != 0;
+        assert_eq!(format & !if self.short_times { 0x1f } else { 0xf }, 0);
         let count = usize::from(self.u16(at + 2));
         let attributes = if count == 0 { 0 } else { 12 + (count - 1) * 4 };
         let long = format & 1 == 1;
@@ -157,7 +160,9 @@ impl<'a> Reader<'a> {
             attributes: if attributes == 0 { BTreeMap::new() } else { self.attributes(at + head, attributes) },
             inode: number,
         };
-        Inode { at, head, layout: format >> 1, address: self.u32(at + 16), attributes, links, shown }
+        assert!(!dot_omitted || shown.mode & 0o170_000 == 0o040_000);
+        let (layout, address) = (format >> 1 & 7, self.u32(at + 16));
+        Inode { at, head, dot_omitted, layout, address, attributes, links, shown }
     }
 
     fn attributes(&self, at: usize, length: usize) -> BTreeMap<Vec<u8>, Vec<u8>> {
