@@ -14,7 +14,7 @@ use std::time::Instant;
 use larder_lib::debian::{Config, Mirrors};
 use larder_lib::progress::Silent;
 use larder_lib::{Host, Store, architecture, compose, images};
-use larder_runtime::view::{ViewKindName, ViewRequest, by_name};
+use larder_runtime::view::{ViewKindName, ViewRequest, Written, by_name};
 use larder_store::plan::Loaded;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -48,7 +48,7 @@ fn main() -> Result<(), Failure> {
     println!("paths {}", composition.listing()?.entries().len());
     let known = || composition.listing().map_err(Failure::from);
     let anew = || compose::compose(&host, &loaded, &Silent)?.listing().map_err(Failure::from);
-    let known = ViewRequest { tree: &known, key: &key, objects: &objects, views };
+    let known = ViewRequest { tree: &known, key: &key, objects: &objects, views, written: Written::OutsidePackages };
     let anew = ViewRequest { tree: &anew, ..known };
     let shown = |request: &ViewRequest<'_>| -> Result<(), Failure> {
         view.mount(&view.prepare(request)?, None)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use larder_debian::progress::Progress;
 use larder_runtime::launch::{self, Ended, GoOn, Launch, OtherRuntime, Streams, UserMap};
-use larder_runtime::view::{ViewKindName, ViewRequest, ViewTree};
+use larder_runtime::view::{ViewKindName, ViewRequest, ViewTree, Written};
 use larder_store::{Content, FileSetDigest, Lease, Root as Needed, Roots};
 use oci_spec::runtime::Spec;
 
@@ -72,6 +72,10 @@ pub(crate) fn launch(
     let id = new_id()?;
     let key = place.key.hex();
     let (objects, views) = (host.store.objects_dir(), host.store.views_dir());
+    let written = match packages {
+        PackagePaths::ReadOnly => Written::OutsidePackages,
+        PackagePaths::Writable => Written::Anything,
+    };
     let listing = || (place.listing)().map_err(|error| Box::new(error) as Box<dyn std::error::Error + Send + Sync>);
     let needs: Roots = [place.image, place.key].map(|digest| Needed::Content(Content::FileSet(digest))).into();
     let lease = Cell::new(Some(lease));
@@ -83,7 +87,7 @@ pub(crate) fn launch(
     Ok(launch::run(Launch {
         program: Some(host.program.clone()),
         spec,
-        root: launch::Root::View(ViewRequest { tree: &listing, key: &key, objects: &objects, views: &views }),
+        root: launch::Root::View(ViewRequest { tree: &listing, key: &key, objects: &objects, views: &views, written }),
         container_dir: host.store.containers_dir().join(&id),
         on_directory: Some(&on_directory),
         read_only_paths: place.read_only.iter().map(|path| Path::new("/").join(path)).collect(),

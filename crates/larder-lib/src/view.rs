@@ -69,7 +69,8 @@ pub fn listing(plan: &InstallPlan, composed: &[ComposedEntry], ids: &Ids) -> Res
     }
     let mtime = entries.iter().map(|entry| entry.mtime).max().unwrap_or(0);
     let root = RootAttributes { mode: 0o755, uid: 0, gid: 0, mtime };
-    Ok(ViewTree::new(root, entries)?)
+    let read_only = read_only_paths(plan).into_iter().map(String::into_bytes);
+    Ok(ViewTree::new(root, entries)?.with_read_only(read_only))
 }
 
 impl Shown {

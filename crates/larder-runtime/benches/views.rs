@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use larder_runtime::view::{
-    RootAttributes, View, ViewEntry, ViewKind, ViewKindName, ViewRequest, ViewTree, by_name, probe,
+    RootAttributes, View, ViewEntry, ViewKind, ViewKindName, ViewRequest, ViewTree, Written, by_name, probe,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn measure(view: &dyn View, tree: &ViewTree, directory: &Path, objects: &Path) -> Result<(), Box<dyn Error>> {
     let views = directory.join("views");
     let list = || Ok(tree.clone());
-    let request = ViewRequest { tree: &list, key: "be", objects, views: &views };
+    let request = ViewRequest { tree: &list, key: "be", objects, views: &views, written: Written::OutsidePackages };
     view.mount(&view.prepare(&request)?, None)?;
     let mut made = Vec::new();
     for _ in 0..7 {

@@ -59,6 +59,7 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::Spec;
 
+use crate::sys::signal;
 use crate::view::{ViewKindName, ViewRequest};
 
 pub(crate) use foreground::try_user_namespace;
@@ -191,8 +192,9 @@ pub struct Ended {
 }
 
 /// To be called first in `main` of a program that calls [`run`]: where the program was started as a supervisor this does
-/// that work and does not come back. Elsewhere it does nothing.
+/// that work and does not come back. Elsewhere it sees to it that this process can wait for its children, whatever its caller ignores.
 pub fn entry() {
+    signal::keep_ends_of_children();
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|word| word == WORD) {
         supervisor::main(arguments)

@@ -36,6 +36,8 @@ mod witness;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::RuntimeError;
 
 pub use checkout::sweep as sweep_twins;
@@ -48,6 +50,17 @@ use witness::Witness;
 /// Gives the listing of a view; called only when no prepared view is found.
 pub type ListTree<'a> = dyn Fn() -> Result<ViewTree, Box<dyn std::error::Error + Send + Sync>> + 'a;
 
+/// What may be written over a view. Whoever mounts one with an upper sees to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Written {
+    /// Everything.
+    Anything,
+    /// Nothing below `packages` and below what [`ViewTree::read_only`] names: those are mounted read-only over the view. A file that is in
+    /// both then needs one inode only. Written to all the same, it would change under both names until the kernel forgets it, and
+    /// then be lost under one.
+    OutsidePackages,
+}
+
 /// What is needed to prepare a view.
 #[derive(Clone, Copy)]
 pub struct ViewRequest<'a> {
@@ -59,6 +72,8 @@ pub struct ViewRequest<'a> {
     pub objects: &'a Path,
     /// The directory of prepared views.
     pub views: &'a Path,
+    /// What will be written over it.
+    pub written: Written,
 }
 
 /// A view that is ready to be mounted.

@@ -46,10 +46,10 @@ fn as_root(kind: ViewKindName) {
 
 /// The suite in this process.
 fn suite_of(kind: ViewKindName) {
-    let fixture = namespace::fixture();
+    let mut fixture = namespace::fixture();
     let views = fixture.directory.join("probe");
     match probe_among(&[kind], &views) {
-        Ok(view) => suite::run(view.as_ref(), &fixture),
+        Ok(view) => suite::run(view.as_ref(), &mut fixture),
         Err(error) => skip(&format!("{kind} as {}", namespace::who()), &error.to_string()),
     }
     // What a map has made can only be removed under that map.
@@ -189,13 +189,13 @@ fn a_store_on_tmpfs_gets_another_way() {
     if !is_root() {
         return skip(what, "it needs root");
     }
-    let Some(fixture) = Fixture::on_tmpfs() else { return skip(what, "/dev/shm is no tmpfs") };
+    let Some(mut fixture) = Fixture::on_tmpfs() else { return skip(what, "/dev/shm is no tmpfs") };
     if probe_among(&[ViewKindName::Stubs], &fixture.views).is_err() {
         return skip(what, "this kernel makes no stubs work");
     }
     let view = probe_among(&[ViewKindName::Erofs, ViewKindName::Stubs], &fixture.views).unwrap();
     assert_eq!(view.kind(), ViewKindName::Stubs);
-    suite::run(view.as_ref(), &fixture);
+    suite::run(view.as_ref(), &mut fixture);
 }
 
 #[test]

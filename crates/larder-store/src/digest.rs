@@ -44,7 +44,7 @@ macro_rules! digest {
 
             /// 64 lower-case hexadecimal digits, without a prefix.
             pub fn hex(&self) -> String {
-                String::from_utf8_lossy(&digits(&self.0)).into_owned()
+                ascii(&digits(&self.0)).to_owned()
             }
 
             /// Reads 64 lower-case hexadecimal digits, without a prefix.
@@ -59,8 +59,12 @@ macro_rules! digest {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!($algorithm, ":"))?;
-                f.write_str(&String::from_utf8_lossy(&digits(&self.0)))
+                const PREFIX: &[u8] = concat!($algorithm, ":").as_bytes();
+                // In one piece, so that a string grows once.
+                let mut text = [0; PREFIX.len() + 64];
+                text[..PREFIX.len()].copy_from_slice(PREFIX);
+                text[PREFIX.len()..].copy_from_slice(&digits(&self.0));
+                f.write_str(ascii(&text))
             }
         }
 
@@ -106,12 +110,26 @@ digest!(
 
 /// Bytes as lower-case hexadecimal digits. A build writes and reads a thousand digests.
 fn digits(bytes: &[u8; 32]) -> [u8; 64] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    const PAIRS: [[u8; 2]; 256] = {
+        let digits = b"0123456789abcdef";
+        let mut pairs = [[0; 2]; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+            byte += 1;
+        }
+        pairs
+    };
     let mut digits = [0; 64];
     for (byte, pair) in bytes.iter().zip(digits.as_chunks_mut::<2>().0) {
-        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        *pair = PAIRS[usize::from(*byte)];
     }
     digits
+}
+
+/// What is ASCII, as a text.
+fn ascii(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// The bytes of 64 lower-case hexadecimal digits; `None` for any other text.

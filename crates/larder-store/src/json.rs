@@ -225,6 +225,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn keys_are_in_the_order_of_their_utf_16() {
+        let keys =
+            ["", "a", "aa", "ab", "a\u{80}", "a\u{e000}", "a\u{1f600}", "a\u{1f601}b", "é", "\u{fb33}", "\u{10000}"];
+        for a in keys {
+            for b in keys {
+                assert_eq!(order(a, b), a.encode_utf16().cmp(b.encode_utf16()), "{a:?} {b:?}");
+            }
+        }
+    }
+
     pub(super) fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),

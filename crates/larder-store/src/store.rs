@@ -38,6 +38,7 @@ use crate::{FileSet, FileSetDigest, ObjectDigest, Tree, TreeDigest, tree};
 mod ingest;
 mod layout;
 mod lock;
+mod look;
 mod pending;
 mod readings;
 mod remove;
@@ -173,12 +174,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Damaged`], [`StoreError::Record`]; I/O.
     pub fn fileset(&self, digest: &FileSetDigest) -> Result<FileSet, StoreError> {
+        let bytes = self.record(digest)?;
+        FileSet::decode(&bytes).map_err(|source| StoreError::Record { digest: *digest, source })
+    }
+
+    /// Reads a record's bytes, and no more than that they are the ones that its digest means.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Damaged`]; I/O.
+    pub fn record(&self, digest: &FileSetDigest) -> Result<Vec<u8>, StoreError> {
         let what = Content::FileSet(*digest);
         let bytes = read(&self.fileset_path(digest), what, MAX_RECORD)?;
-        if FileSetDigest::of(&bytes) != *digest {
-            return Err(StoreError::Damaged { what });
-        }
-        FileSet::decode(&bytes).map_err(|source| StoreError::Record { digest: *digest, source })
+        if FileSetDigest::of(&bytes) == *digest { Ok(bytes) } else { Err(StoreError::Damaged { what }) }
     }
 
     /// Reads a Tree.
@@ -197,11 +204,6 @@ impl Store {
     /// Whether a record is there whole, with a Tree of its name.
     pub fn has_fileset(&self, digest: &FileSetDigest) -> bool {
         self.fileset(digest).is_ok_and(|fileset| self.has_tree(&fileset.tree))
-    }
-
-    /// Whether a record is there. It is not read.
-    pub fn has_record(&self, digest: &FileSetDigest) -> bool {
-        is_there(&self.fileset_path(digest)).unwrap_or(false)
     }
 
     /// Whether a Tree is there. It is not read.
@@ -283,14 +285,17 @@ fn open(path: &Path, what: Content) -> Result<File, StoreError> {
 }
 
 fn read(path: &Path, what: Content, limit: u64) -> Result<Vec<u8>, StoreError> {
-    let file = open(path, what)?;
+    let mut file = open(path, what)?;
     let size = file.metadata().map_err(StoreError::io("look at", path))?.len();
     if size > limit {
         return Err(StoreError::TooLarge { limit });
     }
-    let mut bytes = Vec::with_capacity(size as usize);
-    file.take(limit).read_to_end(&mut bytes).map_err(StoreError::io("read", path))?;
-    Ok(bytes)
+    // A file of the store has its length for good: nothing has to be asked about its end.
+    let mut bytes = vec![0; size as usize];
+    match file.read_exact(&mut bytes) {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(StoreError::Damaged { what }),
+        read => read.map(|()| bytes).map_err(StoreError::io("read", path)),
+    }
 }
 
 /// Whether a path is there. A disk that can't say is an error, and not a missing file.

@@ -21,7 +21,7 @@ use super::{Ended, Exit, GoOn, Launch, Root, Streams, UserMap, WORD, supervisor}
 use crate::error::RuntimeError;
 use crate::sys::clone::{Gate, Spawn, fork, has_one_thread, spawn};
 use crate::sys::signal;
-use crate::view::{ViewKindName, ViewRequest, wire};
+use crate::view::{ViewKindName, ViewRequest, Written, wire};
 
 /// How often [`Launch::go_on`] is asked.
 const ASKED_EVERY: Duration = Duration::from_millis(200);
@@ -59,6 +59,7 @@ pub fn run(launch: Launch<'_>) -> Result<Ended, RuntimeError> {
                 key: request.key.to_owned(),
                 objects: request.objects.to_owned(),
                 views: request.views.to_owned(),
+                written: if writable { Written::Anything } else { request.written },
             },
             Root::Directory(path) => JobRoot::Directory(path.to_owned()),
         },

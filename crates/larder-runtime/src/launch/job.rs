@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OtherRuntime;
 use crate::error::RuntimeError;
-use crate::view::ViewKindName;
+use crate::view::{ViewKindName, Written};
 
 /// A launch without what only its caller can do. It lives as long as one container and is read by the binary that wrote it.
 #[derive(Serialize, Deserialize)]
@@ -41,6 +41,7 @@ pub(super) enum JobRoot {
         key: String,
         objects: PathBuf,
         views: PathBuf,
+        written: Written,
     },
     Directory(PathBuf),
     /// No container: the directory of a dead one is removed, inside the user namespace whose users own it.

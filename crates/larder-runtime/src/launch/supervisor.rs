@@ -221,12 +221,12 @@ fn open_root(job: &Job, channel: &Channel) -> Result<Mounted, RuntimeError> {
             }
             Ok(tree.into())
         }
-        JobRoot::View { key, objects, views } => {
+        JobRoot::View { key, objects, views, written } => {
             let list = || match channel.await_tree() {
                 Ok(tree) => Ok(tree),
                 Err(error) => Err(Box::new(error).into()),
             };
-            let request = ViewRequest { tree: &list, key, objects, views };
+            let request = ViewRequest { tree: &list, key, objects, views, written: *written };
             let folder = job.layer.as_ref().unwrap_or(&job.container_dir);
             let (upper, work) = (folder.join("upper"), folder.join("work"));
             let upper = if read_only {

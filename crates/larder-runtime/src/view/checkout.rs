@@ -34,7 +34,7 @@ use super::owners::Owners;
 use super::planter::{Planter, UserAttributes, at, plant};
 use super::way::{Making, Way};
 use super::witness::object_path;
-use super::{Exception, Mounted, Upper, ViewEntry, ViewKindName};
+use super::{Exception, Mounted, Upper, ViewEntry, ViewKindName, Written};
 use crate::error::RuntimeError;
 
 /// Changes with every change of what is written.
@@ -57,7 +57,7 @@ impl Way for Checkout {
     ];
     const PREFIX: &'static str = PREFIX;
 
-    fn artefact(&self) -> Result<String, RuntimeError> {
+    fn artefact(&self, _written: Written) -> Result<String, RuntimeError> {
         Ok(format!("{PREFIX}{VERSION}-{}", Owners::here()?.fingerprint))
     }
 

@@ -15,7 +15,7 @@ use rustix::mount::MountAttrFlags;
 
 use super::erofs::{Erofs, overlay_image};
 use super::way::{Making, Way};
-use super::{Exception, Mounted, Upper, ViewKindName};
+use super::{Exception, Mounted, Upper, ViewKindName, Written};
 use crate::error::RuntimeError;
 use crate::sys::loopdev::LoopDevice;
 use crate::sys::mount::Context;
@@ -27,8 +27,8 @@ impl Way for ErofsLoop {
     const EXCEPTIONS: &'static [Exception] = Erofs::EXCEPTIONS;
     const PREFIX: &'static str = Erofs::PREFIX;
 
-    fn artefact(&self) -> Result<String, RuntimeError> {
-        Erofs.artefact()
+    fn artefact(&self, written: Written) -> Result<String, RuntimeError> {
+        Erofs.artefact(written)
     }
 
     fn write(&self, making: &Making<'_>) -> Result<(), RuntimeError> {

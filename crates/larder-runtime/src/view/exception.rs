@@ -16,6 +16,9 @@ pub enum Exception {
     OldKernelsLeanOnTheView,
     /// Where overlays have none, no file without a name can be made in the view (`O_TMPFILE`).
     OldKernelsHaveNoUnnamedFiles,
+    /// A file that a package has below `/packages` and at its place is one file with one number and a link count of 1, unless packages' files may
+    /// be written.
+    PackagesFilesAreOne,
     /// Files with the same content and the same attributes are hard links of each other until one is written: they share a
     /// number, their link count is above one, and a file's number changes when it is written for the first time.
     FilesAreHardLinks,
@@ -37,11 +40,12 @@ pub enum Exception {
 
 impl Exception {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::UnmappedOwnersAreOwn,
         Self::CapabilitiesMayBeMissing,
         Self::OldKernelsLeanOnTheView,
         Self::OldKernelsHaveNoUnnamedFiles,
+        Self::PackagesFilesAreOne,
         Self::FilesAreHardLinks,
         Self::AttributesCostACopy,
         Self::PackagesFilesAreLinks,
@@ -63,6 +67,9 @@ impl Exception {
                 "before about Linux 6.16: directories of the view can be renamed, and a file whose attributes alone were changed has no content of its own in the container's layer"
             }
             Self::OldKernelsHaveNoUnnamedFiles => "before Linux 6.3: no `O_TMPFILE`",
+            Self::PackagesFilesAreOne => {
+                "a package's file below `/packages` and the one at its place are one, with one number and a link count of 1, unless packages' files may be written (`--writable`)"
+            }
             Self::FilesAreHardLinks => {
                 "files with the same content and attributes are hard links of each other until one is written: their link count is above one, and a file's number changes when it is first written"
             }

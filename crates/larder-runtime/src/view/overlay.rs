@@ -235,7 +235,7 @@ mod tests {
     use crate::view::stubs::Stubs;
     use crate::view::way::{Making, Way};
     use crate::view::witness::{Witness, object_path};
-    use crate::view::{RootAttributes, ViewEntry, ViewKind, ViewKindName, ViewTree};
+    use crate::view::{RootAttributes, ViewEntry, ViewKind, ViewKindName, ViewTree, Written};
 
     /// The attempts for older kernels work on newer ones too, so all of them can be tried in one place.
     #[test]
@@ -283,7 +283,8 @@ mod tests {
         }
         let write = |way: &dyn Fn(&Making<'_>) -> Result<(), RuntimeError>, name: &str| {
             let (objects, directory) = (&objects, &directory.path().join(name));
-            way(&Making { tree: &tree, objects, views: directory, directory }).unwrap();
+            let written = Written::Anything;
+            way(&Making { tree: &tree, objects, views: directory, directory, written }).unwrap();
         };
         write(&|making| Erofs.write(making), "erofs");
         write(&|making| Stubs.write(making), "stubs");

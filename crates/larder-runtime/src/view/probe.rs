@@ -11,7 +11,7 @@ use super::stubs::Stubs;
 use super::symlink::Symlink;
 use super::way::{Making, Way};
 use super::witness::{Witness, object_path};
-use super::{Prepared, RootAttributes, View, ViewEntry, ViewKind, ViewKindName, ViewTree};
+use super::{Prepared, RootAttributes, View, ViewEntry, ViewKind, ViewKindName, ViewTree, Written};
 use crate::error::RuntimeError;
 
 /// The way with this name, whether it works here or not.
@@ -93,7 +93,8 @@ impl<'a> Sample<'a> {
     fn mount<W: Way>(&self, way: &W) -> Result<(), RuntimeError> {
         let path = self.directory.join(W::NAME.as_str());
         fs::create_dir(&path).map_err(RuntimeError::io("create", &path))?;
-        way.write(&Making { tree: &self.tree, objects: &self.objects, views: self.directory, directory: &path })?;
+        let (views, written) = (self.directory, Written::Anything);
+        way.write(&Making { tree: &self.tree, objects: &self.objects, views, directory: &path, written })?;
         let witness = Witness::choose(&self.tree, &self.objects)?;
         let prepared = Prepared { kind: W::NAME, path, objects: self.objects.clone(), made: true, witness };
         way.mount(&prepared, None).map(drop)

@@ -17,7 +17,7 @@ use super::overlay::{Below, Layers, Marks, mount, open_directory};
 use super::owners::Owners;
 use super::planter::{Planter, UserAttributes, at, plant};
 use super::way::{Making, Way};
-use super::{Exception, Mounted, Upper, ViewEntry, ViewKindName};
+use super::{Exception, Mounted, Upper, ViewEntry, ViewKindName, Written};
 use crate::error::RuntimeError;
 
 /// Changes with every change of what is written.
@@ -31,7 +31,7 @@ impl Way for Stubs {
     const EXCEPTIONS: &'static [Exception] = &[Exception::UnmappedOwnersAreOwn, Exception::CapabilitiesMayBeMissing];
     const PREFIX: &'static str = PREFIX;
 
-    fn artefact(&self) -> Result<String, RuntimeError> {
+    fn artefact(&self, _written: Written) -> Result<String, RuntimeError> {
         Ok(format!("{PREFIX}{VERSION}-{}", Owners::here()?.fingerprint))
     }
 

@@ -31,7 +31,7 @@ use super::owners::Owners;
 use super::planter::{Planter, UserAttributes, at, plant};
 use super::way::{Making, Way};
 use super::witness::object_path;
-use super::{Exception, Mounted, Upper, ViewEntry, ViewKind, ViewKindName, ViewTree, wire};
+use super::{Exception, Mounted, Upper, ViewEntry, ViewKind, ViewKindName, ViewTree, Written, wire};
 use crate::error::RuntimeError;
 use crate::sys::mount::{AttributeChange, Context, Recursive, attach, clone_tree, set_attributes};
 
@@ -59,7 +59,7 @@ impl Way for Symlink {
     ];
     const PREFIX: &'static str = PREFIX;
 
-    fn artefact(&self) -> Result<String, RuntimeError> {
+    fn artefact(&self, _written: Written) -> Result<String, RuntimeError> {
         Ok(format!("{PREFIX}{VERSION}-{}", Owners::here()?.fingerprint))
     }
 

@@ -3,7 +3,7 @@
 use crate::error::RuntimeError;
 
 /// What an entry of a view is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ViewKind {
     /// A directory.
     Directory,
@@ -59,6 +59,7 @@ pub struct RootAttributes {
 pub struct ViewTree {
     root: RootAttributes,
     entries: Vec<ViewEntry>,
+    read_only: Vec<Vec<u8>>,
 }
 
 impl ViewTree {
@@ -87,7 +88,19 @@ impl ViewTree {
             }
             previous = Some(&entry.path);
         }
-        Ok(Self { root, entries })
+        Ok(Self { root, entries, read_only: Vec::new() })
+    }
+
+    /// Says which directories of the root packages alone write to: nothing is written there over a view, unless that is asked for.
+    #[must_use]
+    pub fn with_read_only(mut self, names: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        self.read_only = names.into_iter().collect();
+        self
+    }
+
+    /// The names of the directories of the root that only packages write to.
+    pub fn read_only(&self) -> &[Vec<u8>] {
+        &self.read_only
     }
 
     /// The root directory's attributes.

@@ -6,7 +6,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::witness::Witness;
-use super::{Exception, LayerEnd, Mounted, Prepared, Upper, View, ViewKindName, ViewRequest, ViewTree, artefact};
+use super::{
+    Exception, LayerEnd, Mounted, Prepared, Upper, View, ViewKindName, ViewRequest, ViewTree, Written, artefact,
+};
 use crate::error::RuntimeError;
 
 /// The file of a work directory that says which view the writable layer belongs to; the kernel uses other names there.
@@ -23,6 +25,8 @@ pub(crate) struct Making<'a> {
     pub(crate) views: &'a Path,
     /// Where the view is written: empty, of mode 0700.
     pub(crate) directory: &'a Path,
+    /// What will be written over it.
+    pub(crate) written: Written,
 }
 
 /// What differs between ways; each is a [`View`] through it.
@@ -33,7 +37,7 @@ pub(crate) trait Way {
     const PREFIX: &'static str;
 
     /// The name of the artefact that this writer makes here.
-    fn artefact(&self) -> Result<String, RuntimeError>;
+    fn artefact(&self, written: Written) -> Result<String, RuntimeError>;
 
     /// Writes the artefact.
     fn write(&self, making: &Making<'_>) -> Result<(), RuntimeError>;
@@ -56,7 +60,7 @@ impl<W: Way> View for W {
     }
 
     fn find(&self, request: &ViewRequest<'_>) -> Result<Option<Prepared>, RuntimeError> {
-        let path = artefact::place(request, &self.artefact()?)?;
+        let path = artefact::place(request, &self.artefact(request.written)?)?;
         if !path.is_dir() {
             return Ok(None);
         }
@@ -68,11 +72,12 @@ impl<W: Way> View for W {
         if let Some(found) = self.find(request)? {
             return Ok(found);
         }
-        let path = artefact::place(request, &self.artefact()?)?;
+        let path = artefact::place(request, &self.artefact(request.written)?)?;
         let tree = (request.tree)().map_err(RuntimeError::ViewListing)?;
         let (witness, made) = artefact::make(request.views, &path, |directory| {
             let witness = Witness::choose(&tree, request.objects)?;
-            self.write(&Making { tree: &tree, objects: request.objects, views: request.views, directory })?;
+            let ViewRequest { objects, views, written, .. } = *request;
+            self.write(&Making { tree: &tree, objects, views, directory, written })?;
             self.sync(directory)?;
             Ok(witness)
         })?;

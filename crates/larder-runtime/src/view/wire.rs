@@ -12,6 +12,10 @@ pub(crate) fn encode(tree: &ViewTree) -> Vec<u8> {
     let mut out = Vec::with_capacity(tree.entries().len() * 128 + 64);
     let root = tree.root();
     attributes(&mut out, root.mode, root.uid, root.gid, root.mtime);
+    out.extend((tree.read_only().len() as u32).to_ne_bytes());
+    for name in tree.read_only() {
+        text(&mut out, name);
+    }
     for entry in tree.entries() {
         text(&mut out, &entry.path);
         match &entry.kind {
@@ -54,11 +58,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<ViewTree, RuntimeError> {
     let cut = || RuntimeError::ListingCut;
     let (mode, uid, gid, mtime) = reader.attributes().ok_or_else(cut)?;
     let root = RootAttributes { mode, uid, gid, mtime };
+    let read_only = reader.names().ok_or_else(cut)?;
     let mut entries = Vec::new();
     while !reader.0.is_empty() {
         entries.push(reader.entry().ok_or_else(cut)?);
     }
-    ViewTree::new(root, entries)
+    Ok(ViewTree::new(root, entries)?.with_read_only(read_only))
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -84,6 +89,11 @@ impl Reader<'_> {
             u32::from_ne_bytes(self.take()?),
             u64::from_ne_bytes(self.take()?),
         ))
+    }
+
+    fn names(&mut self) -> Option<Vec<Vec<u8>>> {
+        let count = u32::from_ne_bytes(self.take()?);
+        (0..count).map(|_| self.text()).collect()
     }
 
     fn entry(&mut self) -> Option<ViewEntry> {
@@ -127,7 +137,8 @@ mod tests {
                 entry(b"l", ViewKind::Symlink { target: b"a".to_vec() }, vec![]),
             ],
         )
-        .unwrap();
+        .unwrap()
+        .with_read_only([b"usr".to_vec(), b"opt".to_vec()]);
         let bytes = encode(&tree);
         assert_eq!(decode(&bytes).unwrap(), tree);
         assert!(decode(&bytes[..bytes.len() - 1]).is_err());

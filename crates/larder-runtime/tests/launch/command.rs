@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use larder_runtime::launch::{
     self, BindMount, Launch, Net, OtherRuntime, Root, RuntimeKind, SpecOptions, UserMap, specification,
 };
-use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewKindName, ViewRequest, ViewTree};
+use larder_runtime::view::{RootAttributes, ViewEntry, ViewKind, ViewKindName, ViewRequest, ViewTree, Written};
 use oci_spec::runtime::Capability;
 
 /// The first argument that makes this binary a launcher.
@@ -126,7 +126,10 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let list = || Ok(list(&options.files, &objects));
     let root = match &options.directory {
         Some(directory) => Root::Directory(directory),
-        None => Root::View(ViewRequest { tree: &list, key: &options.key, objects: &objects, views: &views }),
+        None => {
+            let (key, written) = (options.key.as_str(), Written::Anything);
+            Root::View(ViewRequest { tree: &list, key, objects: &objects, views: &views, written })
+        }
     };
     let launched = launch::run(Launch {
         program: None,

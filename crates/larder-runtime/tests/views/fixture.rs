@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
 use larder_runtime::view::{
-    LayerEnd, Prepared, RootAttributes, Upper, View, ViewEntry, ViewKind, ViewRequest, ViewTree,
+    LayerEnd, Prepared, RootAttributes, Upper, View, ViewEntry, ViewKind, ViewRequest, ViewTree, Written,
 };
 
 /// Says aloud that something was not tested: the harness hides what passing tests print with macros, but not this.
@@ -39,6 +39,8 @@ pub(crate) struct Fixture {
     pub(crate) views: PathBuf,
     contents: BTreeMap<[u8; 32], Vec<u8>>,
     entries: Vec<ViewEntry>,
+    /// What is asked of its views.
+    pub(crate) written: Written,
     _kept: Option<tempfile::TempDir>,
 }
 
@@ -74,6 +76,7 @@ impl Fixture {
             directory,
             contents: BTreeMap::new(),
             entries: Vec::new(),
+            written: Written::Anything,
             _kept: None,
         };
         fs::create_dir_all(&fixture.objects).unwrap();
@@ -119,7 +122,7 @@ impl Fixture {
     }
 
     pub(crate) fn tree(&self) -> ViewTree {
-        ViewTree::new(ROOT, self.entries.clone()).unwrap()
+        ViewTree::new(ROOT, self.entries.clone()).unwrap().with_read_only([b"usr".to_vec()])
     }
 
     pub(crate) fn prepare(&self, view: &dyn View) -> Prepared {
@@ -131,7 +134,7 @@ impl Fixture {
     }
 
     pub(crate) fn request<'a>(&'a self, key: &'a str, tree: &'a larder_runtime::view::ListTree<'a>) -> ViewRequest<'a> {
-        ViewRequest { tree, key, objects: &self.objects, views: &self.views }
+        ViewRequest { tree, key, objects: &self.objects, views: &self.views, written: self.written }
     }
 
     /// A new writable layer.

@@ -1,6 +1,6 @@
 //! What every way must do. A new way is added by one line in `views.rs`; what it can't do is in its table of exceptions.
 
-use larder_runtime::view::{View, ViewKindName, by_name};
+use larder_runtime::view::{View, ViewKindName, Written, by_name};
 
 use crate::fixture::{Fixture, KEY};
 use crate::{lifecycle, reading, writing};
@@ -36,14 +36,32 @@ const CHECKS: &[(&str, Check)] = &[
     ("removed views are gone", lifecycle::removed),
 ];
 
+/// Those of a view over which nothing of a package is written.
+const CHECKS_OUTSIDE_PACKAGES: &[(&str, Check)] = &[
+    ("every entry reads back", reading::every_entry),
+    ("what is not listed is not there", reading::negative_lookups),
+    ("read-only without an upper", reading::read_only),
+    ("a package is there twice", reading::packages_twice),
+    ("two views share the page cache", reading::shared_page_cache),
+    ("what isn't a package's is written", writing::outside_packages),
+    ("prepared once", lifecycle::prepared_once),
+];
+
 /// Runs all checks, and names the one that fails.
-pub(crate) fn run(view: &dyn View, fixture: &Fixture) {
-    for &(name, check) in CHECKS {
+pub(crate) fn run(view: &dyn View, fixture: &mut Fixture) {
+    fixture.written = Written::Anything;
+    run_all(CHECKS, view, fixture);
+    fixture.written = Written::OutsidePackages;
+    run_all(CHECKS_OUTSIDE_PACKAGES, view, fixture);
+    view.remove(&fixture.views, KEY).unwrap();
+}
+
+fn run_all(checks: &[(&str, Check)], view: &dyn View, fixture: &Fixture) {
+    for &(name, check) in checks {
         let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(view, fixture)));
-        assert!(checked.is_ok(), "{}: {name}: failed", view.kind());
+        assert!(checked.is_ok(), "{}: {name} ({:?}): failed", view.kind(), fixture.written);
     }
     other_kinds_refuse(view, fixture);
-    view.remove(&fixture.views, KEY).unwrap();
 }
 
 fn other_kinds_refuse(view: &dyn View, fixture: &Fixture) {

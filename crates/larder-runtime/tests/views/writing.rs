@@ -243,6 +243,26 @@ pub(crate) fn packages_written(view: &dyn View, fixture: &Fixture) {
     assert_eq!(fs::read_to_string(inside(&fixed, "usr/lib/tool/data")).unwrap(), "data of the tool");
 }
 
+/// What a package has in `etc` is changed for the container; below `packages` it stays, although the view is one in which a file that nobody
+/// writes may be there once for both.
+pub(crate) fn outside_packages(view: &dyn View, fixture: &Fixture) {
+    let (mount, _upper) = writable(view, fixture, "outside-packages");
+    let number = |path: &str| fs::metadata(inside(&mount, path)).unwrap().ino();
+    let packaged = |path: &str| format!("{}{path}", PACKAGED_TOOL.strip_suffix(TOOL).unwrap());
+    let one = view.exceptions().contains(&Exception::PackagesFilesAreOne);
+    assert!(!one || number(TOOL) == number(PACKAGED_TOOL), "one file for both");
+    assert!(!one || number("etc/tool.conf") != number(&packaged("etc/tool.conf")), "one that may be written is two");
+    let before = fs::read(inside(&mount, packaged("etc/tool.conf"))).unwrap();
+    let never = view.exceptions().contains(&Exception::PackagesAreNeverWritten);
+    let written = fs::write(inside(&mount, "etc/tool.conf"), "changed").map_err(|error| error.kind());
+    assert_eq!(written, if never { Err(ErrorKind::ReadOnlyFilesystem) } else { Ok(()) });
+    fs::write(inside(&mount, "usr/lib/tool/new"), "new").unwrap();
+    let shown = fs::read(inside(&mount, "etc/tool.conf")).unwrap();
+    assert_eq!(shown, if never { before.as_slice() } else { b"changed" });
+    assert_eq!(fs::read(inside(&mount, packaged("etc/tool.conf"))).unwrap(), before);
+    assert!(!inside(&mount, packaged("usr/lib/tool/new")).exists());
+}
+
 pub(crate) fn side_by_side(view: &dyn View, fixture: &Fixture) {
     let upper = fixture.upper("side");
     let prepared = fixture.prepare(view);

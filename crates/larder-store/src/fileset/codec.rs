@@ -46,6 +46,20 @@ impl FileSet {
     /// # Errors
     /// Anything that isn't a record, or isn't written as [`encode`](Self::encode) writes it.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let record = Self::read(bytes)?;
+        let again = record.encode();
+        if again == bytes {
+            return Ok(record);
+        }
+        let position = again.iter().zip(bytes).take_while(|(ours, theirs)| ours == theirs).count();
+        Err(RecordError::NotCanonical { position })
+    }
+
+    /// Reads bytes that [`encode`](Self::encode) has written: nobody has to ask whether they are canonical.
+    ///
+    /// # Errors
+    /// What was encoded isn't a record.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, RecordError> {
         let mut fields = Fields::new(json::decode(bytes)?)?;
         let found = fields.text("schema")?;
         if found != SCHEMA {
@@ -53,12 +67,7 @@ impl FileSet {
         }
         let record = read_record(&mut fields)?;
         fields.end()?;
-        let again = record.encode();
-        if again == bytes {
-            return Ok(record);
-        }
-        let position = again.iter().zip(bytes).take_while(|(ours, theirs)| ours == theirs).count();
-        Err(RecordError::NotCanonical { position })
+        Ok(record)
     }
 }
 

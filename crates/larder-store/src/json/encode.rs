@@ -13,8 +13,12 @@ pub fn encode(value: &Value) -> Vec<u8> {
 
 /// The order of keys: that of their UTF-16 code units.
 pub(crate) fn order(a: &str, b: &str) -> Ordering {
-    // Of ASCII it is the order of the bytes.
-    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+    match a.bytes().zip(b.bytes()).find(|(a, b)| a != b) {
+        None => a.len().cmp(&b.len()),
+        // Up to here the characters are the same.
+        Some((a, b)) if a.is_ascii() || b.is_ascii() => a.cmp(&b),
+        Some(_) => a.encode_utf16().cmp(b.encode_utf16()),
+    }
 }
 
 fn write_value(out: &mut Vec<u8>, value: &Value) {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::lock::{Hold, Lock};
 use super::step;
-use super::write::replace_file;
+use super::write::{replace_file, sync_folder};
 use crate::error::StoreError;
 
 /// The version of the layout that this code reads and writes.
@@ -88,6 +88,8 @@ fn create(root: &Path) -> Result<(), StoreError> {
         step("create", &path);
         DirBuilder::new().recursive(true).mode(0o755).create(&path).map_err(StoreError::io("create", &path))?;
     }
+    // They last before the file that says that they are there: from then on nobody asks.
+    sync_folder(root)?;
     let text = format!("{PREFIX}{VERSION}\n");
     replace_file(&root.join(TMP), &root.join(FILE), text.as_bytes())
 }

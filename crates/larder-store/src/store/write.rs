@@ -189,11 +189,10 @@ impl Temporary {
         self.file.sync_all().map_err(StoreError::io("write", &self.path))
     }
 
-    /// Gives it its name in one step, which lasts when this returns. Its bytes must last already.
+    /// Gives it its name in one step, which lasts when this returns. Its bytes must last already, and the folder that it goes to.
     pub(crate) fn name(self, path: &Path) -> Result<(), StoreError> {
-        let store = self.path.parent().and_then(Path::parent).map(Path::to_owned);
         self.rename(path)?;
-        sync_names(path, store.as_deref().unwrap_or(path))
+        path.parent().map_or(Ok(()), sync_folder)
     }
 
     fn rename(mut self, path: &Path) -> Result<(), StoreError> {
@@ -226,12 +225,6 @@ pub(super) fn replace_file(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), 
 /// The same for a cache, which may be lost with the power.
 pub(crate) fn replace_cache(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     Temporary::write(tmp, bytes)?.rename(path)
-}
-
-/// Makes a file's name last, and those of the folders above it up to the store's, which may be new: syncing a folder says
-/// nothing about its own name.
-fn sync_names(path: &Path, store: &Path) -> Result<(), StoreError> {
-    path.ancestors().skip(1).take_while(|folder| folder.starts_with(store)).try_for_each(sync_folder)
 }
 
 /// Makes the names in a folder last.
