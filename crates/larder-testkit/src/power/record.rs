@@ -85,8 +85,8 @@ impl Recorder<'_> {
             "execve" => _ = self.process.insert(call.thread, call.thread),
             "open" | "creat" => self.open(call, self.path(&self.base, &call.string(0)), 1),
             "openat" => self.open(call, self.path_at(call, 0), 2),
-            "mkdir" => self.make(self.path(&self.base, &call.string(0)), Node::Folder(BTreeMap::new())),
-            "mkdirat" => self.make(self.path_at(call, 0), Node::Folder(BTreeMap::new())),
+            "mkdir" => self.make_folder(self.path(&self.base, &call.string(0))),
+            "mkdirat" => self.make_folder(self.path_at(call, 0)),
             "symlink" => self.link(call.string(0), self.path(&self.base, &call.string(1))),
             "symlinkat" => self.link(call.string(0), self.path_at(call, 1)),
             "rename" => self.rename(self.path(&self.base, &call.string(0)), self.path(&self.base, &call.string(1))),
@@ -206,6 +206,13 @@ impl Recorder<'_> {
         }
     }
 
+    fn make_folder(&mut self, path: PathBuf) {
+        if path.starts_with(self.root) && self.find(&path).is_none() {
+            let id = self.add(Node::Folder(BTreeMap::new()));
+            self.name(Some(id), path);
+        }
+    }
+
     fn link(&mut self, target: Vec<u8>, path: PathBuf) {
         self.make(path, Node::Link(String::from_utf8_lossy(&target).into_owned()));
     }
@@ -215,6 +222,8 @@ impl Recorder<'_> {
         let to = self.path_at(call, 2);
         let number = from.to_str().and_then(|path| path.strip_prefix("/proc/self/fd/"));
         let what = match number {
+            // The descriptor itself is meant.
+            _ if call.string(1).is_empty() => self.descriptor(call, 0),
             Some(number) => self.called.get(&self.key(call, number)).and_then(|name| self.nameless.get(name)).copied(),
             None => self.find(&from),
         };
@@ -222,6 +231,13 @@ impl Recorder<'_> {
     }
 
     fn name(&mut self, what: Option<Id>, path: PathBuf) {
+        // Two threads that meet: the call that made the folder is told only when it has returned, and the other's first.
+        if let Some(folder) = path.parent()
+            && what.is_some()
+            && self.find(folder).is_none()
+        {
+            self.make_folder(folder.to_owned());
+        }
         if let (Some(what), Some((folder, name))) = (what, self.parent(&path)) {
             self.apply(Op::Name { folder, name, what });
         }
