@@ -36,13 +36,19 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn begin(root: PathBuf, weakness: Option<Weakness>) {
+    pub(super) fn begin(root: &Path, weakness: Option<Weakness>) {
+        let root = root.to_owned();
         let (watched, trace, held, waiting) = Default::default();
         RUN.set(Some(Self { root, weakness, names: vec![""], watched, trace, held, waiting }));
     }
 
     pub(super) fn end() -> Option<Self> {
         RUN.take()
+    }
+
+    /// The folder in which the store is.
+    pub(super) fn folder(&self) -> &Path {
+        self.root.parent().unwrap_or(&self.root)
     }
 
     /// Names the next process.
