@@ -113,7 +113,8 @@ pub fn prepare(host: &Host, draft: &Draft<'_>, progress: &dyn Progress) -> Resul
     let record = image::record(name, version, architecture, *tree, imports, metadata.clone())?;
     let ingest = host.store.begin()?;
     let digest = ingest.write_fileset(&record)?;
-    let signed = provenance::record(host, &ingest, &facts(host, &record, draft.sources.clone(), draft.begun))?;
+    let facts = facts(host, (&digest, &record), draft.sources.clone(), draft.begun);
+    let signed = provenance::record(host, &ingest, &facts)?.signed;
     ingest.commit()?;
     let image = Arc::new(Loaded { digest, tree: host.store.tree(&record.tree)?, record });
     let composition = compose::compose(host, &image, progress)?;
@@ -162,7 +163,12 @@ pub fn name(host: &Host, draft: &Draft<'_>, prepared: Prepared) -> Result<Assemb
 }
 
 /// How an image was made, all of it: its imports, its own files and what they came from.
-pub(crate) fn facts(host: &Host, record: &FileSet, sources: Vec<Dependency>, begun: Instant) -> BuildFacts {
+pub(crate) fn facts(
+    host: &Host,
+    (digest, record): (&FileSetDigest, &FileSet),
+    sources: Vec<Dependency>,
+    begun: Instant,
+) -> BuildFacts {
     let imports = record.imports.iter().map(|import| {
         Dependency::FileSet(Subject {
             name: import.name.clone(),
@@ -187,11 +193,7 @@ pub(crate) fn facts(host: &Host, record: &FileSet, sources: Vec<Dependency>, beg
     let architecture = [("architecture", Value::from(record.architecture.as_str()))];
     BuildFacts {
         kind: BuildKind::Image,
-        subjects: vec![Subject {
-            name: record.name.clone(),
-            version: record.version.clone(),
-            fileset: record.digest(),
-        }],
+        subjects: vec![Subject { name: record.name.clone(), version: record.version.clone(), fileset: *digest }],
         parameters: parameters.chain(architecture).map(|(key, value)| (key.to_owned(), value)).collect(),
         dependencies: sources.into_iter().chain(files).chain(imports).collect(),
         started: host.now,

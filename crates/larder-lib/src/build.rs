@@ -11,7 +11,7 @@ use std::time::Instant;
 use larder_debian::progress::Progress;
 use larder_solver::Update;
 use larder_store::refs::{RefEntry, RefKind};
-use larder_store::{FileSet, Ingest, Name, Reference, Selector, Tree, TreeDigest};
+use larder_store::{FileSet, FileSetDigest, Ingest, Name, Reference, Selector, Tree, TreeDigest};
 
 pub(crate) mod options;
 pub(crate) mod report;
@@ -27,11 +27,11 @@ use crate::compose;
 use crate::image;
 use crate::image_test::{self, Tested};
 use crate::images::{self, Found};
-use crate::kept::{self, Asked, Earlier, Kept};
+use crate::kept::{self, Asked, Done, Earlier, Kept};
 use crate::lock::Lock;
 use crate::overrides::{self, StandIn};
 use crate::package::Way;
-use crate::provenance::{self, BuildFacts, Dependency};
+use crate::provenance::{self, Dependency, Signer};
 use crate::recipe::Recipe;
 use crate::selection::{self, Built, Selection};
 use crate::{Error, Host, Result, capture, supply};
@@ -43,8 +43,20 @@ use crate::{Error, Host, Result, capture, supply};
 /// can't be converted, files that clash, and whatever verification refuses. The store keeps what was finished; the
 /// image's name and the lock are as before.
 pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Progress) -> Result<BuildReport> {
+    build_recipe(host, Recipe::load(path)?, options, progress)
+}
+
+/// Builds a recipe that was read.
+///
+/// # Errors
+/// As of [`build`].
+pub fn build_recipe(
+    host: &Host,
+    mut recipe: Recipe,
+    options: &BuildOptions,
+    progress: &dyn Progress,
+) -> Result<BuildReport> {
     let begun = Instant::now();
-    let mut recipe = Recipe::load(path)?;
     if !recipe.host.fits(&host.debian.architecture) {
         return Err(Error::RecipeArchitecture {
             recipe: recipe.file,
@@ -56,17 +68,24 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     let text = Lock::read(&lock_file)?;
     let _lease = host.store.lease()?;
     let built = beside::build(host, &mut recipe, &Way::default(), progress)?;
-    let earlier = Earlier::find(host, &recipe.name)?.filter(|earlier| has(&earlier.record, &built));
+    let mut earlier = Earlier::find(host, &recipe.name)?.filter(|earlier| has(&earlier.record, &built));
     // First of all, so that a file that isn't there is said before anything is fetched.
     let ingest = host.store.begin()?;
     let (tree, tree_digest) = own_tree(&recipe, &ingest, earlier.as_ref())?;
-    if let (Some(earlier), Some(lock), Update::None) = (&earlier, &text, &options.update)
-        && let Some(record) = earlier.again(host, Asked { recipe: &recipe, lock }, &tree, tree_digest)
-        // What is tested is an image in full. It asks for what the earlier one did: that is a part of what stays the same.
-        && (options.test == Test::Skip || image_test::has_passed(host, &recipe, &record.digest()))
-    {
-        let facts = assemble::facts(host, &record, vec![source(&recipe)], begun);
-        return rebuild(host, earlier, (record, &facts), ingest);
+    // What is tested is an image in full. It asks for what the earlier one did: that is a part of what stays the same.
+    let is_tested = |image: &FileSetDigest| options.test == Test::Skip || image_test::has_passed(host, &recipe, image);
+    if let (Some(found), Some(lock), Update::None) = (&mut earlier, &text, &options.update) {
+        let asked = Asked { recipe: &recipe, lock };
+        if let Some(signed) = found.is_done(host, asked, tree_digest)?.filter(|_| is_tested(&found.digest)) {
+            ingest.commit()?;
+            return unchanged(host, found, signed);
+        }
+        if let Some(record) = found.again(host, asked, &tree, tree_digest) {
+            let digest = record.digest();
+            if is_tested(&digest) {
+                return rebuild(host, found, Again { asked, digest, record, begun }, ingest);
+            }
+        }
     }
     ingest.commit()?;
     let old = text.as_deref().map(|text| Lock::parse(&lock_file, text)).transpose()?;
@@ -111,19 +130,24 @@ pub fn build(host: &Host, path: &Path, options: &BuildOptions, progress: &dyn Pr
     Ok(report)
 }
 
+/// An image to which an earlier build's answers apply.
+struct Again<'a> {
+    asked: Asked<'a>,
+    digest: FileSetDigest,
+    record: FileSet,
+    begun: Instant,
+}
+
 /// Builds an image to which an earlier build's answers apply: what is new is its record and own files.
-fn rebuild(
-    host: &Host,
-    earlier: &Earlier,
-    (record, facts): (FileSet, &BuildFacts),
-    ingest: Ingest<'_>,
-) -> Result<BuildReport> {
-    let digest = record.digest();
+fn rebuild(host: &Host, earlier: &mut Earlier, again: Again<'_>, ingest: Ingest<'_>) -> Result<BuildReport> {
+    let Again { asked, digest, record, begun } = again;
     let changed = digest != earlier.digest;
     if changed {
         ingest.write_fileset(&record)?;
     }
-    let signed = provenance::record(host, &ingest, facts)?;
+    let facts = assemble::facts(host, (&digest, &record), vec![source(asked.recipe)], begun);
+    let recorded = provenance::record(host, &ingest, &facts)?;
+    let done = Done::new(host, asked, &digest, &recorded);
     if changed {
         let (plan, composed) = earlier.composed(&record);
         let composed = ingest.write_fileset(&composed)?;
@@ -131,26 +155,32 @@ fn rebuild(
         let entry = RefEntry { version, fileset: digest, at: host.now, action };
         host.store.refs().set_committing(RefKind::Image, record.name.as_str(), entry, ingest)?;
         // Caches, which a build that is killed before need not have.
-        compose::keep(host, &plan, &digest, &earlier.ready(composed))?;
-        earlier.kept.write(&host.store, &composed)?;
+        earlier.replace(digest, record, composed);
+        compose::keep(host, &plan, &digest, &earlier.ready)?;
     } else {
         ingest.commit()?;
     }
-    let Kept { packages, overridden, findings, .. } = earlier.kept.clone();
+    earlier.set_done(&host.store, done)?;
+    Ok(BuildReport { changed, ..unchanged(host, earlier, recorded.signed)? })
+}
+
+/// What a build says of an image that is as it was.
+fn unchanged(host: &Host, earlier: &mut Earlier, signed: Vec<Signer>) -> Result<BuildReport> {
+    let Kept { packages, overridden, findings, .. } = &mut earlier.kept;
     Ok(BuildReport {
-        digest,
+        digest: earlier.digest,
         signed,
-        changed,
-        packages,
+        changed: false,
+        packages: std::mem::take(packages),
         changes: Vec::new(),
         fetched: 0,
         fetched_bytes: 0,
-        overridden,
-        stand_ins: stand_ins(host, &record)?,
-        findings,
+        overridden: std::mem::take(overridden),
+        stand_ins: stand_ins(host, &earlier.record)?,
+        findings: std::mem::take(findings),
         tested: false,
-        name: record.name,
-        version: record.version,
+        name: earlier.record.name.clone(),
+        version: earlier.record.version.clone(),
     })
 }
 

@@ -79,13 +79,22 @@ pub struct Ready {
 /// # Errors
 /// A store that can't be read.
 pub fn ready(store: &Store, image: &FileSet) -> Result<Option<Ready>> {
+    Ok(ready_record(store, image)?.map(|(ready, _)| ready))
+}
+
+/// The same, with the record of composers' outputs.
+///
+/// # Errors
+/// As of [`ready`].
+pub(crate) fn ready_record(store: &Store, image: &FileSet) -> Result<Option<(Ready, FileSet)>> {
     let found = store.refs().get(RefKind::Composed, &PlanDigest::of(image).hex())?;
     let Some(composed) = found.map(|found| found.current_entry().fileset) else { return Ok(None) };
-    if !store.has_fileset(&composed) {
+    let Some(record) = store.fileset(&composed).ok().filter(|record| store.has_tree(&record.tree)) else {
         return Ok(None);
-    }
+    };
     let paths = read_sealed(&read_only_file(store, &composed));
-    Ok(paths.map(|paths| Ready { composed, read_only: paths.lines().map(str::to_owned).collect() }))
+    let ready = |paths: String| Ready { composed, read_only: paths.lines().map(str::to_owned).collect() };
+    Ok(paths.map(|paths| (ready(paths), record)))
 }
 
 /// A text below a line with its digest. It isn't synced, and a container whose list of paths a loss of power has cut short could

@@ -85,7 +85,7 @@ pub fn build(host: &Host, recipe: &DistributionRecipe, progress: &dyn Progress) 
         }),
     };
     let digest = ingest.write_fileset(&record)?;
-    let signed = provenance::record(host, &ingest, &facts(host, recipe, &record, begun))?;
+    let signed = provenance::record(host, &ingest, &facts(host, recipe, &record, begun))?.signed;
     let _lease = ingest.commit_leased()?;
 
     let curated = Curated::load(&host.store, &digest)?;

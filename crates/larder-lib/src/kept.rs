@@ -13,6 +13,9 @@
 //! program of the image: where one of them has work to do, the image's own Tree must be the very same. A property test holds
 //! this: after any change of own files a build that found answers does what one does that found none.
 //!
+//! Where not even a content has changed, there is less to ask. [`Done`] says what an image was made of that is there with how it was
+//! made written down, and signed by whoever signs here: then only what it consists of is looked for.
+//!
 //! It is a cache like the view: not synced, sealed by a digest, gone with it.
 
 use std::collections::BTreeMap;
@@ -24,13 +27,12 @@ use larder_store::fileset::ImageMetadata;
 use larder_store::plan::{PACKAGES, PlanDigest};
 use larder_store::refs::RefKind;
 use larder_store::tree::TreeEntry;
-use larder_store::{
-    Entry, FileSet, FileSetDigest, Import, Metadata, Name, ObjectDigest, Store, Tree, TreeDigest, TreePath,
-};
+use larder_store::{Entry, FileSet, FileSetDigest, Metadata, Name, ObjectDigest, Store, Tree, TreeDigest, TreePath};
 
 use crate::assemble::OverrideLine;
 use crate::build::report::BuiltPackage;
 use crate::compose::{self, Composition, Ready};
+use crate::provenance::{self, Recorded, Signer};
 use crate::recipe::Recipe;
 use crate::verify::Finding;
 use crate::{Host, Result, image};
@@ -43,6 +45,8 @@ mod tests;
 const FILE: &str = "build";
 /// Stands first in what a key is the digest of.
 const CONTEXT: &str = "larder kept build 1";
+/// Stands first in what says that a build is done.
+const DONE: &str = "larder done build 1";
 
 /// A build's answers, and what they depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +65,17 @@ pub(crate) struct Kept {
     pub(crate) overridden: Vec<OverrideLine>,
     /// What verification found that doesn't fail a build.
     pub(crate) findings: Vec<Finding>,
+    /// The image that was made, once it is known to be all done.
+    pub(crate) done: Option<Done>,
+}
+
+/// An image that was made, and how it was made is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// All that its record and the statement about it depend on, times aside.
+    of: ObjectDigest,
+    /// The statement, by its bytes.
+    statement: ObjectDigest,
 }
 
 /// The image that a name stands for, with the answers of the build that made it.
@@ -72,10 +87,10 @@ pub(crate) struct Earlier {
     pub(crate) record: FileSet,
     /// Its own files.
     pub(crate) tree: Tree,
-    /// The record of what composers made for it.
+    /// What its containers need to know.
+    pub(crate) ready: Ready,
+    /// The record of that.
     composed: FileSet,
-    /// The paths that its containers bind read-only.
-    read_only: Vec<String>,
     /// The answers.
     pub(crate) kept: Kept,
 }
@@ -89,30 +104,63 @@ pub(crate) struct Asked<'a> {
     pub(crate) lock: &'a str,
 }
 
-/// The digest of what a build's answers depend on, own files' contents apart. `None` where this program can't be told from
-/// another.
+/// Collects what something depends on.
+struct Inputs(Vec<u8>);
+
+impl Inputs {
+    /// What all depends on: the program itself, the lock's text and what the recipe asks of the solver. `None` where this program
+    /// can't be told from another.
+    fn of(host: &Host, asked: Asked<'_>, context: &str) -> Option<Self> {
+        // Another build of the program may answer otherwise, and nobody has to remember to count a version up.
+        let program = host.program.metadata().ok()?;
+        let mut inputs = Self(Vec::with_capacity(2 * asked.lock.len()));
+        for number in [program.dev(), program.ino(), program.size(), u64::from(declare::TABLE_VERSION)] {
+            inputs.0.extend(number.to_le_bytes());
+        }
+        for time in [program.mtime(), program.mtime_nsec(), program.ctime(), program.ctime_nsec()] {
+            inputs.0.extend(time.to_le_bytes());
+        }
+        for word in [context, convert::RULE, &host.debian.architecture, asked.lock] {
+            inputs.add(word.as_bytes());
+        }
+        let lines = asked.recipe.solver_inputs();
+        inputs.add(&(lines.len() as u64).to_le_bytes());
+        lines.iter().for_each(|line| inputs.add(line.as_bytes()));
+        Some(inputs)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.extend((bytes.len() as u64).to_le_bytes());
+        self.0.extend(bytes);
+    }
+
+    fn digest(&self) -> ObjectDigest {
+        ObjectDigest::of(&self.0)
+    }
+}
+
+/// The digest of what a build's answers depend on, own files' contents apart.
 fn key(host: &Host, asked: Asked<'_>, record: &FileSet, tree: &Tree) -> Option<ObjectDigest> {
-    // Another build of the program may answer otherwise, and nobody has to remember to count a version up.
-    let program = host.program.metadata().ok()?;
-    let mut text = Vec::new();
-    for number in [program.dev(), program.ino(), program.size(), u64::from(declare::TABLE_VERSION)] {
-        text.extend(number.to_le_bytes());
+    let mut inputs = Inputs::of(host, asked, CONTEXT)?;
+    inputs.add(&FileSet { tree: without_contents(tree)?.digest(), time: 0, ..record.clone() }.encode());
+    Some(inputs.digest())
+}
+
+impl Done {
+    /// Of an image about which something was written down.
+    pub(crate) fn new(host: &Host, asked: Asked<'_>, image: &FileSetDigest, recorded: &Recorded) -> Option<Self> {
+        let of = Self::of(host, asked, image, &recorded.signed)?;
+        Some(Self { of, statement: *recorded.statements.get(image)? })
     }
-    for time in [program.mtime(), program.mtime_nsec(), program.ctime(), program.ctime_nsec()] {
-        text.extend(time.to_le_bytes());
+
+    /// The digest of what an image depends on and the statement about it: the image has the digests of its files and packages.
+    fn of(host: &Host, asked: Asked<'_>, image: &FileSetDigest, signed: &[Signer]) -> Option<ObjectDigest> {
+        let mut inputs = Inputs::of(host, asked, DONE)?;
+        inputs.add(asked.recipe.text.as_bytes());
+        inputs.add(image.as_bytes());
+        signed.iter().for_each(|Signer { domain, key }| inputs.add(format!("{domain} {key}").as_bytes()));
+        Some(inputs.digest())
     }
-    let mut add = |bytes: &[u8]| {
-        text.extend((bytes.len() as u64).to_le_bytes());
-        text.extend(bytes);
-    };
-    for word in [CONTEXT, convert::RULE, &host.debian.architecture, asked.lock] {
-        add(word.as_bytes());
-    }
-    let lines = asked.recipe.solver_inputs();
-    add(&(lines.len() as u64).to_le_bytes());
-    lines.iter().for_each(|line| add(line.as_bytes()));
-    add(&FileSet { tree: without_contents(tree)?.digest(), time: 0, ..record.clone() }.encode());
-    Some(ObjectDigest::of(&text))
 }
 
 /// The same listing with every file empty.
@@ -157,6 +205,7 @@ pub(crate) fn of_build(
         packages,
         overridden: crate::assemble::overridden(plan),
         findings,
+        done: None,
     })
 }
 
@@ -184,13 +233,31 @@ impl Earlier {
         let Some(found) = store.refs().get(RefKind::Image, name.as_str())? else { return Ok(None) };
         let digest = found.current_entry().fileset;
         let Ok(record) = store.fileset(&digest) else { return Ok(None) };
-        let Some(ready) = compose::ready(store, &record)? else { return Ok(None) };
+        let Some((ready, composed)) = compose::ready_record(store, &record)? else { return Ok(None) };
         let kept = compose::read_sealed(&file(store, &ready.composed)).and_then(|text| codec::decode(&text));
-        let (Some(kept), Ok(tree), Ok(composed)) = (kept, store.tree(&record.tree), store.fileset(&ready.composed))
-        else {
-            return Ok(None);
-        };
-        Ok(Some(Self { digest, record, tree, composed, read_only: ready.read_only, kept }))
+        let (Some(kept), Ok(tree)) = (kept, store.tree(&record.tree)) else { return Ok(None) };
+        Ok(Some(Self { digest, record, tree, ready, composed, kept }))
+    }
+
+    /// Whether building the image again would change nothing, and who then has signed how it was made. All that it consists of is
+    /// there, as far as [`again`](Self::again) looks, and the statement about it.
+    ///
+    /// # Errors
+    /// Keys that can't be used.
+    pub(crate) fn is_done(&self, host: &Host, asked: Asked<'_>, tree: TreeDigest) -> Result<Option<Vec<Signer>>> {
+        let Some(done) = self.kept.done.filter(|_| tree == self.record.tree) else { return Ok(None) };
+        let signing = provenance::signing(host, std::iter::once(&asked.recipe.name))?;
+        let signed = provenance::signers(signing);
+        let holds = Done::of(host, asked, &self.digest, &signed) == Some(done.of)
+            && self.is_there(host)
+            && host.store.has_statement(&self.digest, &done.statement);
+        Ok(holds.then_some(signed))
+    }
+
+    /// Whether everything that the image imports is there.
+    fn is_there(&self, host: &Host) -> bool {
+        host.store.has_records(self.record.imports.iter().map(|import| import.fileset))
+            && host.store.has_trees(self.kept.trees.iter().copied())
     }
 
     /// The image's record with other own files, where the earlier build's answers hold for it: where they depend on nothing that
@@ -215,9 +282,7 @@ impl Earlier {
         let holds = kept.exactly.is_none_or(|exactly| exactly == digest)
             && kept.read.iter().all(|(path, digest)| same(path, digest))
             && key(host, asked, &record, tree) == Some(kept.key);
-        let there = |import: &Import| host.store.has_record(&import.fileset);
-        (holds && record.imports.iter().all(there) && kept.trees.iter().all(|tree| host.store.has_tree(tree)))
-            .then_some(record)
+        (holds && self.is_there(host)).then_some(record)
     }
 
     /// What composers make for an image to which the answers apply. Their files are the same; it may be another FileSet, as it
@@ -227,8 +292,19 @@ impl Earlier {
         (plan, FileSet { version: plan.hex(), ..self.composed.clone() })
     }
 
-    /// What its containers need to know.
-    pub(crate) fn ready(&self, composed: FileSetDigest) -> Ready {
-        Ready { composed, read_only: self.read_only.clone() }
+    /// Takes another image's place, to which the answers apply.
+    pub(crate) fn replace(&mut self, digest: FileSetDigest, record: FileSet, composed: FileSetDigest) {
+        self.digest = digest;
+        self.record = record;
+        self.ready.composed = composed;
+    }
+
+    /// Leaves the answers as they are, with an image that is done.
+    ///
+    /// # Errors
+    /// A store that can't be written.
+    pub(crate) fn set_done(&mut self, store: &Store, done: Option<Done>) -> Result<()> {
+        self.kept.done = done;
+        self.kept.write(store, &self.ready.composed)
     }
 }

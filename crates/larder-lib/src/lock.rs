@@ -227,7 +227,9 @@ impl Lock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed)?,
         };
-        let mut text = String::new();
+        // It is read at once, and not in pieces of a size that has to be found.
+        let size = opened.metadata().map_err(failed)?.len().min(MAX_LOCK);
+        let mut text = String::with_capacity(size as usize + 1);
         opened.take(MAX_LOCK + 1).read_to_string(&mut text).map_err(failed)?;
         if text.len() as u64 > MAX_LOCK {
             return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB")));

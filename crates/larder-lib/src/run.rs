@@ -30,7 +30,7 @@ pub use larder_runtime::view::ViewKindName;
 /// Where name servers are listed, on the host and in containers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// To be called first in `main`: where this process was started as a supervisor or an init, does that work and never returns.
+/// To be called first in `main`: where this process was started as a supervisor, does that work and never returns.
 pub fn supervise() {
     launch::entry();
 }

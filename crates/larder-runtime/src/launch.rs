@@ -3,10 +3,10 @@
 //! ```text
 //! caller of run() ──clone3──► supervisor: PID 1 of the OUTER pid namespace, own mount namespace (own user namespace for an
 //!    │  ▲                     ordinary user). Makes and mounts the view, removes the container's directory at the end.
-//!    │  │ one socket          └─clone3, exec──► init: PID 1 of the INNER pid namespace (+ mnt, ipc, uts, cgroup, net)
-//!    │  └── messages                            is loaded while the view is mounted; builds the root, then reaps,
-//!    └───── life line                           and hands signals on
-//!                                               └─clone3──► the workload
+//!    │  │ one socket          └─clone3──► init: PID 1 of the INNER pid namespace (+ mnt, ipc, uts, cgroup, net)
+//!    │  └── messages                      makes the network beside the view, builds the root; becomes a small program
+//!    └───── life line                     of its own, which reaps and hands signals on
+//!                                         └─clone3──► the workload: becomes the same small program, and what was asked for
 //! ```
 //!
 //! # Invariants
@@ -15,12 +15,13 @@
 //! - No mount is made in the caller's mount namespace, so none can be left there.
 //! - A lock on `<container>/lock` is held by all of our processes of a container and not by the workload: a directory whose lock is
 //!   free belongs to a dead container, and [`collect`] removes it.
-//! - Our processes that a container could see, the init and what becomes the workload, run from a read-only mount of the program and are
-//!   not dumpable. The supervisor is in another PID namespace: no `/proc` of a container shows it.
+//! - A container sees no process that runs the launcher's program, and executes it nowhere: before its workload begins, the init and what
+//!   becomes the workload have executed a small program ([`inside`]) in sealed memory. The init isn't dumpable either. The supervisor
+//!   is in another PID namespace: no `/proc` of a container shows it.
 //! - The supervisor and the init have one thread each. A caller with one thread becomes the supervisor by a clone alone, which keeps
 //!   nothing open but what it is given. One with more has it executed, as with another runtime: between clone and exec
-//!   its child makes system calls only.
-//! - What is executed is this same program, with [`WORD`] or [`INIT_WORD`] as first argument: its `main` calls [`entry`] before anything else.
+//!   its child makes system calls only. What is executed then is this same program, with [`WORD`] as first argument: its `main` calls
+//!   [`entry`] before anything else.
 //!
 //! # Absent on purpose
 //! OCI hooks, device cgroups, labels of security modules. [`Launch::runtime`] has the supervisor start another program on
@@ -38,6 +39,7 @@ pub mod fuzzing;
 mod identity;
 mod idmap;
 mod init;
+mod inside;
 mod job;
 mod mounts;
 mod ours;
@@ -57,6 +59,7 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::Spec;
 
+use crate::sys::signal;
 use crate::view::{ViewKindName, ViewRequest};
 
 pub(crate) use foreground::try_user_namespace;
@@ -72,9 +75,6 @@ pub use spec::{BindMount, DEFAULT_CAPABILITIES, Limits, Net, SpecOptions, specif
 
 /// The first argument that makes a program a supervisor.
 pub const WORD: &str = "__larder-supervise";
-
-/// The first argument that makes a program a container's init.
-pub const INIT_WORD: &str = "__larder-init";
 
 /// What [`Launch::on_directory`] calls.
 pub type OnDirectory<'a> = dyn Fn() -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
@@ -98,7 +98,7 @@ pub type OnView<'a> = dyn Fn(ViewKindName) + 'a;
 
 /// What to run.
 pub struct Launch<'a> {
-    /// The program that becomes the init: one whose `main` calls [`entry`] first. `None`: the running program.
+    /// The program that is executed as supervisor where a clone can't be: one whose `main` calls [`entry`] first. `None`: the running program.
     pub program: Option<PathBuf>,
     /// The OCI runtime specification, such as [`specification`] makes.
     ///
@@ -191,13 +191,12 @@ pub struct Ended {
     pub stopped: bool,
 }
 
-/// To be called first in `main` of a program that calls [`run`]: where the program was started as a supervisor or an init this does
-/// that work and does not come back. Elsewhere it does nothing.
+/// To be called first in `main` of a program that calls [`run`]: where the program was started as a supervisor this does
+/// that work and does not come back. Elsewhere it sees to it that this process can wait for its children, whatever its caller ignores.
 pub fn entry() {
+    signal::keep_ends_of_children();
     let mut arguments = std::env::args_os().skip(1);
-    match arguments.next() {
-        Some(word) if word == WORD => supervisor::main(arguments),
-        Some(word) if word == INIT_WORD => init::main(arguments),
-        _ => {}
+    if arguments.next().is_some_and(|word| word == WORD) {
+        supervisor::main(arguments)
     }
 }

@@ -33,7 +33,7 @@ mod way;
 pub(crate) mod wire;
 mod witness;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,28 @@ pub struct Upper<'a> {
     pub end: LayerEnd,
 }
 
+/// A mounted view, attached nowhere; the descriptor is the mount's.
+#[derive(Debug)]
+pub struct Mounted {
+    root: OwnedFd,
+    /// A mount that the root is made of, for which the root needs no name any more. It is closed with this value and not before: the
+    /// kernel waits for all processors then, which takes it up to milliseconds, and whoever starts a container has other things to do first.
+    #[expect(dead_code, reason = "held, not used")]
+    below: Option<OwnedFd>,
+}
+
+impl AsFd for Mounted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Mounted {
+    fn from(root: OwnedFd) -> Self {
+        Self { root, below: None }
+    }
+}
+
 /// A way of making views.
 ///
 /// Implementations keep no state between calls: what is on disk is the state. Any process may call, as often as it likes.
@@ -140,7 +162,7 @@ pub trait View {
     /// # Errors
     /// The kernel refuses ([`RuntimeError::Mount`]), what it shows is wrong ([`RuntimeError::ViewMismatch`]), or the upper belongs to
     /// another view ([`RuntimeError::OtherUpper`]).
-    fn mount(&self, prepared: &Prepared, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError>;
+    fn mount(&self, prepared: &Prepared, upper: Option<Upper<'_>>) -> Result<Mounted, RuntimeError>;
 
     /// What this way can't do.
     fn exceptions(&self) -> &'static [Exception];

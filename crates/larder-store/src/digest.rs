@@ -44,7 +44,7 @@ macro_rules! digest {
 
             /// 64 lower-case hexadecimal digits, without a prefix.
             pub fn hex(&self) -> String {
-                hex::encode(self.0)
+                ascii(&digits(&self.0)).to_owned()
             }
 
             /// Reads 64 lower-case hexadecimal digits, without a prefix.
@@ -53,18 +53,18 @@ macro_rules! digest {
             /// Anything else.
             pub fn from_hex(text: &str) -> Result<Self, DigestError> {
                 let wrong = || DigestError { text: text.to_owned(), algorithm: $algorithm };
-                if text.len() != 64 || text.bytes().any(|b| b.is_ascii_uppercase()) {
-                    return Err(wrong());
-                }
-                let mut bytes = [0; 32];
-                hex::decode_to_slice(text, &mut bytes).map_err(|_| wrong())?;
-                Ok(Self(bytes))
+                bytes(text).map(Self).ok_or_else(wrong)
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($algorithm, ":{}"), self.hex())
+                const PREFIX: &[u8] = concat!($algorithm, ":").as_bytes();
+                // In one piece, so that a string grows once.
+                let mut text = [0; PREFIX.len() + 64];
+                text[..PREFIX.len()].copy_from_slice(PREFIX);
+                text[PREFIX.len()..].copy_from_slice(&digits(&self.0));
+                f.write_str(ascii(&text))
             }
         }
 
@@ -79,7 +79,8 @@ macro_rules! digest {
 
             fn from_str(text: &str) -> Result<Self, DigestError> {
                 text.strip_prefix(concat!($algorithm, ":"))
-                    .and_then(|rest| Self::from_hex(rest).ok())
+                    .and_then(bytes)
+                    .map(Self)
                     .ok_or_else(|| DigestError { text: text.to_owned(), algorithm: $algorithm })
             }
         }
@@ -106,6 +107,50 @@ digest!(
     Sha256Digest,
     "sha256"
 );
+
+/// Bytes as lower-case hexadecimal digits. A build writes and reads a thousand digests.
+fn digits(bytes: &[u8; 32]) -> [u8; 64] {
+    const PAIRS: [[u8; 2]; 256] = {
+        let digits = b"0123456789abcdef";
+        let mut pairs = [[0; 2]; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+            byte += 1;
+        }
+        pairs
+    };
+    let mut digits = [0; 64];
+    for (byte, pair) in bytes.iter().zip(digits.as_chunks_mut::<2>().0) {
+        *pair = PAIRS[usize::from(*byte)];
+    }
+    digits
+}
+
+/// What is ASCII, as a text.
+fn ascii(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The bytes of 64 lower-case hexadecimal digits; `None` for any other text.
+fn bytes(text: &str) -> Option<[u8; 32]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let pairs: &[[u8; 2]; 32] = pairs.try_into().ok().filter(|_| rest.is_empty())?;
+    // What isn't a digit has bits beyond the four of one.
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => 0xff,
+    };
+    let mut bytes = [0; 32];
+    let mut seen = 0;
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        let [high, low] = pair.map(value);
+        seen |= high | low;
+        *byte = high << 4 | low & 15;
+    }
+    (seen < 16).then_some(bytes)
+}
 
 impl ObjectDigest {
     /// Hashes a whole content held in memory.
@@ -150,6 +195,21 @@ mod tests {
             assert!(wrong.parse::<ObjectDigest>().is_err(), "{wrong}");
         }
         assert!(format!("{digest}0").parse::<ObjectDigest>().is_err());
+        let hex = digest.hex();
+        for at in 0..64 {
+            for wrong in [b'/', b':', b'`', b'g', b'A', b'F', b' ', 0x80] {
+                let mut text = hex.clone().into_bytes();
+                text[at] = wrong;
+                let text = String::from_utf8_lossy(&text).into_owned();
+                assert!(ObjectDigest::from_hex(&text).is_err(), "{text}");
+            }
+        }
+        let all: Vec<u8> = (0..=255).collect();
+        for bytes in all.as_chunks::<32>().0 {
+            let digest = ObjectDigest::from_bytes(*bytes);
+            let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!((digest.hex().as_str(), ObjectDigest::from_hex(&text)), (text.as_str(), Ok(digest)));
+        }
     }
 
     #[test]

@@ -14,7 +14,9 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Content, StoreError};
 use crate::needs::{self, Needs};
 use crate::refs::RefKind;
-use crate::store::{Found, GC_LOCK, Hold, Lock, Root, Store, digests, list, read_roots, remove_file, remove_tree};
+use crate::store::{
+    Found, GC_LOCK, Hold, Lock, Root, Store, digests, list, read_roots, remove_file, remove_tree, step, unique,
+};
 use crate::{FileSet, FileSetDigest, ObjectDigest, TreeDigest};
 
 /// How to collect.
@@ -141,8 +143,12 @@ impl<'s> Sweep<'s> {
 
     fn is_new(&self, path: &Path) -> Result<bool, StoreError> {
         let Some(since) = self.keep_since else { return Ok(false) };
-        let written = fs::metadata(path).and_then(|metadata| metadata.modified());
-        Ok(written.map_err(StoreError::io("look at", path))? >= since)
+        step("look at", path);
+        match fs::metadata(path).and_then(|metadata| metadata.modified()) {
+            Ok(written) => Ok(written >= since),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(StoreError::io("look at", path)(e)),
+        }
     }
 
     fn run(self) -> Result<GcReport, StoreError> {
@@ -198,7 +204,13 @@ impl<'s> Sweep<'s> {
 
     /// Removes a file and returns its size.
     fn remove(&self, path: &Path) -> Result<u64, StoreError> {
-        let size = fs::symlink_metadata(path).map_err(StoreError::io("look at", path))?.len();
+        step("look at", path);
+        let size = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata.len(),
+            // Who only looks doesn't keep others from removing what is damaged.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+            Err(e) => return Err(StoreError::io("look at", path)(e)),
+        };
         if !self.dry_run {
             remove_file(path)?;
         }
@@ -252,7 +264,7 @@ impl<'s> Sweep<'s> {
                 continue;
             }
             if !self.dry_run {
-                self.remove_view(&key, &path)?;
+                self.remove_view(&path)?;
             }
             report.views.push(key);
         }
@@ -262,14 +274,17 @@ impl<'s> Sweep<'s> {
 
     /// Removes a cached view: first out of sight in one step, because half of one must never be taken for a whole. Stubs may belong to users that only a user namespace can act for: what can't be removed from
     /// here is left under a name by which the next view maker, which is inside one, knows it for rubbish.
-    fn remove_view(&self, key: &str, path: &Path) -> Result<(), StoreError> {
-        let rubbish = self.store.views_dir().join(format!(".new-gc-{key}"));
+    fn remove_view(&self, path: &Path) -> Result<(), StoreError> {
+        let rubbish = self.store.views_dir().join(format!(".new-gc-{}", unique()));
+        step("move away", path);
         match fs::rename(path, &rubbish) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             renamed => renamed.map_err(StoreError::io("move away", path))?,
         }
+        step("remove", &rubbish);
         match fs::remove_dir_all(&rubbish) {
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            // A view maker, which takes no lock of the store's, may have been quicker.
+            Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => Ok(()),
             Err(e) => Err(StoreError::io("remove", rubbish)(e)),
             Ok(()) => Ok(()),
         }
@@ -331,6 +346,7 @@ fn importers_first<'d>(
 
 /// Removes a file, or a folder with all that is in it.
 fn remove_any(path: &Path) -> Result<(), StoreError> {
+    step("remove", path);
     let metadata = fs::symlink_metadata(path).map_err(StoreError::io("look at", path))?;
     let removed = if metadata.is_dir() { remove_tree(path) } else { fs::remove_file(path) };
     removed.map_err(StoreError::io("remove", path))

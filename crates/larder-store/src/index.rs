@@ -14,7 +14,7 @@ use rusqlite::{Connection, Row};
 
 use crate::fileset::Kind;
 use crate::name::Name;
-use crate::store::{Hold, INDEX_LOCK, Lock, Store, remove_file};
+use crate::store::{Hold, INDEX_LOCK, Lock, Store, remove_file, step};
 use crate::{FileSetDigest, StoreError, TreeDigest, TreePath};
 
 mod fill;
@@ -108,12 +108,18 @@ impl Index {
         match Lock::within(&lock_path, Hold::Exclusive, Duration::from_secs(1))? {
             None => finish(in_memory(store), None),
             Some(alone) => {
-                for ending in ["", "-wal", "-shm"] {
-                    remove_file(Path::new(&format!("{}{ending}", file.display())))?;
-                }
-                let opened = on_disk(store, &file);
+                let opened = match on_disk(store, &file) {
+                    Err(OpenError::Sqlite(e)) if is_useless(&e) => {
+                        for ending in ["", "-wal", "-shm"] {
+                            remove_file(Path::new(&format!("{}{ending}", file.display())))?;
+                        }
+                        on_disk(store, &file)
+                    }
+                    // Somebody else has made it anew since, and may have it open.
+                    opened => opened,
+                };
                 drop(alone);
-                // Between the two locks somebody may throw it away once more; what is open here stays readable.
+                // Between the two locks nobody throws away a good one.
                 finish(opened, Lock::within(&lock_path, Hold::Shared, Duration::ZERO)?)
             }
         }
@@ -145,6 +151,7 @@ fn in_memory(store: &Store) -> Result<Connection, OpenError> {
 }
 
 fn on_disk(store: &Store, file: &Path) -> Result<Connection, OpenError> {
+    step("open", file);
     let mut connection = Connection::open(file)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

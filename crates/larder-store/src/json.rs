@@ -13,6 +13,7 @@ mod encode;
 
 pub use decode::decode;
 pub use encode::encode;
+pub(crate) use encode::{order, write_string};
 
 /// The largest integer.
 pub const MAX_INTEGER: i64 = (1 << 53) - 1;
@@ -83,6 +84,24 @@ impl<T: Into<Self>> FromIterator<T> for Value {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         Self::Array(items.into_iter().map(Into::into).collect())
     }
+}
+
+/// How many bytes stand in a string as they are: up to the first quotation mark, backslash or control character.
+fn plain(bytes: &[u8]) -> usize {
+    // Eight at a time: records and statements are kilobytes of texts in which there is none of these.
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    // Whether one of eight bytes is less than a number up to 128.
+    let less = |eight: u64, than: u64| eight.wrapping_sub(EACH * than) & !eight & HIGH != 0;
+    let is_plain = |eight: &[u8; 8]| {
+        let eight = u64::from_le_bytes(*eight);
+        let has = |byte: u8| less(eight ^ (EACH * u64::from(byte)), 1);
+        !less(eight, 0x20) && !has(b'"') && !has(b'\\')
+    };
+    let (eights, _) = bytes.as_chunks::<8>();
+    let whole = eights.iter().take_while(|eight| is_plain(eight)).count() * 8;
+    let ends = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    whole + bytes[whole..].iter().position(ends).unwrap_or(bytes.len() - whole)
 }
 
 /// Why bytes are not canonical JSON.
@@ -190,6 +209,31 @@ mod tests {
         }
         assert!(decode(("[".repeat(32) + &"]".repeat(32)).as_bytes()).is_ok());
         assert_eq!(decode(b"9007199254740991"), Ok(Value::Integer(MAX_INTEGER)));
+    }
+
+    #[test]
+    fn the_end_of_a_run_is_found_wherever_it_is() {
+        for end in [b'"', b'\\', 0, 0x1f] {
+            for at in 0..40 {
+                let mut bytes = [0x20, 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']'].repeat(5);
+                assert_eq!(plain(&bytes), 40);
+                assert_eq!(plain(&bytes[..at]), at);
+                bytes[at] = end;
+                bytes[39] = end;
+                assert_eq!(plain(&bytes), at, "{end:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_are_in_the_order_of_their_utf_16() {
+        let keys =
+            ["", "a", "aa", "ab", "a\u{80}", "a\u{e000}", "a\u{1f600}", "a\u{1f601}b", "é", "\u{fb33}", "\u{10000}"];
+        for a in keys {
+            for b in keys {
+                assert_eq!(order(a, b), a.encode_utf16().cmp(b.encode_utf16()), "{a:?} {b:?}");
+            }
+        }
     }
 
     pub(super) fn any_value() -> impl Strategy<Value = Value> {

@@ -16,6 +16,8 @@ pub mod fuzzing;
 pub mod gc;
 pub mod index;
 pub mod json;
+#[cfg(test)]
+mod model;
 pub mod name;
 mod needs;
 pub mod path;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use crate::FileSetDigest;
 use crate::error::{Content, StoreError};
-use crate::store::{Hold, Ingest, Lock, Store, Temporary, is_there, remove_file, replace_cache, sync_folder};
+use crate::store::{Hold, Ingest, Lock, Store, Temporary, is_there, remove_file, replace_cache, step, sync_folder};
 
 mod codec;
 
@@ -23,6 +23,7 @@ pub(crate) use codec::{decode, encode};
 /// The longest name of a ref, in bytes.
 pub const MAX_REF: usize = 240;
 const REF: &str = ".ref";
+const REFS: &str = "refs";
 
 /// What sort of name it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,9 +138,11 @@ impl<'s> Refs<'s> {
         self.store.check_writable()?;
         let path = self.path(kind, name)?;
         let _lease = self.store.lease()?;
-        let record = self.store.fileset(&entry.fileset)?;
-        if !is_there(&self.store.tree_path(&record.tree))? {
-            return Err(StoreError::Missing { what: Content::Tree(record.tree) });
+        if !ingest.as_ref().is_some_and(|ingest| ingest.has_written(&entry.fileset)) {
+            let record = self.store.fileset(&entry.fileset)?;
+            if !is_there(&self.store.tree_path(&record.tree))? {
+                return Err(StoreError::Missing { what: Content::Tree(record.tree) });
+            }
         }
         if kind.is_cache() {
             ingest.map(Ingest::commit).transpose()?;
@@ -165,6 +168,7 @@ impl<'s> Refs<'s> {
     /// [`StoreError::BadName`]; [`StoreError::Text`] for a damaged ref; I/O.
     pub fn get(&self, kind: RefKind, name: &str) -> Result<Option<RefRecord>, StoreError> {
         let path = self.path(kind, name)?;
+        step("read", &path);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -310,9 +314,15 @@ impl<'s> Refs<'s> {
             return Ok(None);
         };
         let file = Temporary::write(&self.store.tmp_dir(), &codec::encode(record))?;
+        // The kind's folder may be new: its own name lasts before there is anything in it.
+        let refs = self.store.path(REFS);
         let _lease = match ingest {
-            Some(ingest) => Some(ingest.commit_with(file.path())?),
-            None => file.sync().map(|()| None)?,
+            Some(ingest) => Some(ingest.commit_with(file.path(), &refs)?),
+            None => {
+                file.sync()?;
+                sync_folder(&refs)?;
+                None
+            }
         };
         file.name(&path)?;
         Ok(changed)
@@ -331,7 +341,7 @@ impl<'s> Refs<'s> {
     }
 
     fn folder(&self, kind: RefKind) -> PathBuf {
-        self.store.path("refs").join(kind.as_str())
+        self.store.path(REFS).join(kind.as_str())
     }
 
     fn path(&self, kind: RefKind, name: &str) -> Result<PathBuf, StoreError> {

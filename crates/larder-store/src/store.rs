@@ -11,7 +11,7 @@
 //! containers/<id>/     one folder a container
 //! cache/               what can be fetched or read again
 //! tmp/                 files on their way to a name
-//! gc.lock index.lock   locks
+//! gc.lock mend.lock index.lock   locks
 //! index.sqlite         a cache
 //! ```
 //!
@@ -38,11 +38,13 @@ use crate::{FileSet, FileSetDigest, ObjectDigest, Tree, TreeDigest, tree};
 mod ingest;
 mod layout;
 mod lock;
+mod look;
 mod pending;
 mod readings;
 mod remove;
 mod roots;
 mod statements;
+pub(crate) mod step;
 mod walk;
 mod write;
 
@@ -59,8 +61,9 @@ pub(crate) use roots::parse as parse_roots;
 pub(crate) use roots::read_roots;
 #[cfg(any(test, fuzzing))]
 pub(crate) use statements::{decode as decode_statement, encode as encode_statement};
+pub(crate) use step::step;
 pub(crate) use walk::{Found, digests, list, walk};
-pub(crate) use write::{Temporary, replace_cache, sync_folder, temporary};
+pub(crate) use write::{Temporary, replace_cache, sync_folder, unique};
 
 /// The longest record, in bytes.
 const MAX_RECORD: u64 = crate::json::MAX_BYTES as u64;
@@ -153,7 +156,7 @@ impl Store {
 
     /// Whether a content is there. It is not read.
     pub fn has_object(&self, digest: &ObjectDigest) -> bool {
-        self.object_path(digest).exists()
+        is_there(&self.object_path(digest)).unwrap_or(false)
     }
 
     /// Reads a content of at most `limit` bytes and hashes it.
@@ -171,12 +174,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Damaged`], [`StoreError::Record`]; I/O.
     pub fn fileset(&self, digest: &FileSetDigest) -> Result<FileSet, StoreError> {
+        let bytes = self.record(digest)?;
+        FileSet::decode(&bytes).map_err(|source| StoreError::Record { digest: *digest, source })
+    }
+
+    /// Reads a record's bytes, and no more than that they are the ones that its digest means.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Damaged`]; I/O.
+    pub fn record(&self, digest: &FileSetDigest) -> Result<Vec<u8>, StoreError> {
         let what = Content::FileSet(*digest);
         let bytes = read(&self.fileset_path(digest), what, MAX_RECORD)?;
-        if FileSetDigest::of(&bytes) != *digest {
-            return Err(StoreError::Damaged { what });
-        }
-        FileSet::decode(&bytes).map_err(|source| StoreError::Record { digest: *digest, source })
+        if FileSetDigest::of(&bytes) == *digest { Ok(bytes) } else { Err(StoreError::Damaged { what }) }
     }
 
     /// Reads a Tree.
@@ -197,14 +206,9 @@ impl Store {
         self.fileset(digest).is_ok_and(|fileset| self.has_tree(&fileset.tree))
     }
 
-    /// Whether a record is there. It is not read.
-    pub fn has_record(&self, digest: &FileSetDigest) -> bool {
-        self.fileset_path(digest).exists()
-    }
-
     /// Whether a Tree is there. It is not read.
     pub fn has_tree(&self, digest: &TreeDigest) -> bool {
-        self.tree_path(digest).exists()
+        is_there(&self.tree_path(digest)).unwrap_or(false)
     }
 
     /// All FileSets, by digest.
@@ -249,6 +253,11 @@ impl Store {
         }
     }
 
+    /// Lets nobody else replace or remove what is damaged, until it is dropped.
+    pub(crate) fn mending(&self) -> Result<Lock, StoreError> {
+        Lock::wait(&self.root.join(layout::MEND_LOCK), Hold::Exclusive)
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -268,6 +277,7 @@ fn by_digest(root: &Path, folder: &str, hex: &str) -> PathBuf {
 }
 
 fn open(path: &Path, what: Content) -> Result<File, StoreError> {
+    step("open", path);
     File::open(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => StoreError::Missing { what },
         _ => StoreError::io("open", path)(e),
@@ -275,23 +285,28 @@ fn open(path: &Path, what: Content) -> Result<File, StoreError> {
 }
 
 fn read(path: &Path, what: Content, limit: u64) -> Result<Vec<u8>, StoreError> {
-    let file = open(path, what)?;
+    let mut file = open(path, what)?;
     let size = file.metadata().map_err(StoreError::io("look at", path))?.len();
     if size > limit {
         return Err(StoreError::TooLarge { limit });
     }
-    let mut bytes = Vec::with_capacity(size as usize);
-    file.take(limit).read_to_end(&mut bytes).map_err(StoreError::io("read", path))?;
-    Ok(bytes)
+    // A file of the store has its length for good: nothing has to be asked about its end.
+    let mut bytes = vec![0; size as usize];
+    match file.read_exact(&mut bytes) {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(StoreError::Damaged { what }),
+        read => read.map(|()| bytes).map_err(StoreError::io("read", path)),
+    }
 }
 
 /// Whether a path is there. A disk that can't say is an error, and not a missing file.
 pub(crate) fn is_there(path: &Path) -> Result<bool, StoreError> {
+    step("look at", path);
     path.try_exists().map_err(StoreError::io("look at", path))
 }
 
 /// Removes a file that may be gone already.
 pub(crate) fn remove_file(path: &Path) -> Result<bool, StoreError> {
+    step("remove", path);
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -43,8 +43,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What can be done.
+/// What can be done. Each is defined in full only where it is asked for, with the words that stand here.
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Make an image or a package from a recipe
     Build(c::build::Args),

@@ -5,7 +5,7 @@ use larder_store::fileset::ScriptTier;
 use larder_store::json::{self, Value};
 use larder_store::{Name, TreePath};
 
-use super::Kept;
+use super::{Done, Kept};
 use crate::assemble::OverrideLine;
 use crate::build::report::BuiltPackage;
 use crate::verify::{Finding, Reason, Severity};
@@ -21,6 +21,7 @@ pub(super) fn encode(kept: &Kept) -> String {
         kept.packages.iter().map(package).collect(),
         kept.overridden.iter().map(|line| list([bytes(&line.path), text(&line.by), text(&line.of)])).collect(),
         kept.findings.iter().map(finding).collect(),
+        kept.done.map_or(Value::Null, |Done { of, statement }| list([text(&of), text(&statement)])),
     ]);
     // Canonical JSON is UTF-8.
     String::from_utf8_lossy(&json::encode(&value)).into_owned()
@@ -82,7 +83,8 @@ fn finding(finding: &Finding) -> Value {
 
 /// `None` for whatever [`encode`] doesn't write.
 pub(super) fn decode(text: &str) -> Option<Kept> {
-    let [key, read, exactly, trees, packages, overridden, findings] = fields(json::decode(text.as_bytes()).ok()?)?;
+    let [key, read, exactly, trees, packages, overridden, findings, done] =
+        fields(json::decode(text.as_bytes()).ok()?)?;
     Some(Kept {
         key: string(key)?.parse().ok()?,
         read: each(read, |value| {
@@ -102,6 +104,13 @@ pub(super) fn decode(text: &str) -> Option<Kept> {
             Some(OverrideLine { path: to_path(path)?, by: string(by)?, of: string(of)? })
         })?,
         findings: each(findings, to_finding)?,
+        done: match done {
+            Value::Null => None,
+            done => {
+                let [of, statement] = fields(done)?;
+                Some(Done { of: string(of)?.parse().ok()?, statement: string(statement)?.parse().ok()? })
+            }
+        },
     })
 }
 

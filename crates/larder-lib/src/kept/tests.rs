@@ -46,8 +46,10 @@ fn any_kept() -> impl Strategy<Value = Kept> {
     let trees = prop::collection::vec(any::<[u8; 32]>().prop_map(TreeDigest::from_bytes), 0..3);
     let exactly = prop::option::of(any::<[u8; 32]>().prop_map(TreeDigest::from_bytes));
     let findings = prop::collection::vec(any_finding(), 0..4);
-    (any::<[u8; 32]>(), read, exactly, trees, packages, overridden, findings).prop_map(
-        |(key, read, exactly, trees, packages, overridden, findings)| Kept {
+    let digest = || any::<[u8; 32]>().prop_map(ObjectDigest::from_bytes);
+    let done = prop::option::of((digest(), digest()).prop_map(|(of, statement)| Done { of, statement }));
+    (any::<[u8; 32]>(), read, exactly, trees, packages, overridden, findings, done).prop_map(
+        |(key, read, exactly, trees, packages, overridden, findings, done)| Kept {
             key: ObjectDigest::from_bytes(key),
             read,
             exactly,
@@ -63,6 +65,7 @@ fn any_kept() -> impl Strategy<Value = Kept> {
                 .collect(),
             overridden: overridden.into_iter().map(|(path, by, of)| OverrideLine { path, by, of }).collect(),
             findings,
+            done,
         },
     )
 }

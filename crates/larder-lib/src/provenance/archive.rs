@@ -42,7 +42,8 @@ impl FromArchive {
 /// # Errors
 /// A store that can't be written.
 pub fn write(ingest: &Ingest<'_>, package: &FileSetDigest, distribution: &Name, file: &ArchiveFile) -> Result<()> {
-    Ok(ingest.write_statement(package, KIND, &body(distribution, file, None))?)
+    ingest.write_statement(package, KIND, &body(distribution, file, None))?;
+    Ok(())
 }
 
 /// Writes down what a package's declarations were made from.
@@ -56,7 +57,8 @@ pub fn write_declared(
     file: &ArchiveFile,
 ) -> Result<()> {
     let table = larder_debian::declare::TABLE_VERSION;
-    Ok(ingest.write_statement(declarations, KIND, &body(distribution, file, Some(table)))?)
+    ingest.write_statement(declarations, KIND, &body(distribution, file, Some(table)))?;
+    Ok(())
 }
 
 fn body(distribution: &Name, file: &ArchiveFile, table: Option<u32>) -> Value {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use larder_store::{FileSetDigest, Ingest, Sha256Digest};
+use larder_store::json::Value;
+use larder_store::{FileSetDigest, Ingest, Name, ObjectDigest, Sha256Digest};
 use sha2::{Digest as _, Sha256};
 
 use super::envelope::Envelope;
@@ -22,6 +23,38 @@ static RULES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
     rules
 });
 
+/// What was written down.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Who signed it.
+    pub signed: Vec<Signer>,
+    /// The statement about each FileSet, by its bytes.
+    pub(crate) statements: BTreeMap<FileSetDigest, ObjectDigest>,
+}
+
+/// The keys that sign how FileSets of these names are made, by domain.
+pub(crate) type Signing = Vec<(Domain, PublicKey)>;
+
+/// Finds the keys that sign how FileSets of these names are made here.
+///
+/// # Errors
+/// A key that can't be used: what its owner wants signed is not to stay unsigned in silence.
+pub(crate) fn signing<'n>(host: &Host, names: impl Iterator<Item = &'n Name>) -> Result<Signing> {
+    let domains: BTreeSet<Domain> = names.map(Domain::of).collect();
+    let mut signing = Signing::new();
+    for domain in domains {
+        if let Some(key) = host.keys.signer(&domain)? {
+            signing.push((domain, key));
+        }
+    }
+    Ok(signing)
+}
+
+/// The same for people.
+pub(crate) fn signers(signing: Signing) -> Vec<Signer> {
+    signing.into_iter().map(|(domain, key)| Signer { domain, key: key.id() }).collect()
+}
+
 /// Writes down how FileSets were made, beside each of them, and says who signed that. `ingest` must have written their records;
 /// its commit makes the statement last, too.
 ///
@@ -29,11 +62,10 @@ static RULES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
 /// left as it is, so that making the same thing again writes nothing.
 ///
 /// # Errors
-/// A key that can't be used: what its owner wants signed is not to stay unsigned in silence. A store that can't be read or
-/// written.
-pub fn record(host: &Host, ingest: &Ingest<'_>, facts: &BuildFacts) -> Result<Vec<Signer>> {
+/// A key that can't be used; a store that can't be read or written.
+pub fn record(host: &Host, ingest: &Ingest<'_>, facts: &BuildFacts) -> Result<Recorded> {
     let records = facts.subjects.iter().map(|subject| {
-        let record = host.store.fileset(&subject.fileset)?.encode();
+        let record = host.store.record(&subject.fileset)?;
         Ok(Sha256Digest::from_bytes(Sha256::digest(record).into()))
     });
     let statement = Statement {
@@ -42,30 +74,25 @@ pub fn record(host: &Host, ingest: &Ingest<'_>, facts: &BuildFacts) -> Result<Ve
         rules: RULES.clone(),
         facts: facts.clone(),
     };
-    let domains: BTreeSet<Domain> = facts.subjects.iter().map(|subject| Domain::of(&subject.name)).collect();
-    let mut signers: Vec<(Domain, PublicKey)> = Vec::new();
-    for domain in domains {
-        if let Some(key) = host.keys.signer(&domain)? {
-            signers.push((domain, key));
+    let signing = signing(host, facts.subjects.iter().map(|subject| &subject.name))?;
+    let subjects: BTreeSet<FileSetDigest> = facts.subjects.iter().map(|subject| subject.fileset).collect();
+    let mut statements = BTreeMap::new();
+    for subject in &subjects {
+        if let Some(there) = find(ingest, subject, &statement, &signing)? {
+            statements.insert(*subject, there);
         }
     }
-    let mut missing: Vec<FileSetDigest> = facts.subjects.iter().map(|subject| subject.fileset).collect();
-    missing.sort_unstable();
-    missing.dedup();
-    let mut there = Vec::with_capacity(missing.len());
-    for subject in &missing {
-        there.push(is_there(ingest, subject, &statement, &signers)?);
-    }
-    if !there.into_iter().all(|there| there) {
+    if statements.len() < subjects.len() {
         let mut envelope = Envelope::new(statement.encode());
-        for (domain, public) in &signers {
+        for (domain, public) in &signing {
             envelope.sign(&secret(host, domain, public)?);
         }
-        for subject in &missing {
-            ingest.write_statement(subject, standing::KIND, &envelope.to_json())?;
+        let envelope = envelope.to_json();
+        for subject in subjects {
+            statements.insert(subject, ingest.write_statement(&subject, standing::KIND, &envelope)?);
         }
     }
-    Ok(signers.into_iter().map(|(domain, key)| Signer { domain, key: key.id() }).collect())
+    Ok(Recorded { signed: signers(signing), statements })
 }
 
 /// The secret half of a key that was there a moment ago.
@@ -75,19 +102,21 @@ fn secret(host: &Host, domain: &Domain, public: &PublicKey) -> Result<SecretKey>
     Ok(host.keys.secret(domain)?.ok_or_else(missing)?)
 }
 
-/// Whether the same has been said of a FileSet already, by all who would say it now.
-fn is_there(
+/// The statement that says the same of a FileSet already, by all who would say it now.
+fn find(
     ingest: &Ingest<'_>,
     subject: &FileSetDigest,
     wanted: &Statement,
-    signers: &[(Domain, PublicKey)],
-) -> Result<bool> {
-    let found = ingest.renew_statements(subject)?;
-    Ok(found.iter().filter(|found| found.kind == standing::KIND).any(|found| {
-        let Ok(envelope) = Envelope::from_json(&found.body) else { return false };
+    signing: &[(Domain, PublicKey)],
+) -> Result<Option<ObjectDigest>> {
+    let found = ingest.renew_statements(subject)?.into_iter();
+    let says_it = |body: &Value| {
+        let Ok(envelope) = Envelope::from_json(body) else { return false };
         let is_signed = |key: &PublicKey| envelope.signatures.iter().any(|signed| envelope.is_by(signed, key));
-        envelope.signatures.len() == signers.len()
-            && signers.iter().all(|(_, key)| is_signed(key))
+        envelope.signatures.len() == signing.len()
+            && signing.iter().all(|(_, key)| is_signed(key))
             && Statement::decode(&envelope.payload).is_ok_and(|said| said.is_same(wanted))
-    }))
+    };
+    let mut same = found.filter(|(_, found)| found.kind == standing::KIND && says_it(&found.body));
+    Ok(same.next().map(|(digest, _)| digest))
 }

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use larder_lib::build::BuildOptions;
 use larder_lib::compose;
+use larder_lib::keys::{Domain, Keys, NoPassphrases, Protection};
+use larder_lib::provenance::{Standing, standing};
 use larder_testkit::archive::Archive;
 use proptest::prelude::*;
 
@@ -180,4 +182,60 @@ fn a_package_that_is_gone_is_fetched_again() {
         let again = machine.try_build("web", &BuildOptions::default()).expect("a build");
         assert_eq!((again.fetched, again.digest), (1, report.digest), "{what}");
     }
+}
+
+/// Where nothing has changed only what the image consists of is looked for, the statement about it and who signs: whatever of
+/// these is gone, damaged or new is put right.
+#[test]
+fn an_image_that_is_done_is_looked_for_in_full() {
+    let mut machine = machine();
+    let page = Files::from([("srv/page", ("a", false))]);
+    let first = build(&machine, &page);
+    let again = |machine: &Machine| machine.try_build("web", &BuildOptions::default()).expect("a build");
+    let is_done = |machine: &Machine| !fs::read_to_string(&kept(machine)[0]).expect("answers").ends_with(",null]");
+    let image = again(&machine);
+    assert!(is_done(&machine) && !image.changed && image.signed.is_empty());
+
+    let folder = machine.host.store.root().join("statements").join(&image.digest.hex()[..2]);
+    let folder = folder.join(&image.digest.hex()[2..]);
+    let statements = || {
+        let files = fs::read_dir(&folder).into_iter().flatten();
+        files.map(|file| file.expect("a statement").path()).collect::<Vec<_>>()
+    };
+    let whole = || statements().iter().map(|file| fs::read(file).expect("a statement")).collect::<Vec<_>>();
+    let said = whole();
+    assert_eq!(said.len(), 1);
+    let same = again(&machine);
+    assert_eq!((same.digest, same.packages.len(), whole()), (image.digest, image.packages.len(), said.clone()));
+    for what in ["gone", "cut short"] {
+        let file = statements().remove(0);
+        fs::remove_file(&file).expect("removed");
+        if what == "cut short" {
+            fs::write(&file, &said[0][..100]).expect("written");
+        }
+        assert!(!again(&machine).changed, "{what}");
+        assert_eq!(whole().len(), 1, "{what}");
+        assert_eq!(machine.host.store.statements(&image.digest).expect("whole").len(), 1, "{what}");
+    }
+
+    let domain = Domain::of(&image.name);
+    machine.host.keys = Keys::new(Some(machine.path("keys")), Vec::new(), Box::new(NoPassphrases));
+    machine.host.keys.create(&domain, Protection::None).expect("a key");
+    for _ in 0..2 {
+        assert_eq!(again(&machine).signed.iter().map(|signer| &signer.domain).collect::<Vec<_>>(), [&domain]);
+    }
+    let standing = standing(&machine.host.store, &machine.host.keys, &image.name, &image.digest).expect("a standing");
+    assert!(matches!(standing, Standing::Signed(_)), "{standing}");
+
+    // The image's record and its own Tree are read.
+    let record = machine.host.store.fileset(&image.digest).expect("a record");
+    for (kind, hex) in [("filesets", image.digest.hex()), ("trees", record.tree.hex())] {
+        let file = machine.host.store.root().join(kind).join(&hex[..2]).join(&hex[2..]);
+        fs::remove_file(&file).expect("removed");
+        fs::write(&file, "damaged").expect("written");
+        assert_eq!(again(&machine).digest, image.digest, "{kind}");
+        assert!(machine.host.store.has_fileset(&image.digest), "{kind}");
+    }
+    let last = build(&machine, &page);
+    assert_eq!(last, first.replace("true", "false"), "all else is as it was");
 }

@@ -2,8 +2,8 @@
 //!
 //! One sequenced-packet socket pair serves a container. Its one end stays with the launcher, the other with the supervisor and the
 //! init. It is the life line as well: when the launcher is gone the supervisor sees the hang-up and ends, and when both are
-//! gone the launcher sees the end. A second pair brings root and network from the supervisor to
-//! the init, and the init's end to the supervisor.
+//! gone the launcher sees the end. A second pair brings the root from the supervisor to the init, and the init's end to the
+//! supervisor.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -54,6 +54,10 @@ impl Message {
             (b'c', &[step, a, b, c, d]) => Self::Failed(Failure::Step {
                 what: ChildStep::from_number(step).to_owned(),
                 errno: i32::from_ne_bytes([a, b, c, d]),
+            }),
+            (b'e', [a, b, c, d, program @ ..]) => Self::Failed(Failure::NotExecutable {
+                program: String::from_utf8_lossy(program).into_owned(),
+                errno: i32::from_ne_bytes([*a, *b, *c, *d]),
             }),
             (b'f', rest) => Self::Failed(
                 serde_json::from_slice(rest).unwrap_or_else(|_| Failure::Words("the supervisor failed".to_owned())),
@@ -239,13 +243,23 @@ impl Channel {
         }
     }
 
-    /// Gives the init a part of what its container is made of. That nobody hears it is seen when the init's end is.
-    pub(super) fn hand_over(&self, part: BorrowedFd<'_>) {
-        let _ = self.send_bytes(b"p", Some(part));
+    /// Tells the init to go on. That nobody hears it is seen when the init's end is.
+    pub(super) fn say_go(&self) {
+        let _ = self.send_bytes(b"g", None);
     }
 
-    /// Waits for the next part; `None` when the supervisor has none, and has said why.
-    pub(super) fn await_part(&self) -> io::Result<Option<OwnedFd>> {
+    /// Waits for that; `false` when the supervisor can't say it, and has said why.
+    pub(super) fn await_go(&self) -> io::Result<bool> {
+        Ok(self.receive_bytes()?.0 == b"g")
+    }
+
+    /// Gives the init the root of its container.
+    pub(super) fn hand_over(&self, root: BorrowedFd<'_>) {
+        let _ = self.send_bytes(b"r", Some(root));
+    }
+
+    /// Waits for the root; `None` when the supervisor has none, and has said why.
+    pub(super) fn await_root(&self) -> io::Result<Option<OwnedFd>> {
         Ok(self.receive_bytes()?.1)
     }
 

@@ -23,7 +23,6 @@ use serde::{Deserialize, Serialize};
 
 use super::channel::{Channel, Failure, Message};
 use super::identity::Identity;
-use super::init::{Started, attend};
 use super::job::{Job, MapKind};
 use super::ours::{FAILED, replace_stdio};
 use super::resolve::RootDir;
@@ -31,8 +30,12 @@ use super::{cgroup, mounts, workload};
 use crate::error::RuntimeError;
 use crate::sys::mount::{Context, attach, detach};
 use crate::sys::signal;
+use crate::view::Mounted;
 
+mod attend;
 mod bundle;
+
+use attend::attend;
 
 /// The name of the container to its runtime, and of its state.
 const NAME: &str = "container";
@@ -71,9 +74,9 @@ pub struct OtherRuntime {
 }
 
 /// The attendant's `main`, in the child of the supervisor's clone.
-pub(super) fn main(job: &Job, runtime: &OtherRuntime, channel: &Channel, root_mount: &OwnedFd) -> ! {
+pub(super) fn main(job: &Job, runtime: &OtherRuntime, channel: &Channel, root_mount: &Mounted) -> ! {
     let attendant = Attendant { job, runtime };
-    match attendant.start(channel, root_mount).and_then(|workload| attend(&workload, channel)) {
+    match attendant.start(channel, root_mount).and_then(|workload| attend(workload, channel)) {
         Ok(()) => std::process::exit(0),
         Err(error) => {
             channel.send(&Message::Failed(Failure::of(&error)));
@@ -88,7 +91,8 @@ struct Attendant<'a> {
 }
 
 impl Attendant<'_> {
-    fn start(&self, channel: &Channel, root_mount: &OwnedFd) -> Result<Started, RuntimeError> {
+    /// Gives the workload's process.
+    fn start(&self, channel: &Channel, root_mount: &Mounted) -> Result<libc::pid_t, RuntimeError> {
         set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|error| RuntimeError::start("become the reaper of orphans")(error.into()))?;
         umask(Mode::from_raw_mode(0o022));
@@ -129,11 +133,11 @@ impl Attendant<'_> {
             .map_err(|error| RuntimeError::start("open /dev/null")(error.into()))?;
         replace_stdio(&null)?;
         channel.send(&Message::Started(master));
-        Ok(Started { pid, terminal: None })
+        Ok(pid)
     }
 
     /// Attaches the root, with what is read-only in it, and a `/proc` of this PID namespace: the runtime looks itself up there.
-    fn prepare_root(&self, root_mount: &OwnedFd) -> Result<RootDir, RuntimeError> {
+    fn prepare_root(&self, root_mount: &Mounted) -> Result<RootDir, RuntimeError> {
         let proc = Context::open("proc")?.mount(MountAttrFlags::empty())?;
         attach(proc.as_fd(), Path::new("/proc")).map_err(RuntimeError::start("mount /proc for the runtime"))?;
         let at = self.path("root");

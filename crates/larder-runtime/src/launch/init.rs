@@ -1,160 +1,148 @@
-//! PID 1 of the container: builds the root, starts the workload, reaps, hands signals on.
+//! PID 1 of the container: builds the root, starts the workload, and becomes the program that reaps and hands signals on.
 
-use std::ffi::OsString;
-use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use oci_spec::runtime::{Box as ConsoleSize, LinuxNamespaceType};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, open};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::umask;
+use rustix::process::{Signal, set_parent_process_death_signal, setsid, umask};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::channel::{Channel, Failure, Message};
 use super::identity::Identity;
+use super::inside::Inside;
 use super::job::Job;
 use super::ours::{FAILED, hide_memory, replace_stdio};
 use super::resolve::{RootDir, Target, attach_at};
 use super::seccomp::Filter;
 use super::workload::Workload;
-use super::{cgroup, own, privileges, root};
+use super::{cgroup, root};
 use crate::error::RuntimeError;
-use crate::sys::clone::{end, fork};
+use crate::sys::clone::{close_all_but, end, fork};
 use crate::sys::mount::{Recursive, clone_tree};
-use crate::sys::{namespace, signal};
+use crate::sys::{namespace, net};
 
-/// The init's `main`: the arguments are the numbers of the job, the channel, the lock and the socket to the supervisor.
-pub(super) fn main(arguments: impl Iterator<Item = OsString>) -> ! {
-    // The lock is only held.
-    let Some([job, channel, _lock, place]) = own::descriptors(arguments) else { std::process::exit(FAILED) };
-    let (channel, place) = (Channel(channel), Channel(place));
-    match contain(job, &channel, &place) {
-        Ok(()) => std::process::exit(0),
-        Err(error) => {
-            channel.send(&Message::Failed(Failure::of(&error)));
-            std::process::exit(FAILED)
-        }
+/// What the init is given by the supervisor, which it is a clone of.
+pub(super) struct Given<'a> {
+    /// Its way to the launcher.
+    pub(super) channel: &'a Channel,
+    /// The container's lock, which is only held.
+    pub(super) lock: BorrowedFd<'a>,
+    /// The socket to the supervisor, which sees by it that the init ends.
+    pub(super) place: Channel,
+}
+
+/// The init's `main`, in a clone of the supervisor in which all signals are blocked.
+pub(super) fn cloned(job: &Job, given: &Given<'_>) -> ! {
+    // A panic ends here: what the supervisor was doing is not for its clone to go on with.
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        let error = contain(job, given);
+        given.channel.send(&Message::Failed(Failure::of(&error)));
+    }));
+    drop(done);
+    end(FAILED)
+}
+
+/// Makes the container and becomes its attendant. Comes back with a failure only.
+fn contain(job: &Job, given: &Given<'_>) -> RuntimeError {
+    match prepare(given).and_then(|()| start(job, given)) {
+        Ok(ready) => ready.attend(given),
+        Err(error) => error,
     }
 }
 
-fn contain(job: OwnedFd, channel: &Channel, place: &Channel) -> Result<(), RuntimeError> {
-    hide_memory()?;
-    signal::block_all().map_err(RuntimeError::start("block signals"))?;
-    let job = Job::read(job)?;
-    let filter = Filter::for_spec(&job.spec)?;
-    // Everything above is done beside the supervisor's work.
-    if has_namespace(&job, LinuxNamespaceType::Network) {
-        move_into_link_name_space(await_part(place)?.as_fd(), Some(LinkNameSpaceType::Network))
-            .map_err(|error| RuntimeError::start("enter the container's network namespace")(error.into()))?;
-    }
-    let root = await_part(place)?;
-    let workload = start(&job, channel, &root, &filter)?;
-    drop(root);
-    attend(&workload, channel)
+/// Makes this clone a process of its own that dies with the supervisor.
+fn prepare(given: &Given<'_>) -> Result<(), RuntimeError> {
+    let failed = |error: rustix::io::Errno| RuntimeError::start("prepare the container's init")(error.into());
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)?;
+    setsid().map_err(failed)?;
+    close_all_but(&[given.channel.as_fd(), given.lock, given.place.as_fd()])
+        .map_err(RuntimeError::start("close what is not the init's"))?;
+    hide_memory()
 }
 
-/// The next of what the supervisor makes. Where it could not, it has said so, and there is nothing to start.
-fn await_part(place: &Channel) -> Result<OwnedFd, RuntimeError> {
-    let part = place.await_part().map_err(RuntimeError::start("hear from the supervisor"))?;
-    Ok(part.unwrap_or_else(|| end(FAILED)))
-}
-
-/// The workload's process.
-pub(super) struct Started {
-    pub(super) pid: libc::pid_t,
+/// The workload's process, which waits at a gate, and what attends it.
+struct Ready {
+    inside: Inside,
+    workload: libc::pid_t,
+    gate: OwnedFd,
     /// The container's side of its terminal, kept open: while nobody has it open its master reports a hang-up.
-    #[expect(dead_code, reason = "held, not used")]
-    pub(super) terminal: Option<OwnedFd>,
+    terminal: Option<OwnedFd>,
 }
 
-/// Builds everything and starts the workload.
-fn start(job: &Job, channel: &Channel, root_mount: &OwnedFd, filter: &Filter) -> Result<Started, RuntimeError> {
+impl Ready {
+    /// Becomes the program that lets the workload go, reaps, hands signals on, and tells of the end. Comes back with a failure only.
+    fn attend(&self, given: &Given<'_>) -> RuntimeError {
+        let used = [given.channel.as_fd(), self.gate.as_fd(), given.place.as_fd()];
+        let held: Vec<BorrowedFd<'_>> =
+            [given.lock].into_iter().chain(self.terminal.as_ref().map(AsFd::as_fd)).collect();
+        self.inside.attend(self.workload, used, &held)
+    }
+}
+
+/// Builds everything, up to the workload's process.
+fn start(job: &Job, given: &Given<'_>) -> Result<Ready, RuntimeError> {
+    // What needs nothing of the supervisor's is done beside its work, which is the view.
+    let filter = Filter::for_spec(&job.spec)?;
+    let inside = Inside::make(&job.container_dir)?;
+    let hear = || RuntimeError::start("hear from the supervisor");
+    if !given.place.await_go().map_err(hear())? {
+        end(FAILED);
+    }
+    if has_namespace(job, LinuxNamespaceType::Network) {
+        namespace::unshare_net().map_err(RuntimeError::start("make the container's network namespace"))?;
+        net::loopback_up().map_err(RuntimeError::start("bring the loopback interface up"))?;
+    }
+    let Some(root_mount) = given.place.await_root().map_err(hear())? else { end(FAILED) };
     join_cgroups(job)?;
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| RuntimeError::start("open /dev/null")(error.into()))?;
     // Modes are as written here; the workload sets its own mask.
     umask(Mode::empty());
     name_host(job)?;
-    let inside = root::assemble(job, root_mount)?;
-    root::enter(&inside)?;
-    root::restrict(job, &inside)?;
+    let root = root::assemble(job, &root_mount)?;
+    drop(root_mount);
+    root::enter(&root)?;
+    root::restrict(job, &root)?;
     let Some(process) = job.spec.process() else {
         return Err(RuntimeError::Specification("there is no process".to_owned()));
     };
-    let identity = Identity::resolve(&inside, job.user.as_deref(), process.user())?;
+    let identity = Identity::resolve(&root, job.user.as_deref(), process.user())?;
     let terminal = if process.terminal().unwrap_or(false) {
-        Some(Pty::open(&inside, &identity, process.console_size())?)
+        Some(Pty::open(&root, &identity, process.console_size())?)
     } else {
         None
     };
+    drop(root);
+    let (read, gate) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|error| RuntimeError::start("make a pipe")(error.into()))?;
     let workload = Workload {
         process,
         identity: &identity,
         map: job.map,
-        filter,
+        filter: &filter,
         terminal: terminal.as_ref().map(|terminal| &terminal.container),
+        inside: &inside,
+        channel: given.channel,
+        gate: read.as_fd(),
     };
-    drop(inside);
     let pid = start_workload(&workload)?;
     replace_stdio(&null)?;
     let (master, container) = terminal.map(|terminal| (terminal.master, terminal.container)).unzip();
-    channel.send(&Message::Started(master));
-    privileges::keep_kill_only()?;
-    Ok(Started { pid, terminal: container })
+    given.channel.send(&Message::Started(master));
+    Ok(Ready { inside, workload: pid, gate, terminal: container })
 }
 
-/// Forks, and waits until the child has become the workload.
+/// Forks; the child goes on to the gate by itself, and tells the launcher where it can't.
 fn start_workload(workload: &Workload<'_>) -> Result<libc::pid_t, RuntimeError> {
-    let failed = RuntimeError::start("start the workload's process");
-    let (read, write) = match pipe_with(PipeFlags::CLOEXEC) {
-        Ok(ends) => ends,
-        Err(error) => return Err(failed(error.into())),
-    };
-    match fork(0, None).map_err(failed)? {
+    match fork(0, None).map_err(RuntimeError::start("start the workload's process"))? {
+        Some(pid) => Ok(pid),
         None => {
             let failure = Failure::of(&workload.execute());
-            // A failure has a JSON form, and the init reads to the end.
-            let _ = rustix::io::write(&write, &serde_json::to_vec(&failure).unwrap_or_default());
+            workload.channel.send(&Message::Failed(failure));
             end(FAILED)
-        }
-        Some(pid) => {
-            drop(write);
-            let mut words = Vec::new();
-            std::fs::File::from(read).read_to_end(&mut words).map_err(RuntimeError::start("hear from the workload"))?;
-            if words.is_empty() {
-                return Ok(pid);
-            }
-            signal::wait_for(pid);
-            let failure = serde_json::from_slice::<Failure>(&words);
-            Err(failure.map_or_else(
-                |_| RuntimeError::Supervisor("the workload did not start".to_owned()),
-                Failure::into_error,
-            ))
-        }
-    }
-}
-
-/// Reaps and hands signals on until the workload ends, and tells how.
-pub(super) fn attend(workload: &Started, channel: &Channel) -> Result<(), RuntimeError> {
-    let queue = signal::Queue::open().map_err(RuntimeError::start("read signals"))?;
-    loop {
-        while let Some((pid, status)) = signal::reap() {
-            if pid == workload.pid {
-                channel.send(&Message::Ended(status));
-                return Ok(());
-            }
-        }
-        match poll(&mut [PollFd::new(queue.fd(), PollFlags::IN)], None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(RuntimeError::start("wait for the workload")(error.into())),
-        }
-        while let Some(number) = queue.next() {
-            if number != libc::SIGCHLD {
-                signal::send(workload.pid, number);
-            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the supervisor and the init are told: where they are executed, a sealed file in memory, inherited as a descriptor.
+//! What the supervisor and the init are told: where the supervisor is executed, a sealed file in memory, inherited as a descriptor.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -17,7 +17,7 @@ use crate::view::{ViewKindName, Written};
 #[derive(Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) spec: Spec,
-    /// The program that becomes the init.
+    /// The program that is executed as supervisor.
     pub(super) program: PathBuf,
     pub(super) root: JobRoot,
     pub(super) container_dir: PathBuf,
@@ -80,7 +80,12 @@ impl Job {
 
 /// A sealed file in memory.
 pub(super) fn sealed(name: &str, bytes: &[u8]) -> std::io::Result<OwnedFd> {
-    let mut file = File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+    sealed_as(name, MemfdFlags::empty(), bytes)
+}
+
+/// A sealed file in memory, made with these flags too.
+pub(super) fn sealed_as(name: &str, flags: MemfdFlags, bytes: &[u8]) -> std::io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | flags)?);
     file.write_all(bytes)?;
     file.rewind()?;
     fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;

@@ -116,18 +116,6 @@ impl Privileges {
     }
 }
 
-/// Lets this process, which has all capabilities of a user namespace whose ids are not mapped yet, keep them when it executes a
-/// program: without a map it is nobody there, and not root.
-pub(super) fn carry_over() -> Result<(), RuntimeError> {
-    let failed = |error: Errno| RuntimeError::start("keep the capabilities of the user namespace")(error.into());
-    let CapabilitySets { effective, permitted, .. } = capabilities(None).map_err(failed)?;
-    set_capabilities(None, CapabilitySets { effective, permitted, inheritable: permitted }).map_err(failed)?;
-    for capability in permitted.iter() {
-        configure_capability_in_ambient_set(capability, true).map_err(failed)?;
-    }
-    Ok(())
-}
-
 /// Whether containers of a caller with these ids can have a capability, by its name without `CAP_`: root hands on what it has itself, and
 /// the owner of a user namespace has all that the kernel knows, over that namespace.
 pub fn can_give(name: &str, map: &super::UserMap) -> bool {
@@ -136,13 +124,6 @@ pub fn can_give(name: &str, map: &super::UserMap) -> bool {
     let Ok(bounding) = capability_is_in_bounding_set(capability) else { return false };
     let own = || capabilities(None).is_ok_and(|sets| sets.permitted.contains(capability));
     *map != super::UserMap::Host || (bounding && own())
-}
-
-/// Leaves this process, the init, nothing but the right to signal the workload.
-pub(super) fn keep_kill_only() -> Result<(), RuntimeError> {
-    let kill = CapabilitySet::KILL;
-    set_capabilities(None, CapabilitySets { effective: kill, permitted: kill, inheritable: CapabilitySet::empty() })
-        .map_err(|error| RuntimeError::start("drop the init's capabilities")(error.into()))
 }
 
 fn bits(list: &HashSet<Capability>) -> CapabilitySet {

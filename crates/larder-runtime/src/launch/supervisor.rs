@@ -18,13 +18,13 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use super::channel::{Answer, Channel, Failure, Message, pair};
 use super::job::{Job, JobRoot, contents};
 use super::ours::{FAILED, hide_memory, replace_stdio};
-use super::own::{self, OwnProgram};
-use super::{INIT_WORD, OtherRuntime, Streams, directory, foreign, init, privileges};
+use super::own;
+use super::{OtherRuntime, Streams, directory, foreign, init};
 use crate::error::RuntimeError;
 use crate::sys::clone::{close_all_but, end, fork};
 use crate::sys::mount::{AttributeChange, Recursive, clone_tree, set_attributes};
-use crate::sys::{namespace, net, signal};
-use crate::view::{self, LayerEnd, Upper, ViewKindName, ViewRequest, wire};
+use crate::sys::signal;
+use crate::view::{self, LayerEnd, Mounted, Upper, ViewKindName, ViewRequest, wire};
 
 /// What a supervisor holds.
 struct Kept<'a> {
@@ -126,10 +126,11 @@ fn contain(job: &Job, kept: Kept<'_>) -> Result<(), RuntimeError> {
         .map_err(|error| RuntimeError::start("make the mounts private")(error.into()))?;
     let (child, place) = match &job.runtime {
         None => {
-            // It is loaded while the ids are mapped, the view is mounted and the network made.
-            let (child, place) = execute_init(job, channel, lock, gate.is_some())?;
+            // It begins while the ids are mapped.
+            let (child, place) = start_init(job, channel, lock)?;
             await_ids(gate)?;
-            hand_over(job, channel, &place)?;
+            place.say_go();
+            place.hand_over(make_root(job, channel)?.as_fd());
             (child, Some(place))
         }
         Some(runtime) => {
@@ -148,43 +149,12 @@ fn contain(job: &Job, kept: Kept<'_>) -> Result<(), RuntimeError> {
 }
 
 /// Starts our own init, which waits for its root on the socket that is given with its id.
-fn execute_init(
-    job: &Job,
-    channel: &Channel,
-    lock: BorrowedFd<'_>,
-    unmapped: bool,
-) -> Result<(libc::pid_t, Channel), RuntimeError> {
-    let file = job.seal()?;
+fn start_init(job: &Job, channel: &Channel, lock: BorrowedFd<'_>) -> Result<(libc::pid_t, Channel), RuntimeError> {
     let (place, theirs) = pair().map_err(RuntimeError::start("make a socket"))?;
-    if unmapped {
-        privileges::carry_over()?;
+    match fork(namespaces(job)?, None).map_err(RuntimeError::start("make the container's namespaces"))? {
+        Some(child) => Ok((child, place)),
+        None => init::cloned(job, &init::Given { channel, lock, place: theirs }),
     }
-    let own = OwnProgram {
-        program: &job.program,
-        word: INIT_WORD,
-        inherit: &[file.as_fd(), channel.as_fd(), lock, theirs.as_fd()],
-        namespaces: namespaces(job)?,
-        wait_for: None,
-        report: channel.as_fd(),
-        streams: None,
-        cgroup: None,
-    };
-    let child = own.start().map_err(RuntimeError::start("make the container's namespaces"))?;
-    Ok((child, place))
-}
-
-/// Makes what the init waits for: the root, and the network that nobody else is in. The kernel takes as long to make that as to mount
-/// the view, so it is made here, beside the init's start, and this process, which uses none, is in it too.
-fn hand_over(job: &Job, channel: &Channel, place: &Channel) -> Result<(), RuntimeError> {
-    let root = make_root(job, channel)?;
-    if init::has_namespace(job, LinuxNamespaceType::Network) {
-        namespace::unshare_net().map_err(RuntimeError::start("make the container's network namespace"))?;
-        net::loopback_up().map_err(RuntimeError::start("bring the loopback interface up"))?;
-        let path = Path::new("/proc/self/ns/net");
-        place.hand_over(File::open(path).map_err(RuntimeError::io("open", path))?.as_fd());
-    }
-    place.hand_over(root.as_fd());
-    Ok(())
 }
 
 /// Starts the attendant of another OCI runtime.
@@ -192,7 +162,7 @@ fn start_attendant(
     job: &Job,
     runtime: &OtherRuntime,
     channel: &Channel,
-    root: &OwnedFd,
+    root: &Mounted,
 ) -> Result<libc::pid_t, RuntimeError> {
     let failed = RuntimeError::start("make a mount namespace for the runtime");
     match fork(libc::CLONE_NEWNS as u64, None).map_err(failed)? {
@@ -215,7 +185,7 @@ fn namespaces(job: &Job) -> Result<u64, RuntimeError> {
             // Its root is the cgroup of who makes it: with limits the init makes it, where it has joined.
             LinuxNamespaceType::Cgroup if !job.cgroups.is_empty() => 0,
             LinuxNamespaceType::Cgroup => libc::CLONE_NEWCGROUP,
-            // These two are always made; those two are the supervisor's.
+            // These two are always made; the users' is the supervisor's; the network is made where it goes on beside the view.
             LinuxNamespaceType::Pid | LinuxNamespaceType::Mount => 0,
             LinuxNamespaceType::User | LinuxNamespaceType::Network => 0,
             other @ LinuxNamespaceType::Time => {
@@ -233,13 +203,13 @@ fn make_directory(path: &Path) -> Result<(), RuntimeError> {
 }
 
 /// Makes the root, the last thing that is done before a process of the container could be there.
-fn make_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
+fn make_root(job: &Job, channel: &Channel) -> Result<Mounted, RuntimeError> {
     let root = open_root(job, channel)?;
     hide_memory()?;
     Ok(root)
 }
 
-fn open_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
+fn open_root(job: &Job, channel: &Channel) -> Result<Mounted, RuntimeError> {
     let read_only = job.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
     match &job.root {
         JobRoot::Directory(path) => {
@@ -249,7 +219,7 @@ fn open_root(job: &Job, channel: &Channel) -> Result<OwnedFd, RuntimeError> {
                 let change = AttributeChange { set: libc::MOUNT_ATTR_RDONLY, ..AttributeChange::default() };
                 set_attributes(tree.as_fd(), c"", change, Recursive::No).map_err(failed())?;
             }
-            Ok(tree)
+            Ok(tree.into())
         }
         JobRoot::View { key, objects, views, written } => {
             let list = || match channel.await_tree() {
@@ -281,7 +251,7 @@ fn mount_view(
     request: &ViewRequest<'_>,
     upper: Option<Upper<'_>>,
     job: &Job,
-) -> Result<(ViewKindName, OwnedFd), RuntimeError> {
+) -> Result<(ViewKindName, Mounted), RuntimeError> {
     if let Some(wanted) = job.view.as_deref().and_then(ViewKindName::parse) {
         let way = view::probe_among(&[wanted], request.views)?;
         return Ok((wanted, way.mount(&way.prepare(request)?, upper)?));

@@ -1,19 +1,23 @@
-//! The last steps before the workload: limits, identity, privileges, filter, exec.
+//! The last steps before the workload: limits, identity, privileges, filter, and the program that executes it.
 
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use oci_spec::runtime::{PosixRlimit, PosixRlimitType, Process};
-use rustix::fs::Mode;
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, accessat};
+use rustix::io::Errno;
 use rustix::process::{Gid, Resource, Rlimit, Uid, chdir, getcwd, setrlimit, setsid, umask};
 use rustix::thread::{
     set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
+use super::channel::Channel;
 use super::identity::Identity;
 use super::idmap::write_single;
+use super::inside::Inside;
 use super::job::MapKind;
+use super::ours::with_own_proc;
 use super::privileges::Privileges;
 use super::seccomp::Filter;
 use crate::error::RuntimeError;
@@ -32,6 +36,12 @@ pub(super) struct Workload<'a> {
     pub(super) filter: &'a Filter,
     /// The container's side of a pseudo-terminal.
     pub(super) terminal: Option<&'a OwnedFd>,
+    /// What it is executed by.
+    pub(super) inside: &'a Inside,
+    /// The way to the launcher.
+    pub(super) channel: &'a Channel,
+    /// Where a byte can be read once PID 1 is what the workload may see.
+    pub(super) gate: BorrowedFd<'a>,
 }
 
 impl Workload<'_> {
@@ -61,8 +71,9 @@ impl Workload<'_> {
             set_limit(limit)?;
         }
         if let Some(score) = self.process.oom_score_adj() {
-            std::fs::write("/proc/self/oom_score_adj", score.to_string())
-                .map_err(RuntimeError::start("set the OOM score"))?;
+            let path = "/proc/self/oom_score_adj";
+            let write = || std::fs::write(path, score.to_string()).map_err(RuntimeError::start("set the OOM score"));
+            with_own_proc(write)?;
         }
         umask(Mode::from_raw_mode(self.process.user().umask().unwrap_or(0o022)));
         give_streams(self.identity);
@@ -92,7 +103,7 @@ impl Workload<'_> {
         if self.map == MapKind::Single && (*uid, *gid) != (0, 0) {
             // The one mapped user is root of the namespace that the mounts were made in; in one more it has the wanted number.
             namespace::unshare_user().map_err(RuntimeError::start(step()))?;
-            write_single("/proc/self", 0, 0, (*uid, *gid))?;
+            with_own_proc(|| write_single("/proc/self", 0, 0, (*uid, *gid)))?;
         }
         let privileges = Privileges::of(self.process.capabilities().as_ref());
         privileges.bound()?;
@@ -112,9 +123,10 @@ impl Workload<'_> {
         privileges.apply(*uid)
     }
 
+    /// Becomes the program that is to become the workload's, when PID 1 lets it.
     fn replace(&self) -> RuntimeError {
         let arguments = self.process.args().as_deref().unwrap_or_default();
-        let Some(program) = arguments.first() else {
+        let Some(name) = arguments.first() else {
             return RuntimeError::Specification("there is no program to run".to_owned());
         };
         let environment = environment(self.process, self.identity);
@@ -125,33 +137,47 @@ impl Workload<'_> {
             return RuntimeError::Specification("an argument or variable has a NUL byte".to_owned());
         };
         let path = environment.iter().find_map(|text| text.strip_prefix("PATH=")).unwrap_or(PATH);
-        let candidates: Vec<String> = if program.contains('/') {
-            vec![program.clone()]
-        } else {
-            path.split(':')
-                .map(|directory| if directory.is_empty() { program.clone() } else { format!("{directory}/{program}") })
-                .collect()
-        };
-        let mut reason = None;
-        for candidate in candidates {
-            // It came from texts without NUL.
-            let Ok(file) = CString::new(candidate.as_bytes()) else { continue };
-            let error = clone::execve(&file, &argv, &envp);
-            match error.raw_os_error() {
-                // A file that is there but lacks its interpreter says the same.
-                Some(libc::ENOENT | libc::ENOTDIR) if !Path::new(&candidate).exists() => {}
-                Some(libc::EACCES) => reason = Some(error),
-                _ => {
-                    reason = Some(error);
-                    break;
-                }
-            }
-        }
-        match reason {
-            Some(source) => RuntimeError::ProgramNotExecutable { program: program.clone(), source },
-            None => RuntimeError::ProgramNotFound(program.clone()),
+        match find(name, path) {
+            Ok(program) => self.inside.become_workload((&program, &argv), &envp, self.channel.as_fd(), self.gate),
+            Err(error) => error,
         }
     }
+}
+
+/// The file of a program: the first of that name in `path` that this user may execute, or the one that has a path of its own.
+fn find(name: &str, path: &str) -> Result<CString, RuntimeError> {
+    let candidates: Vec<String> = if name.contains('/') {
+        vec![name.to_owned()]
+    } else {
+        let beside = |folder: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        path.split(':').map(beside).collect()
+    };
+    let mut reason = None;
+    for candidate in candidates {
+        match executable(Path::new(&candidate)) {
+            // It came from texts without NUL.
+            Ok(()) => return CString::new(candidate).map_err(|_| RuntimeError::ProgramNotFound(name.to_owned())),
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(Errno::ACCESS) => reason = Some(Errno::ACCESS),
+            Err(error) => {
+                reason = Some(error);
+                break;
+            }
+        }
+    }
+    Err(match reason {
+        Some(error) => RuntimeError::ProgramNotExecutable { program: name.to_owned(), source: error.into() },
+        None => RuntimeError::ProgramNotFound(name.to_owned()),
+    })
+}
+
+/// What the kernel would say of executing a file before it looks into it.
+fn executable(path: &Path) -> Result<(), Errno> {
+    let found = rustix::fs::stat(path)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+        return Err(Errno::ACCESS);
+    }
+    accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)
 }
 
 /// Gives the workload's user the pipes that are its standard streams, so that programs which open `/dev/stdout` by name

@@ -243,13 +243,25 @@ pub(crate) fn close_on_exec_from(first: RawFd) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Replaces this process by a program. Comes back only when that fails.
-pub(crate) fn execve(program: &CStr, arguments: &[CString], environment: &[CString]) -> io::Error {
+/// Replaces this process by the program that is open here, in which `kept` stay open. Comes back only when that fails.
+pub(crate) fn execute(
+    program: BorrowedFd<'_>,
+    arguments: &[CString],
+    environment: &[CString],
+    kept: &[BorrowedFd<'_>],
+) -> io::Error {
+    for fd in kept {
+        // SAFETY: only a flag of a descriptor changes.
+        if unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, 0) } != 0 {
+            return io::Error::last_os_error();
+        }
+    }
     let pointers = |list: &[CString]| -> Vec<*const c_char> {
         list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
     };
     let (argv, envp) = (pointers(arguments), pointers(environment));
+    let (empty, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
     // SAFETY: both arrays end with a null pointer and their texts with NUL.
-    unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    unsafe { libc::syscall(libc::SYS_execveat, program.as_raw_fd(), empty, argv.as_ptr(), envp.as_ptr(), flags) };
     io::Error::last_os_error()
 }

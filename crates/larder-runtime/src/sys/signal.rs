@@ -119,6 +119,13 @@ pub(crate) fn reset_all() {
     }
 }
 
+/// Lets this process wait for its children. Where its caller ignores their ends (SIGCHLD), and programs inherit that, the kernel
+/// keeps none for whoever waits.
+pub(crate) fn keep_ends_of_children() {
+    // SAFETY: the default disposition needs no handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 
 extern "C" fn note(signal: c_int) {

@@ -34,7 +34,7 @@ use super::owners::Owners;
 use super::planter::{Planter, UserAttributes, at, plant};
 use super::way::{Making, Way};
 use super::witness::object_path;
-use super::{Exception, Upper, ViewEntry, ViewKindName, Written};
+use super::{Exception, Mounted, Upper, ViewEntry, ViewKindName, Written};
 use crate::error::RuntimeError;
 
 /// Changes with every change of what is written.
@@ -71,7 +71,7 @@ impl Way for Checkout {
         sync(directory)
     }
 
-    fn layer(&self, artefact: &Path, _objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {
+    fn layer(&self, artefact: &Path, _objects: &Path, upper: Option<Upper<'_>>) -> Result<Mounted, RuntimeError> {
         let (tree_path, empty) = (artefact.join("tree"), artefact.join("empty"));
         let tree = open_directory(&tree_path)?;
         mount(Layers {
@@ -82,6 +82,7 @@ impl Way for Checkout {
             upper,
             marks: Marks::User,
         })
+        .map(Mounted::from)
     }
 
     fn removed(&self, views: &Path) -> Result<(), RuntimeError> {

@@ -23,7 +23,7 @@ use rustix::mount::MountAttrFlags;
 
 use super::overlay::{Below, Layers, Marks, mount};
 use super::way::{Making, Way};
-use super::{Exception, Upper, ViewKindName, Written};
+use super::{Exception, Mounted, Upper, ViewKindName, Written};
 use crate::error::RuntimeError;
 use crate::sys::mount::Context;
 use format::Format;
@@ -69,9 +69,10 @@ impl Way for Erofs {
         Ok(())
     }
 
-    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {
+    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<Mounted, RuntimeError> {
         let image = mount_image(artefact)?;
-        overlay_image(image.as_fd(), artefact, objects, upper)
+        let root = overlay_image(image.as_fd(), artefact, objects, upper)?;
+        Ok(Mounted { root, below: Some(image) })
     }
 }
 

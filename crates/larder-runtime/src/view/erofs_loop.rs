@@ -15,7 +15,7 @@ use rustix::mount::MountAttrFlags;
 
 use super::erofs::{Erofs, overlay_image};
 use super::way::{Making, Way};
-use super::{Exception, Upper, ViewKindName, Written};
+use super::{Exception, Mounted, Upper, ViewKindName, Written};
 use crate::error::RuntimeError;
 use crate::sys::loopdev::LoopDevice;
 use crate::sys::mount::Context;
@@ -39,9 +39,10 @@ impl Way for ErofsLoop {
         Erofs.sync(directory)
     }
 
-    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {
+    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<Mounted, RuntimeError> {
         let image = mount_device(artefact)?;
-        overlay_image(image.as_fd(), artefact, objects, upper)
+        let root = overlay_image(image.as_fd(), artefact, objects, upper)?;
+        Ok(Mounted { root, below: Some(image) })
     }
 }
 

@@ -8,7 +8,7 @@
 //! and the artefact's name says which map it had. An id outside the map becomes the process's own.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::{XattrFlags, fsetxattr, ftruncate, syncfs};
@@ -17,7 +17,7 @@ use super::overlay::{Below, Layers, Marks, mount, open_directory};
 use super::owners::Owners;
 use super::planter::{Planter, UserAttributes, at, plant};
 use super::way::{Making, Way};
-use super::{Exception, Upper, ViewEntry, ViewKindName, Written};
+use super::{Exception, Mounted, Upper, ViewEntry, ViewKindName, Written};
 use crate::error::RuntimeError;
 
 /// Changes with every change of what is written.
@@ -51,7 +51,7 @@ impl Way for Stubs {
         syncfs(open_directory(directory)?).map_err(|error| RuntimeError::io("sync", directory)(error.into()))
     }
 
-    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {
+    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<Mounted, RuntimeError> {
         let tree_path = artefact.join("tree");
         let tree = open_directory(&tree_path)?;
         mount(Layers {
@@ -62,6 +62,7 @@ impl Way for Stubs {
             upper,
             marks: Marks::User,
         })
+        .map(Mounted::from)
     }
 }
 

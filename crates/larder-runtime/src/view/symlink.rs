@@ -31,7 +31,7 @@ use super::owners::Owners;
 use super::planter::{Planter, UserAttributes, at, plant};
 use super::way::{Making, Way};
 use super::witness::object_path;
-use super::{Exception, Upper, ViewEntry, ViewKind, ViewKindName, ViewTree, Written, wire};
+use super::{Exception, Mounted, Upper, ViewEntry, ViewKind, ViewKindName, ViewTree, Written, wire};
 use crate::error::RuntimeError;
 use crate::sys::mount::{AttributeChange, Context, Recursive, attach, clone_tree, set_attributes};
 
@@ -76,7 +76,7 @@ impl Way for Symlink {
         Checkout.sync(directory)
     }
 
-    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {
+    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<Mounted, RuntimeError> {
         let listing = artefact.join("listing");
         let bytes = fs::read(&listing).map_err(RuntimeError::io("read", &listing))?;
         let tree = wire::decode(&bytes)?;
@@ -93,11 +93,12 @@ impl Way for Symlink {
             let bound = read_only_copy(&source, Recursive::No)?;
             attach(bound.as_fd(), &packages).map_err(RuntimeError::io("mount on", &packages))?;
         }
-        if upper.is_some() {
-            return clone_tree(CWD, &mountpoint, Recursive::Yes)
-                .map_err(RuntimeError::io("copy the mount of", &mountpoint));
-        }
-        read_only_copy(&mountpoint, Recursive::Yes)
+        let copy = if upper.is_some() {
+            clone_tree(CWD, &mountpoint, Recursive::Yes).map_err(RuntimeError::io("copy the mount of", &mountpoint))?
+        } else {
+            read_only_copy(&mountpoint, Recursive::Yes)?
+        };
+        Ok(copy.into())
     }
 
     fn removed(&self, views: &Path) -> Result<(), RuntimeError> {

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::witness::Witness;
-use super::{Exception, LayerEnd, Prepared, Upper, View, ViewKindName, ViewRequest, ViewTree, Written, artefact};
+use super::{
+    Exception, LayerEnd, Mounted, Prepared, Upper, View, ViewKindName, ViewRequest, ViewTree, Written, artefact,
+};
 use crate::error::RuntimeError;
 
 /// The file of a work directory that says which view the writable layer belongs to; the kernel uses other names there.
@@ -44,7 +46,7 @@ pub(crate) trait Way {
     fn sync(&self, directory: &Path) -> Result<(), RuntimeError>;
 
     /// Mounts a finished artefact.
-    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError>;
+    fn layer(&self, artefact: &Path, objects: &Path, upper: Option<Upper<'_>>) -> Result<Mounted, RuntimeError>;
 
     /// Lets go of what only removed artefacts needed.
     fn removed(&self, _views: &Path) -> Result<(), RuntimeError> {
@@ -82,7 +84,7 @@ impl<W: Way> View for W {
         Ok(Prepared { kind: W::NAME, path, objects: request.objects.to_owned(), made, witness })
     }
 
-    fn mount(&self, prepared: &Prepared, upper: Option<Upper<'_>>) -> Result<OwnedFd, RuntimeError> {
+    fn mount(&self, prepared: &Prepared, upper: Option<Upper<'_>>) -> Result<Mounted, RuntimeError> {
         if prepared.kind != W::NAME {
             return Err(RuntimeError::OtherView { view: W::NAME, prepared: prepared.kind });
         }

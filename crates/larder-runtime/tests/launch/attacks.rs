@@ -3,7 +3,9 @@
 //! System calls that busybox has no applet for are made by Perl, which every Debian has: the host's `/usr` is mounted for it.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -248,23 +250,24 @@ fn running_program(place: &Place) {
         assert_eq!((ended.code, ended.out.as_str()), (0, ""), "{ended:?}");
     }
     assert!(fs::read(&launcher).unwrap() == before, "the launcher's program was changed");
-    // From the host, as root: even who may open it can't write, because its mount is read-only.
+    // From the host, as root: what runs in the container isn't the launcher's program, and can't be changed by who may open it, neither
+    // while it runs nor afterwards.
     if place.user == User::Root {
         let (mut child, _out) = place.start(&[], "echo ready; sleep 60");
         let ours = crate::crash::roles(child.id());
-        // The launcher and the supervisor are in no PID namespace of a container.
-        for process in &ours[2..] {
-            let path = format!("/proc/{process}/exe");
-            if fs::canonicalize(&path).is_ok_and(|exe| exe.ends_with("busybox")) {
-                continue;
-            }
-            let error = fs::OpenOptions::new().write(true).truncate(true).open(&path).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(30), "{path}: EROFS is expected: {error}");
-        }
         assert!(ours.len() >= 3, "{ours:?}");
+        // The launcher and the supervisor are in no PID namespace of a container.
+        let path = format!("/proc/{}/exe", ours[2]);
+        let program = fs::File::open(&path).unwrap();
+        let (own, other) = (program.metadata().unwrap(), fs::metadata(&launcher).unwrap());
+        assert_ne!((own.dev(), own.ino()), (other.dev(), other.ino()));
+        let again = format!("/proc/self/fd/{}", program.as_raw_fd());
+        let write = || fs::OpenOptions::new().write(true).open(&again).and_then(|mut file| file.write(b"x"));
+        assert_eq!(write().unwrap_err().raw_os_error(), Some(26), "ETXTBSY is expected");
         child.kill().unwrap();
         child.wait().unwrap();
         crate::crash::collect_until(place, &[]);
+        assert_eq!(write().unwrap_err().raw_os_error(), Some(1), "EPERM is expected: it is sealed");
     }
 }
 

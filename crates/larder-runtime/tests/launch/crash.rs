@@ -194,7 +194,7 @@ pub(crate) fn roles(launcher: u32) -> Vec<u32> {
         // Not the programs that wrap the launcher or that it calls.
         let ours = children.find(|id| {
             let command = fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            ["__launch\0", "__larder-supervise\0", "__larder-init\0"].iter().any(|word| command.contains(word))
+            ["__launch\0", "__larder-supervise\0", "larder-init\0attend\0"].iter().any(|word| command.contains(word))
         });
         match ours {
             Some(id) => found.push(id),

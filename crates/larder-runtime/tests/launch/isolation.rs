@@ -1,15 +1,18 @@
 //! What a container can't do.
 
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::Test;
-use crate::place::{Place, User};
+use crate::place::{Place, User, ended};
 
 pub(crate) const TESTS: &[Test] = &[
     ("capabilities_are_few", capabilities),
     ("namespaces_and_mounts_are_refused", refused),
     ("proc_and_sys_are_masked", masked),
     ("our_processes_are_out_of_reach", our_processes),
+    ("files_in_memory_need_not_be_executable", no_programs_in_memory),
     ("packages_are_read_only", packages),
     ("a_read_only_root_takes_no_writes", read_only_root),
     ("mounts_of_the_host", mounts),
@@ -73,6 +76,34 @@ fn our_processes(place: &Place) {
     assert_ne!(ended.code, 0);
     let listed = place.sh(&[], "ps -o pid >/tmp/listed; wc -l </tmp/listed");
     assert_eq!(listed.trim(), "4", "a heading, the init, the shell and ps");
+}
+
+/// As the sysctl `vm.memfd_noexec` of a hardened host says, here for the processes below one alone.
+fn no_programs_in_memory(place: &Place) {
+    let skip = |reason: &str| println!("SKIPPED {:?}::files_in_memory_need_not_be_executable: {reason}", place.user);
+    if !rustix::process::geteuid().is_root() {
+        return skip("it needs root");
+    }
+    if !Path::new("/proc/sys/vm/memfd_noexec").exists() {
+        return skip("this kernel has no such setting");
+    }
+    let script = "readlink /proc/self/exe >/dev/null && cat /proc/sys/vm/memfd_noexec && ls /proc/1/exe";
+    let container = place.container(&[], &["sh", "-c", script]);
+    let mut command = Command::new("unshare");
+    command.args([
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "sh",
+        "-c",
+        "echo 2 >/proc/sys/vm/memfd_noexec && exec \"$@\"",
+        "sh",
+    ]);
+    command.arg(container.get_program()).args(container.get_args()).current_dir(place.path("."));
+    let ended = ended(command.stdin(Stdio::null()).output().unwrap());
+    assert_eq!((ended.out.trim(), ended.code != 0), ("2", true), "{ended:?}");
+    assert!(ended.err.contains("/proc/1/exe") && !ended.err.contains("launch:"), "{ended:?}");
+    assert_eq!(place.left(), Vec::<String>::new());
 }
 
 fn packages(place: &Place) {

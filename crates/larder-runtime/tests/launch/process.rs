@@ -1,7 +1,7 @@
 //! A container is a process: codes, signals, streams, environment.
 
 use std::io::Read;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("signals_reach_the_workload", signals),
     ("term_becomes_the_stop_signal", stop_signal),
     ("a_signal_before_the_start_is_not_lost", early_signal),
+    ("a_caller_that_ignores_the_ends_of_children", careless_caller),
     ("environment_and_directory", environment),
     ("users_are_looked_up_inside", users),
     ("orphans_are_reaped", orphans),
@@ -124,6 +125,24 @@ fn early_signal(place: &Place) {
         assert!(!status.success(), "{status}");
     }
     crate::crash::collect_until(place, &[]);
+}
+
+/// It waited for ever: programs inherit what is ignored, and then the kernel keeps no end of a child.
+fn careless_caller(place: &Place) {
+    let container = place.container(&[], &["sh", "-c", "sleep 0.1; exit 3"]);
+    let mut command = Command::new("env");
+    let words = container.get_args().skip(1);
+    command.arg("--ignore-signal=CHLD").args(words).current_dir(place.path("."));
+    assert_eq!(container.get_args().next().and_then(|word| word.to_str()), Some("--default-signal"));
+    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+    let status = (0..200).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        child.try_wait().unwrap()
+    });
+    if status.is_none() {
+        child.kill().unwrap();
+    }
+    assert_eq!(status.and_then(|status| status.code()), Some(3));
 }
 
 fn environment(place: &Place) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
 use larder_runtime::view::{
@@ -297,6 +297,6 @@ impl Writable {
 }
 
 /// A path inside a mount that is attached nowhere; other processes of the same user can follow it as well.
-pub(crate) fn inside(mount: &OwnedFd, path: impl AsRef<Path>) -> PathBuf {
-    Path::new(&format!("/proc/{}/fd/{}", std::process::id(), mount.as_raw_fd())).join(path)
+pub(crate) fn inside(mount: &impl AsFd, path: impl AsRef<Path>) -> PathBuf {
+    Path::new(&format!("/proc/{}/fd/{}", std::process::id(), mount.as_fd().as_raw_fd())).join(path)
 }

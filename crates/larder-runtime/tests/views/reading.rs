@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use larder_runtime::view::{Exception, View, ViewEntry, ViewKind, Written};
+use larder_runtime::view::{Exception, Mounted, View, ViewEntry, ViewKind, Written};
 use rustix::thread::CapabilitySet;
 
 use crate::fixture::{self, Fixture, PACKAGED_TOOL, ROOT, TOOL, inside, skip};
@@ -44,7 +43,7 @@ fn walk(directory: &Path, relative: &Path, listed: &mut Vec<Vec<u8>>) {
     }
 }
 
-fn check_entry(expect: &Expect, fixture: &Fixture, mount: &OwnedFd, entry: &ViewEntry) {
+fn check_entry(expect: &Expect, fixture: &Fixture, mount: &Mounted, entry: &ViewEntry) {
     let shown = String::from_utf8_lossy(&entry.path);
     let mut path = inside(mount, OsStr::from_bytes(&entry.path));
     let mut status = fs::symlink_metadata(&path).unwrap_or_else(|error| panic!("{shown}: {error}"));

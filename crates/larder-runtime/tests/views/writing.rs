@@ -3,11 +3,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::Command;
 
-use larder_runtime::view::{Exception, View};
+use larder_runtime::view::{Exception, Mounted, View};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, XattrFlags, flock, inotify, linkat, openat};
 use rustix::io::Errno;
 
@@ -15,7 +14,7 @@ use crate::fixture::{Fixture, PACKAGED_TOOL, TOOL, Writable, inside};
 use crate::kernel;
 use crate::reading::attributes_of;
 
-fn writable(view: &dyn View, fixture: &Fixture, name: &str) -> (OwnedFd, Writable) {
+fn writable(view: &dyn View, fixture: &Fixture, name: &str) -> (Mounted, Writable) {
     let upper = fixture.upper(name);
     let mount = view.mount(&fixture.prepare(view), Some(upper.upper())).unwrap();
     (mount, upper)

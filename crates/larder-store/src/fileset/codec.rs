@@ -9,7 +9,7 @@ use super::{
     PackageMetadata, RecordError, asks,
 };
 use crate::Name;
-use crate::json::{self, Value};
+use crate::json;
 use crate::name::{check_architecture, check_version};
 
 mod install;
@@ -21,14 +21,10 @@ impl FileSet {
     /// The canonical bytes. Sets are written sorted and without duplicates; nothing else is checked.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Members::default();
-        out.put("schema", SCHEMA);
-        out.put("kind", self.kind().as_str());
-        out.put("name", self.name.as_str());
-        out.put("version", self.version.as_str());
+        // In the order of their keys, so that none has to be moved; another order would be put right.
         out.put("architecture", self.architecture.as_str());
-        out.integer("time", self.time);
-        out.put("tree", self.tree.to_string());
         out.object_set("imports", &self.imports, write_import);
+        out.put("kind", self.kind().as_str());
         let mut metadata = Members::default();
         match &self.metadata {
             Metadata::Files(files) => metadata.object("install", install::members(&files.install)),
@@ -37,7 +33,12 @@ impl FileSet {
             Metadata::Distribution(distribution) => write_distribution(distribution, &mut metadata),
         }
         out.object("metadata", metadata);
-        json::encode(&out.into_value())
+        out.put("name", self.name.as_str());
+        out.put("schema", SCHEMA);
+        out.integer("time", self.time);
+        out.display("tree", self.tree);
+        out.put("version", self.version.as_str());
+        out.into_bytes()
     }
 
     /// Reads canonical bytes.
@@ -45,19 +46,28 @@ impl FileSet {
     /// # Errors
     /// Anything that isn't a record, or isn't written as [`encode`](Self::encode) writes it.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let mut fields = Fields::new(String::new(), json::decode(bytes)?)?;
-        let found = fields.text("schema")?;
-        if found != SCHEMA {
-            return Err(RecordError::Schema { found, expected: SCHEMA });
-        }
-        let record = read_record(&mut fields)?;
-        fields.end()?;
+        let record = Self::read(bytes)?;
         let again = record.encode();
         if again == bytes {
             return Ok(record);
         }
         let position = again.iter().zip(bytes).take_while(|(ours, theirs)| ours == theirs).count();
         Err(RecordError::NotCanonical { position })
+    }
+
+    /// Reads bytes that [`encode`](Self::encode) has written: nobody has to ask whether they are canonical.
+    ///
+    /// # Errors
+    /// What was encoded isn't a record.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, RecordError> {
+        let mut fields = Fields::new(json::decode(bytes)?)?;
+        let found = fields.text("schema")?;
+        if found != SCHEMA {
+            return Err(RecordError::Schema { found, expected: SCHEMA });
+        }
+        let record = read_record(&mut fields)?;
+        fields.end()?;
+        Ok(record)
     }
 }
 
@@ -101,10 +111,10 @@ fn unique<T, K: PartialEq + ?Sized>(fields: &Fields, key: &str, items: &[T], of:
 }
 
 fn write_import(import: &Import, out: &mut Members) {
-    out.path("path", &import.path);
+    out.display("fileset", import.fileset);
     out.put("name", import.name.as_str());
+    out.path("path", &import.path);
     out.put("version", import.version.as_str());
-    out.put("fileset", import.fileset.to_string());
 }
 
 fn read_import(fields: &mut Fields) -> Read<Import> {
@@ -136,10 +146,10 @@ fn write_package(package: &PackageMetadata, out: &mut Members) {
     out.text_if("source", package.source.as_deref());
     out.text_if("maintainer", package.maintainer.as_deref());
     if let Some(Origin { deb, rule }) = &package.origin {
-        out.put(
-            "origin",
-            Value::object([("deb", deb.to_string()), ("rule", rule.clone())].map(|(k, v)| (k, v.into()))),
-        );
+        let mut origin = Members::default();
+        origin.display("deb", deb);
+        origin.put("rule", rule);
+        out.object("origin", origin);
     }
     out.text_set("stands_in_for", &package.stands_in_for);
     out.object("asks", asks::members(&package.asks));
@@ -189,11 +199,11 @@ fn write_image(image: &ImageMetadata, out: &mut Members) {
     out.flag("recommends", image.recommends);
     out.text_set("packages", &image.packages);
     out.texts("run", &image.run);
-    out.map("env", &image.env, |out, key, value| out.put(key, value.as_str()));
+    out.map("env", &image.env, |out, key, value| out.put(key, value));
     out.text_if("user", image.user.as_deref());
     out.text_if("workdir", image.workdir.as_deref());
     out.text_if("stop_signal", image.stop_signal.as_deref());
-    out.map("labels", &image.labels, |out, key, value| out.put(key, value.as_str()));
+    out.map("labels", &image.labels, |out, key, value| out.put(key, value));
     out.map("composers", &image.composers, |out, key, version| out.integer(key, *version));
     out.object_set("overrides", &image.overrides, |item, out| {
         out.put("of", item.of.as_str());
@@ -253,7 +263,7 @@ fn read_override(fields: &mut Fields) -> Read<Override> {
 fn write_from(from: &[Name], out: &mut Members) {
     let names: BTreeSet<&str> = from.iter().map(Name::as_str).collect();
     match (names.first(), names.len()) {
-        (Some(one), 1) => out.put("from", *one),
+        (Some(one), 1) => out.put("from", one),
         _ => out.texts("from", &names.into_iter().map(str::to_owned).collect::<Vec<_>>()),
     }
 }

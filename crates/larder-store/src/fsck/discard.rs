@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::content::hash_file;
 use crate::error::{Content, StoreError};
-use crate::store::{Store, remove_file, temporary};
+use crate::store::{Store, remove_file, step};
 
 impl Store {
     /// Removes a content whose bytes have another digest than its name says. What is good, or isn't there, stays as it is.
@@ -24,25 +24,17 @@ impl Store {
             Content::Tree(digest) => self.tree_path(digest),
             Content::FileSet(digest) => self.fileset_path(digest),
         };
-        if self.is_good(content, &path)?.unwrap_or(true) {
-            return Ok(false);
+        // Whoever puts a good one in its place does so under the same lock.
+        let _alone = self.mending()?;
+        match self.is_good(content, &path)? {
+            Some(false) => remove_file(&path),
+            Some(true) | None => Ok(false),
         }
-        // Somebody may have put a good one in its place since: what was moved away is what counts.
-        let aside = temporary(&self.tmp_dir());
-        match fs::rename(&path, &aside) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(StoreError::io("move away", path)(e)),
-        }
-        if self.is_good(content, &aside)?.unwrap_or(true) {
-            fs::rename(&aside, &path).map_err(StoreError::io("put back", path))?;
-            return Ok(false);
-        }
-        remove_file(&aside)
     }
 
     /// `None` where nothing is there.
     fn is_good(&self, content: &Content, path: &Path) -> Result<Option<bool>, StoreError> {
+        step("read", path);
         let good = match content {
             Content::Object(digest) => hash_file(path).map(|found| found == *digest),
             Content::Tree(digest) => fs::read(path).map(|bytes| crate::TreeDigest::of(&bytes) == *digest),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{JsonError, MAX_BYTES, MAX_DEPTH, MAX_INTEGER, Value};
+use super::{JsonError, MAX_BYTES, MAX_DEPTH, MAX_INTEGER, Value, order, plain};
 
 /// Reads one value that takes up all the bytes.
 ///
@@ -87,9 +87,9 @@ impl Input<'_> {
         loop {
             let rest = &self.text[self.position..];
             // Every byte that ends a run is ASCII, so that the run ends on a character.
-            let plain = rest.bytes().take_while(|&b| b >= 0x20 && b != b'"' && b != b'\\').count();
-            value.push_str(&rest[..plain]);
-            self.position += plain;
+            let run = plain(rest.as_bytes());
+            value.push_str(&rest[..run]);
+            self.position += run;
             match self.peek() {
                 Some(b'"') => {
                     self.position += 1;
@@ -166,25 +166,23 @@ impl Input<'_> {
     }
 
     fn object(&mut self) -> Result<Value, JsonError> {
-        let mut members = BTreeMap::new();
+        let mut members: Vec<(String, Value)> = Vec::new();
         if self.take(b'}') {
-            return Ok(Value::Object(members));
+            return Ok(Value::Object(BTreeMap::new()));
         }
-        let mut previous: Option<String> = None;
         loop {
             let start = self.position;
             let key = self.string()?;
-            if previous.is_some_and(|p| p.encode_utf16().cmp(key.encode_utf16()).is_ge()) {
+            if members.last().is_some_and(|(previous, _)| order(previous, &key).is_ge()) {
                 return Err(JsonError { position: start, reason: "keys must be sorted and each stand once" });
             }
             if !self.take(b':') {
                 return Err(self.wrong("`:` must stand here"));
             }
             let value = self.value()?;
-            members.insert(key.clone(), value);
-            previous = Some(key);
+            members.push((key, value));
             if self.take(b'}') {
-                return Ok(Value::Object(members));
+                return Ok(Value::Object(members.into_iter().collect()));
             }
             if !self.take(b',') {
                 return Err(self.wrong("`,` or `}` must stand here"));

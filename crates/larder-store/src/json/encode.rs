@@ -1,12 +1,24 @@
 //! Writing canonical JSON.
 
-use super::Value;
+use std::cmp::Ordering;
+
+use super::{Value, plain};
 
 /// The canonical bytes. An integer outside 0 to 2^53-1 is written as it is, and no decoder will take it.
 pub fn encode(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     write_value(&mut out, value);
     out
+}
+
+/// The order of keys: that of their UTF-16 code units.
+pub(crate) fn order(a: &str, b: &str) -> Ordering {
+    match a.bytes().zip(b.bytes()).find(|(a, b)| a != b) {
+        None => a.len().cmp(&b.len()),
+        // Up to here the characters are the same.
+        Some((a, b)) if a.is_ascii() || b.is_ascii() => a.cmp(&b),
+        Some(_) => a.encode_utf16().cmp(b.encode_utf16()),
+    }
 }
 
 fn write_value(out: &mut Vec<u8>, value: &Value) {
@@ -26,26 +38,37 @@ fn write_value(out: &mut Vec<u8>, value: &Value) {
             }
             out.push(b']');
         }
+        // Its members are in this order already.
+        Value::Object(members) if members.keys().all(|key| key.is_ascii()) => write_members(out, members.iter()),
         Value::Object(members) => {
             let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-            out.push(b'{');
-            for (i, (key, member)) in sorted.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_string(out, key);
-                out.push(b':');
-                write_value(out, member);
-            }
-            out.push(b'}');
+            sorted.sort_by(|(a, _), (b, _)| order(a, b));
+            write_members(out, sorted.into_iter());
         }
     }
 }
 
-fn write_string(out: &mut Vec<u8>, text: &str) {
+fn write_members<'v>(out: &mut Vec<u8>, members: impl Iterator<Item = (&'v String, &'v Value)>) {
+    out.push(b'{');
+    for (i, (key, member)) in members.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_string(out, key);
+        out.push(b':');
+        write_value(out, member);
+    }
+    out.push(b'}');
+}
+
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    for byte in text.bytes() {
+    let mut rest = text.as_bytes();
+    loop {
+        let run = plain(rest);
+        out.extend_from_slice(&rest[..run]);
+        let Some(byte) = rest.get(run) else { break };
         match byte {
             b'"' => out.extend(b"\\\""),
             b'\\' => out.extend(b"\\\\"),
@@ -54,9 +77,9 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
             b'\n' => out.extend(b"\\n"),
             0x0c => out.extend(b"\\f"),
             b'\r' => out.extend(b"\\r"),
-            0..=0x1f => out.extend(format!("\\u{byte:04x}").bytes()),
-            _ => out.push(byte),
+            control => out.extend(format!("\\u{control:04x}").bytes()),
         }
+        rest = &rest[run + 1..];
     }
     out.push(b'"');
 }

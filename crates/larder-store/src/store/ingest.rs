@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::layout::{FILESETS, OBJECTS, TREES};
 use super::pending::Pending;
 use super::write::{Put, Unnamed, put_file};
-use super::{Lease, Statement, Store, is_there};
+use super::{Lease, Statement, Store, is_there, step};
 use crate::error::{Content, StoreError};
 use crate::fsck::hash_file;
 use crate::json::Value;
@@ -35,6 +35,8 @@ pub struct Ingest<'s> {
     lasting: Mutex<HashSet<PathBuf>>,
     /// What isn't known to last.
     pending: Mutex<Pending>,
+    /// The records that were written, with all that they need.
+    records: Mutex<HashSet<FileSetDigest>>,
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -50,6 +52,7 @@ impl<'s> Ingest<'s> {
             known: Mutex::default(),
             lasting: Mutex::default(),
             pending: Mutex::default(),
+            records: Mutex::default(),
             buffers: Mutex::default(),
         })
     }
@@ -146,9 +149,16 @@ impl<'s> Ingest<'s> {
         }
         let path = self.store.object_path(digest);
         let found = match size_of(&path)? {
-            Some(there) if there == size && is_whole(&path, digest, size)? => true,
-            Some(_) => file()?.rename_over(&path).map(|()| false)?,
             None => file()?.link(&path).map(|()| false)?,
+            Some(there) if there == size && is_whole(&path, digest, size)? => true,
+            Some(_) => {
+                let _alone = self.store.mending()?;
+                let mended = size_of(&path)? == Some(size) && is_whole(&path, digest, size)?;
+                if !mended {
+                    file()?.rename_over(&self.store.tmp_dir(), &path)?;
+                }
+                mended
+            }
         };
         self.note(&path, found);
         locked(&self.known).insert((*digest, size));
@@ -196,27 +206,36 @@ impl<'s> Ingest<'s> {
     pub fn write_fileset(&self, fileset: &FileSet) -> Result<FileSetDigest, StoreError> {
         let bytes = fileset.encode();
         let digest = FileSetDigest::of(&bytes);
-        FileSet::decode(&bytes).map_err(|source| StoreError::Record { digest, source })?;
+        FileSet::read(&bytes).map_err(|source| StoreError::Record { digest, source })?;
         let incomplete = |needs| StoreError::Incomplete { what: Content::FileSet(digest), needs };
         if !is_there(&self.store.tree_path(&fileset.tree))? {
             return Err(incomplete(Content::Tree(fileset.tree)));
         }
-        for import in &fileset.imports {
-            if !is_there(&self.store.fileset_path(&import.fileset))? {
-                return Err(incomplete(Content::FileSet(import.fileset)));
+        if !self.store.has_records(fileset.imports.iter().map(|import| import.fileset)) {
+            for import in &fileset.imports {
+                if !is_there(&self.store.fileset_path(&import.fileset))? {
+                    return Err(incomplete(Content::FileSet(import.fileset)));
+                }
             }
         }
         self.put(FILESETS, &self.store.fileset_path(&digest), &bytes)?;
+        locked(&self.records).insert(digest);
         Ok(digest)
     }
 
-    /// Writes a statement about a FileSet. The same statement a second time changes nothing.
+    /// Whether this ingest has written a record: then it is there whole, and its Tree and imports are.
+    pub(crate) fn has_written(&self, digest: &FileSetDigest) -> bool {
+        locked(&self.records).contains(digest)
+    }
+
+    /// Writes a statement about a FileSet, and returns its bytes' digest. The same statement a second time changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Statement`] for a kind or body that could not be read again; I/O.
-    pub fn write_statement(&self, about: &FileSetDigest, kind: &str, body: &Value) -> Result<(), StoreError> {
-        let (path, bytes) = self.store.prepare_statement(about, kind, body)?;
-        self.put(super::layout::STATEMENTS, &path, &bytes)
+    pub fn write_statement(&self, about: &FileSetDigest, kind: &str, body: &Value) -> Result<ObjectDigest, StoreError> {
+        let (digest, bytes) = self.store.prepare_statement(about, kind, body)?;
+        self.put(super::layout::STATEMENTS, &self.store.statement_path(about, &digest), &bytes)?;
+        Ok(digest)
     }
 
     /// Keeps a FileSet, which must be there, for as long as another: garbage collection treats it as needed by that one.
@@ -225,24 +244,25 @@ impl<'s> Ingest<'s> {
     /// I/O.
     pub fn keep_with(&self, fileset: &FileSetDigest, kept: &FileSetDigest) -> Result<(), StoreError> {
         let (kind, body) = super::statements::keeps(kept);
-        self.write_statement(fileset, kind, &body)
+        self.write_statement(fileset, kind, &body).map(drop)
     }
 
-    /// The statements about a FileSet, in no order. Damaged ones are removed, so that they can be written again.
+    /// The statements about a FileSet, in no order, each with its bytes' digest. Damaged ones are removed, so that they can be
+    /// written again.
     ///
     /// # Errors
     /// I/O.
-    pub fn renew_statements(&self, about: &FileSetDigest) -> Result<Vec<Statement>, StoreError> {
+    pub fn renew_statements(&self, about: &FileSetDigest) -> Result<Vec<(ObjectDigest, Statement)>, StoreError> {
         let found = self.store.renew_statements(about)?;
         let folder = self.store.statements_dir(about);
         if !locked(&self.lasting).contains(&folder) {
-            found.iter().for_each(|(path, _)| self.note(path, true));
+            found.iter().for_each(|(digest, _)| self.note(&self.store.statement_path(about, digest), true));
         }
-        Ok(found.into_iter().map(|(_, statement)| statement).collect())
+        Ok(found)
     }
 
     fn put(&self, folder: &str, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let found = put_file(&self.store.path(folder), &self.store.tmp_dir(), path, bytes)? == Put::Found;
+        let found = put_file(self.store, folder, path, bytes)? == Put::Found;
         self.note(path, found);
         Ok(())
     }
@@ -256,9 +276,10 @@ impl<'s> Ingest<'s> {
         self.commit_leased().map(drop)
     }
 
-    /// The same as [`commit_leased`](Self::commit_leased), with one file more.
-    pub(crate) fn commit_with(self, file: &Path) -> Result<Lease, StoreError> {
-        locked(&self.pending).add(file);
+    /// The same as [`commit_leased`](Self::commit_leased), with the content of a file that is about to get its name, and the names
+    /// in a folder.
+    pub(crate) fn commit_with(self, temporary: &Path, folder: &Path) -> Result<Lease, StoreError> {
+        locked(&self.pending).add_beside(temporary, folder);
         self.commit_leased()
     }
 
@@ -288,12 +309,19 @@ fn fill(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, StoreError> 
 }
 
 fn is_whole(path: &Path, digest: &ObjectDigest, size: u64) -> Result<bool, StoreError> {
+    step("read", path);
     let found =
         if size <= BUFFER as u64 { fs::read(path).map(|bytes| ObjectDigest::of(&bytes)) } else { hash_file(path) };
-    Ok(found.map_err(StoreError::io("read", path))? == *digest)
+    match found {
+        Ok(found) => Ok(found == *digest),
+        // Somebody found it damaged, and removed it.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(StoreError::io("read", path)(e)),
+    }
 }
 
 fn size_of(path: &Path) -> Result<Option<u64>, StoreError> {
+    step("look at", path);
     match path.symlink_metadata() {
         Ok(metadata) => Ok(Some(metadata.len())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -303,5 +331,6 @@ fn size_of(path: &Path) -> Result<Option<u64>, StoreError> {
 
 /// What these locks guard stays valid if a thread panics while it holds one.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    step("remember", Path::new(""));
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

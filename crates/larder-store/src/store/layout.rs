@@ -6,7 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use super::lock::{Hold, Lock};
-use super::write::replace_file;
+use super::step;
+use super::write::{replace_file, sync_folder};
 use crate::error::StoreError;
 
 /// The version of the layout that this code reads and writes.
@@ -25,6 +26,7 @@ pub(super) const CONTAINERS: &str = "containers";
 /// Files under a temporary name. What is here while nobody holds `gc.lock` shared is a dead process's.
 pub(super) const TMP: &str = "tmp";
 pub(crate) const GC_LOCK: &str = "gc.lock";
+pub(super) const MEND_LOCK: &str = "mend.lock";
 pub(crate) const INDEX_LOCK: &str = "index.lock";
 
 const FOLDERS: [&str; 8] = [OBJECTS, TREES, FILESETS, STATEMENTS, REFS, VIEWS, CONTAINERS, TMP];
@@ -52,6 +54,7 @@ pub(super) fn prepare(root: &Path) -> Result<Writable, StoreError> {
 
 /// Whether the layout file is there; refuses what it says where that isn't known here.
 fn check_version(root: &Path) -> Result<bool, StoreError> {
+    step("look at", root);
     let text = match fs::read(root.join(FILE)) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -69,19 +72,24 @@ fn check_version(root: &Path) -> Result<bool, StoreError> {
 /// Makes a store in an empty folder, or finishes one that was begun.
 fn create(root: &Path) -> Result<(), StoreError> {
     let known = |name: &str| FOLDERS.contains(&name) || name == GC_LOCK;
+    step("list", root);
     let entries = fs::read_dir(root).map_err(|source| StoreError::Unreadable { root: root.into(), source })?;
     for entry in entries {
         let entry = entry.map_err(StoreError::io("list", root))?;
         if !entry.file_name().to_str().is_some_and(|name| known(name) || name == FILE) {
-            return Err(StoreError::NotAStore { root: root.into() });
+            // Another process may have made the store since, and use it.
+            return if check_version(root)? { Ok(()) } else { Err(StoreError::NotAStore { root: root.into() }) };
         }
     }
     // Two processes may find the folder empty at once.
     let _lock = Lock::wait(&root.join(GC_LOCK), Hold::Exclusive)?;
     for folder in FOLDERS {
         let path = root.join(folder);
+        step("create", &path);
         DirBuilder::new().recursive(true).mode(0o755).create(&path).map_err(StoreError::io("create", &path))?;
     }
+    // They last before the file that says that they are there: from then on nobody asks.
+    sync_folder(root)?;
     let text = format!("{PREFIX}{VERSION}\n");
     replace_file(&root.join(TMP), &root.join(FILE), text.as_bytes())
 }

@@ -1,6 +1,6 @@
 //! Readings: what a reader found in the files of a Tree, kept so that the files needn't be read again.
 //!
-//! A cache: one file for each reader and Tree, `cache/readings/<reader>/<tree>.json`, replaced without a lock and without a sync, never
+//! A cache: one file for each reader and Tree, `cache/readings/<reader>/<tree>.json`, replaced without a lock of its own and without a sync, never
 //! needed, and gone with its Tree. It holds the reader's version; that of another version, and a damaged one, count as absent.
 
 use std::fs;
@@ -48,6 +48,8 @@ impl Store {
         if self.is_read_only() || bytes.len() > json::MAX_BYTES {
             return Ok(());
         }
+        // So that its file isn't taken for a dead process's on the way.
+        let _lease = self.lease()?;
         replace_cache(&self.tmp_dir(), &self.reading_path(reader, of), &bytes)
     }
 

@@ -13,7 +13,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Store, replace_cache};
+use super::{Store, replace_cache, step};
 use crate::error::{Content, StoreError};
 
 const FILE: &str = "roots";
@@ -68,6 +68,9 @@ impl Store {
     /// # Errors
     /// As of [`write_container_roots`](Self::write_container_roots).
     pub fn write_view_roots(&self, key: &str, roots: &Roots) -> Result<(), StoreError> {
+        self.check_writable()?;
+        // So that its file isn't taken for a dead process's on the way.
+        let _lease = self.lease()?;
         self.write_roots(&self.views_dir(), key, roots, "view")
     }
 
@@ -92,6 +95,7 @@ impl Store {
 /// Reads the roots of a container's or view's folder.
 pub(crate) fn read_roots(folder: &Path) -> Result<Option<Roots>, StoreError> {
     let path = folder.join(FILE);
+    step("read", &path);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),

@@ -1,12 +1,11 @@
 //! Statements: sentences about a FileSet, kept beside it and never inside.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Store, by_digest, layout, walk};
-use crate::FileSetDigest;
 use crate::error::StoreError;
 use crate::json::{self, Value};
+use crate::{FileSetDigest, ObjectDigest};
 
 /// The `schema` member of a statement.
 const SCHEMA: &str = "larder/statement/v1";
@@ -33,10 +32,10 @@ impl Store {
         let folder = self.statements_dir(about);
         let mut statements = Vec::new();
         for entry in walk::list(&folder)? {
-            statements.push(read(&entry.path(), about)?);
+            statements.extend(read(&entry.path(), about)?);
         }
-        statements.sort_by(|(a, x), (b, y)| (&a.kind, x).cmp(&(&b.kind, y)));
-        Ok(statements.into_iter().map(|(statement, _)| statement).collect())
+        statements.sort_by(|a, b| (&a.statement.kind, &a.bytes).cmp(&(&b.statement.kind, &b.bytes)));
+        Ok(statements.into_iter().map(|read| read.statement).collect())
     }
 
     /// What is kept with a FileSet, and isn't a part of it: what it can be made again from. Only what is here is listed, and
@@ -48,7 +47,7 @@ impl Store {
         let mut kept = Vec::new();
         for entry in walk::list(&self.statements_dir(with))? {
             let statement = match read(&entry.path(), with) {
-                Ok((statement, _)) if statement.kind == KEEPS => statement,
+                Ok(Some(Whole { statement, .. })) if statement.kind == KEEPS => statement,
                 Ok(_) | Err(StoreError::Text { .. }) => continue,
                 Err(error) => return Err(error),
             };
@@ -61,49 +60,79 @@ impl Store {
 
     /// The same, for whoever is about to say something again: a damaged file is removed. It may be what a loss of power left of
     /// a statement that was never reported done.
-    pub(super) fn renew_statements(&self, about: &FileSetDigest) -> Result<Vec<(PathBuf, Statement)>, StoreError> {
+    pub(super) fn renew_statements(&self, about: &FileSetDigest) -> Result<Vec<(ObjectDigest, Statement)>, StoreError> {
         let mut statements = Vec::new();
         for entry in walk::list(&self.statements_dir(about))? {
             match read(&entry.path(), about) {
-                Ok((statement, _)) => statements.push((entry.path(), statement)),
-                Err(StoreError::Text { .. }) => _ = super::remove_file(&entry.path())?,
+                Ok(found) => statements.extend(found.map(|found| (found.digest, found.statement))),
+                Err(StoreError::Text { .. }) => statements.extend(self.mend_statement(&entry.path(), about)?),
                 Err(error) => return Err(error),
             }
         }
         Ok(statements)
     }
 
+    /// Removes a statement that was found damaged, unless somebody has said it again since.
+    fn mend_statement(
+        &self,
+        path: &Path,
+        about: &FileSetDigest,
+    ) -> Result<Option<(ObjectDigest, Statement)>, StoreError> {
+        let _alone = self.mending()?;
+        match read(path, about) {
+            Ok(found) => Ok(found.map(|found| (found.digest, found.statement))),
+            Err(StoreError::Text { .. }) => super::remove_file(path).map(|_| None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a statement about a FileSet is there whole, by its bytes' digest.
+    pub fn has_statement(&self, about: &FileSetDigest, digest: &ObjectDigest) -> bool {
+        let found = super::write::read(&self.statement_path(about, digest));
+        found.is_ok_and(|found| found.is_some_and(|bytes| ObjectDigest::of(&bytes) == *digest))
+    }
+
+    pub(super) fn statement_path(&self, about: &FileSetDigest, digest: &ObjectDigest) -> PathBuf {
+        self.statements_dir(about).join(format!("{}.json", digest.hex()))
+    }
+
     pub(crate) fn statements_dir(&self, about: &FileSetDigest) -> PathBuf {
         by_digest(self.root(), layout::STATEMENTS, &about.hex())
     }
 
-    /// Where a statement is written, and its bytes.
+    /// A statement's bytes, with the digest after which it is called.
     pub(super) fn prepare_statement(
         &self,
         about: &FileSetDigest,
         kind: &str,
         body: &Value,
-    ) -> Result<(PathBuf, Vec<u8>), StoreError> {
+    ) -> Result<(ObjectDigest, Vec<u8>), StoreError> {
         let wrong = |reason: String| StoreError::Statement { kind: kind.to_owned(), reason };
         if !is_kind(kind) {
             return Err(wrong("a kind is 1 to 64 of a-z, 0-9, '-', '.' and '/'".to_owned()));
         }
         let bytes = encode(about, kind, body);
         decode(&bytes, about).map_err(wrong)?;
-        let name = format!("{}.json", blake3::hash(&bytes).to_hex());
-        Ok((self.statements_dir(about).join(name), bytes))
+        Ok((ObjectDigest::of(&bytes), bytes))
     }
 }
 
-/// Reads a statement that is called after its bytes.
-fn read(path: &Path, about: &FileSetDigest) -> Result<(Statement, Vec<u8>), StoreError> {
-    let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
-    let hash = blake3::hash(&bytes).to_hex();
-    if path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) != Some(hash.as_str()) {
+/// A statement that was read, with its bytes and the digest after which they are called.
+struct Whole {
+    digest: ObjectDigest,
+    bytes: Vec<u8>,
+    statement: Statement,
+}
+
+/// Reads a statement that is called after its bytes; nothing where it is gone since it was listed.
+fn read(path: &Path, about: &FileSetDigest) -> Result<Option<Whole>, StoreError> {
+    let Some(bytes) = super::write::read(path)? else { return Ok(None) };
+    let digest = ObjectDigest::of(&bytes);
+    if path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")) != Some(digest.hex().as_str()) {
         return Err(StoreError::text(path, "its bytes have another digest than its name says"));
     }
     let statement = decode(&bytes, about).map_err(|reason| StoreError::text(path, reason))?;
-    Ok((statement, bytes))
+    Ok(Some(Whole { digest, bytes, statement }))
 }
 
 /// What the statement says that keeps a FileSet.

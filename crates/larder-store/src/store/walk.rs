@@ -55,6 +55,7 @@ fn parse(hex: &str) -> Option<[u8; 32]> {
 
 /// A folder's entries in no order; none where it isn't there.
 pub(crate) fn list(folder: &Path) -> Result<Vec<DirEntry>, StoreError> {
+    super::step("list", folder);
     match fs::read_dir(folder) {
         Ok(entries) => entries.collect::<io::Result<_>>().map_err(StoreError::io("list", folder)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

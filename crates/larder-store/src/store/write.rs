@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::{Store, step};
 use crate::error::StoreError;
 
 /// A file that has no final name yet; dropping it leaves nothing behind.
@@ -36,6 +37,7 @@ impl Unnamed {
     /// Makes one in the folder `tmp`, whatever the file system knows.
     pub(super) fn create_named(tmp: &Path) -> Result<Self, StoreError> {
         let path = temporary(tmp);
+        step("create", &path);
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(StoreError::io("create", &path))?;
         Ok(Self { file, temporary: Some(path), folder: tmp.into() })
@@ -56,22 +58,28 @@ impl Unnamed {
         })
     }
 
-    /// Makes it read-only and puts it in the place of a file that is there.
-    pub(super) fn rename_over(mut self, to: &Path) -> Result<(), StoreError> {
+    /// Makes it read-only and puts it in the place of a file that is there, in one step, by way of the folder `tmp`.
+    pub(super) fn rename_over(mut self, tmp: &Path, to: &Path) -> Result<(), StoreError> {
         self.file
             .set_permissions(Permissions::from_mode(0o444))
             .map_err(StoreError::io("protect a file in", &self.folder))?;
-        match self.temporary.take() {
-            Some(from) => fs::rename(&from, to).map_err(StoreError::io("replace", to)),
+        let from = match &self.temporary {
+            Some(from) => from.clone(),
+            // A nameless file can't replace another.
             None => {
-                // A nameless file can't replace another, so the other goes first; somebody else may be doing the same.
-                super::remove_file(to)?;
-                self.link(to)
+                let from = temporary(tmp);
+                self.link_once(&from).map_err(StoreError::sys("create", &from))?;
+                self.temporary.insert(from).clone()
             }
-        }
+        };
+        step("replace", to);
+        fs::rename(&from, to).map_err(StoreError::io("replace", to))?;
+        self.temporary = None;
+        Ok(())
     }
 
     fn link_once(&self, to: &Path) -> Result<(), Errno> {
+        step("link", to);
         if let Some(from) = &self.temporary {
             return rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty());
         }
@@ -100,6 +108,7 @@ fn with_parent(path: &Path, make: impl Fn() -> io::Result<()>) -> Result<(), Sto
     match make() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let parent = path.parent().unwrap_or(path);
+            step("create", parent);
             DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(StoreError::io("create", parent))?;
             make()
         }
@@ -120,23 +129,35 @@ pub(super) enum Put {
 /// Writes a read-only file under its name, in one step. A file of that name with other bytes is replaced.
 ///
 /// Nothing is synced: a commit does that for all.
-pub(super) fn put_file(folder: &Path, tmp: &Path, path: &Path, bytes: &[u8]) -> Result<Put, StoreError> {
-    match fs::read(path) {
-        Ok(there) if there == bytes => return Ok(Put::Found),
-        Ok(_) => return put_over(tmp, path, bytes).map(|()| Put::Written),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(StoreError::io("read", path)(e)),
+pub(super) fn put_file(store: &Store, folder: &str, path: &Path, bytes: &[u8]) -> Result<Put, StoreError> {
+    let same = |there: &Option<Vec<u8>>| there.as_ref().is_some_and(|there| there == bytes);
+    let there = read(path)?;
+    if same(&there) {
+        return Ok(Put::Found);
     }
-    let mut file = Unnamed::create(folder, tmp)?;
+    let tmp = store.tmp_dir();
+    if there.is_some() {
+        let _alone = store.mending()?;
+        if same(&read(path)?) {
+            return Ok(Put::Found);
+        }
+        let mut file = Unnamed::create_named(&tmp)?;
+        file.write(bytes)?;
+        return file.rename_over(&tmp, path).map(|()| Put::Written);
+    }
+    let mut file = Unnamed::create(&store.path(folder), &tmp)?;
     file.write(bytes)?;
     file.link(path).map(|()| Put::Written)
 }
 
-/// Replaces a file by a read-only one with these bytes.
-fn put_over(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut file = Unnamed::create_named(tmp)?;
-    file.write(bytes)?;
-    file.rename_over(path)
+/// Reads a file; nothing where it isn't there.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    step("read", path);
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(StoreError::io("read", path)(e)),
+    }
 }
 
 /// A whole file under a temporary name, on its way to another. Dropping it removes it.
@@ -150,6 +171,7 @@ impl Temporary {
     /// Writes one in the folder `tmp`. Nothing is synced.
     pub(crate) fn write(tmp: &Path, bytes: &[u8]) -> Result<Self, StoreError> {
         let path = temporary(tmp);
+        step("create", &path);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
         let file = file.map_err(StoreError::io("write", &path))?;
         let mut written = Self { path, file, renamed: false };
@@ -167,15 +189,17 @@ impl Temporary {
         self.file.sync_all().map_err(StoreError::io("write", &self.path))
     }
 
-    /// Gives it its name in one step, which lasts when this returns. Its bytes must last already.
+    /// Gives it its name in one step, which lasts when this returns. Its bytes must last already, and the folder that it goes to.
     pub(crate) fn name(self, path: &Path) -> Result<(), StoreError> {
-        let store = self.path.parent().and_then(Path::parent).map(Path::to_owned);
         self.rename(path)?;
-        sync_names(path, store.as_deref().unwrap_or(path))
+        path.parent().map_or(Ok(()), sync_folder)
     }
 
     fn rename(mut self, path: &Path) -> Result<(), StoreError> {
-        with_parent(path, || fs::rename(&self.path, path))?;
+        with_parent(path, || {
+            step("name", path);
+            fs::rename(&self.path, path)
+        })?;
         self.renamed = true;
         Ok(())
     }
@@ -203,23 +227,22 @@ pub(crate) fn replace_cache(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(),
     Temporary::write(tmp, bytes)?.rename(path)
 }
 
-/// Makes a file's name last, and those of the folders above it up to the store's, which may be new: syncing a folder says
-/// nothing about its own name.
-fn sync_names(path: &Path, store: &Path) -> Result<(), StoreError> {
-    path.ancestors().skip(1).take_while(|folder| folder.starts_with(store)).try_for_each(sync_folder)
-}
-
 /// Makes the names in a folder last.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(StoreError::io("sync", folder))
 }
 
 /// A path in a folder that no other process or thread uses.
-pub(crate) fn temporary(tmp: &Path) -> PathBuf {
+fn temporary(tmp: &Path) -> PathBuf {
+    tmp.join(unique())
+}
+
+/// A name that no other process or thread uses.
+pub(crate) fn unique() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-    tmp.join(format!("{}-{nanos:x}-{count}", std::process::id()))
+    format!("{}-{nanos:x}-{count}", std::process::id())
 }
 
 #[cfg(test)]
@@ -243,7 +266,7 @@ mod tests {
             write(b"first").link(&to).expect("link");
             write(b"second").link(&to).expect("a name that is taken stays as it is");
             assert_eq!(fs::read(&to).expect("read"), b"first");
-            write(b"third").rename_over(&to).expect("rename");
+            write(b"third").rename_over(&tmp, &to).expect("rename");
             assert_eq!(fs::read(&to).expect("read"), b"third");
             assert_eq!(fs::metadata(&to).expect("metadata").permissions().mode() & 0o7777, 0o444);
             drop(write(b"given up"));

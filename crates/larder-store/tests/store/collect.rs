@@ -42,6 +42,19 @@ fn a_view_whose_needs_were_damaged_goes() {
     assert!(store.views_dir().join(kept).exists(), "a container uses it");
 }
 
+/// What a collection had to leave of a view, because it belongs to other users, was in the way of the next one of that view.
+#[test]
+fn a_view_goes_though_some_of_it_was_left_before() {
+    let (_folder, store) = store();
+    let key = "ab".repeat(32);
+    let left = store.views_dir().join(format!(".new-gc-{key}"));
+    for view in [&left, &store.views_dir().join(&key)] {
+        fs::create_dir_all(view.join("stubs")).expect("view");
+    }
+    assert_eq!(gc(&store).views, [key]);
+    assert!(left.exists(), "it is the view makers' to remove");
+}
+
 /// What a package can be made again from is no part of it, and stays as long as the package does.
 #[test]
 fn what_is_kept_with_a_package_goes_with_it() {

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::{files, none, root, text};
 
-/// How many crates of others may be in the program and its tests. Raise it in the commit that needs it, and say why there.
-const BUDGET: usize = 372;
+/// How many crates of others may be in the program and its tests: 14 of them come with shuttle, which checks the store's locks in tests
+/// alone. Raise it in the commit that needs it, and say why there.
+const BUDGET: usize = 386;
 
 /// The crates of others that are built here.
 fn dependencies() -> Vec<Value> {

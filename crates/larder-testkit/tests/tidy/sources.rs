@@ -38,11 +38,13 @@ fn files_have_one_subject() {
 }
 
 #[test]
-fn unsafe_is_in_one_place() {
+fn unsafe_is_where_the_kernel_is_called() {
     let place = Path::new("crates/larder-runtime/src/sys");
+    // A program for itself, without the standard library.
+    let program = Path::new("crates/larder-runtime/init");
     let mut problems = Vec::new();
     for (path, text) in rust() {
-        if path.starts_with(place) || path == place.with_extension("rs") {
+        if path.starts_with(place) || path == place.with_extension("rs") || path.starts_with(program) {
             continue;
         }
         // Put together here, so that this file doesn't find itself.

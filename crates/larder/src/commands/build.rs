@@ -24,7 +24,7 @@ mod distribution;
 mod many;
 pub(super) mod package;
 
-/// Arguments of `larder build`.
+// Arguments of `larder build`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -68,16 +68,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<ExitCode, Failure> {
         test: test(args.no_test),
         ..BuildOptions::default()
     };
-    match Document::load(recipe).map_err(larder_lib::Error::from)? {
+    let recipe = match Document::load(recipe).map_err(larder_lib::Error::from)? {
         Document::Package(recipe) => return package::run(context, &host, &recipe, args),
         Document::Distribution(recipe) => return distribution::run(context, &host, &recipe, &progress),
-        Document::Image(_) => {}
-    }
+        Document::Image(recipe) => *recipe,
+    };
     if args.check {
         return Err(Failure::usage("--check compares two builds of a package, and this is the recipe of an image")
             .hint("an image's digest depends on its packages and files alone: leave --check out"));
     }
-    let report = build::build(&host, recipe, &options, &progress)?;
+    let report = build::build_recipe(&host, recipe, &options, &progress)?;
     if context.json {
         json::print("larder/build/v1", report_json(&report))?;
     } else {

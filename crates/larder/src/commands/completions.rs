@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::failure::{DONE, Failure};
 
-/// Arguments of `larder completions`.
+// Arguments of `larder completions`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  larder completions bash > /etc/bash_completion.d/larder")]
 pub(crate) struct Args {

@@ -13,7 +13,7 @@ use crate::json;
 use crate::progress::Reporter;
 use crate::ui::{self, BOLD, RESET};
 
-/// Arguments of `larder debian`.
+// Arguments of `larder debian`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -9,7 +9,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-/// Arguments of `larder df`.
+// Arguments of `larder df`.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  larder df\n\nALONE is what removing that record would free: what nothing else needs."

@@ -11,7 +11,7 @@ use crate::failure::{DONE, Failure};
 use crate::json;
 use crate::ui::{self, GREEN, RED, RESET, YELLOW};
 
-/// Arguments of `larder diff`.
+// Arguments of `larder diff`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

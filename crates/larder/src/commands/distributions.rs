@@ -10,7 +10,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-/// Arguments of `larder distributions`.
+// Arguments of `larder distributions`.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  larder distributions\n  larder distributions --json")]
 pub(crate) struct Args {}

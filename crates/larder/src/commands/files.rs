@@ -11,7 +11,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-/// Arguments of `larder files`.
+// Arguments of `larder files`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

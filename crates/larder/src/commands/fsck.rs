@@ -14,7 +14,7 @@ use crate::json;
 use crate::progress::Reporter;
 use crate::ui::{self, GREEN, RED, RESET};
 
-/// Arguments of `larder fsck`.
+// Arguments of `larder fsck`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

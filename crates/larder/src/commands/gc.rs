@@ -10,7 +10,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-/// Arguments of `larder gc`.
+// Arguments of `larder gc`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Removes what no image, no earlier record of one and no container needs. Earlier records keep their packages until

@@ -9,7 +9,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-/// Arguments of `larder history`.
+// Arguments of `larder history`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  larder history example.com/web")]
 pub(crate) struct Args {

@@ -10,7 +10,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-/// Arguments of `larder images`.
+// Arguments of `larder images`.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  larder images\n  larder images --json")]
 pub(crate) struct Args {}

@@ -22,7 +22,7 @@ pub(super) mod compiled;
 mod distribution;
 mod package;
 
-/// Arguments of `larder inspect`.
+// Arguments of `larder inspect`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

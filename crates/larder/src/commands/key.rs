@@ -12,7 +12,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-/// Arguments of `larder key`.
+// Arguments of `larder key`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

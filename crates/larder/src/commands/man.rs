@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::failure::{DONE, Failure};
 
-/// Arguments of `larder man`.
+// Arguments of `larder man`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The folder to write larder.1, larder-build.1 … to

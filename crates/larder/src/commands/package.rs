@@ -13,7 +13,7 @@ use crate::json;
 use crate::progress::Reporter;
 use crate::ui::{self, BOLD, GREEN, RESET, YELLOW};
 
-/// Arguments of `larder package`.
+// Arguments of `larder package`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -11,7 +11,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-/// Arguments of `larder packages`.
+// Arguments of `larder packages`.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  larder packages\n  larder packages openssl --json")]
 pub(crate) struct Args {

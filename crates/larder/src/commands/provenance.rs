@@ -12,7 +12,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::ui;
 
-/// Arguments of `larder provenance`.
+// Arguments of `larder provenance`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

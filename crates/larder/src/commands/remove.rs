@@ -9,7 +9,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-/// Arguments of `larder remove`.
+// Arguments of `larder remove`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -10,7 +10,7 @@ use crate::failure::{DONE, Failure};
 use crate::json;
 use crate::ui::{self, BOLD, GREEN, RESET};
 
-/// Arguments of `larder rollback`.
+// Arguments of `larder rollback`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -23,7 +23,7 @@ mod limits;
 /// Exit code of a container that could not be started, as docker has it.
 const NOT_STARTED: u8 = 125;
 
-/// Arguments of `larder run`.
+// Arguments of `larder run`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

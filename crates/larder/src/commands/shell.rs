@@ -14,7 +14,7 @@ use crate::ui;
 /// Exit code of a sandbox that could not be opened, as `larder run` has it.
 const NOT_STARTED: u8 = 125;
 
-/// Arguments of `larder shell`.
+// Arguments of `larder shell`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 The sources are in /build, a copy that goes with the shell; $OUT is the folder that a build fills.

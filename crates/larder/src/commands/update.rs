@@ -14,7 +14,7 @@ use crate::failure::{DONE, Failure};
 use crate::json;
 use crate::progress::Reporter;
 
-/// Arguments of `larder update`.
+// Arguments of `larder update`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -13,7 +13,7 @@ use crate::json;
 use crate::progress::Reporter;
 use crate::ui::{self, BOLD, FAINT, GREEN, RED, RESET, YELLOW};
 
-/// Arguments of `larder verify`.
+// Arguments of `larder verify`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -20,7 +20,7 @@ use crate::ui::{self, BOLD, FAINT, GREEN, RESET};
 /// How long a container may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Arguments of `larder watch`.
+// Arguments of `larder watch`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -11,7 +11,7 @@ use crate::{json, ui};
 
 mod compiled;
 
-/// Arguments of `larder which`.
+// Arguments of `larder which`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

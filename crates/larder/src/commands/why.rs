@@ -10,7 +10,7 @@ use crate::cli::Context;
 use crate::failure::{DONE, Failure};
 use crate::{json, ui};
 
-/// Arguments of `larder why`.
+// Arguments of `larder why`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  larder why example.com/web libssl3")]
 pub(crate) struct Args {

@@ -141,7 +141,8 @@ pub(super) fn write(ingest: &Ingest<'_>, source: &FileSetDigest, file: &Sha256Di
         ("signer", Value::from(signed.signer.clone())),
         ("uri", Value::from(signed.uri.clone())),
     ]);
-    Ok(ingest.write_statement(source, KIND, &body)?)
+    ingest.write_statement(source, KIND, &body)?;
+    Ok(())
 }
 
 /// What was written down about a file, a key and where the signature was.

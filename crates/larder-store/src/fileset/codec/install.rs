@@ -125,7 +125,7 @@ fn write_alternative(alternative: &AlternativeRule, out: &mut Members) {
     out.path("link", &alternative.link);
     out.path("path", &alternative.path);
     // A text, because records have no negative numbers.
-    out.put("priority", alternative.priority.to_string());
+    out.display("priority", alternative.priority);
     out.object_set("followers", &alternative.followers, |follower, out| {
         out.put("name", follower.name.as_str());
         out.path("link", &follower.link);

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 /// A container with less can't start a program.
 const LEAST_MEMORY: u64 = 6 << 20;
 
-/// Arguments about what a container may use.
+// Arguments about what a container may use.
 #[derive(clap::Args)]
 pub(crate) struct LimitArgs {
     /// Limit the memory, swap included: bytes, or a number with k, m, g or t
