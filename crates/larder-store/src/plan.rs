@@ -29,7 +29,7 @@ mod install;
 mod tests;
 
 pub use expand::{Expanded, expand};
-pub use install::{InstallPlan, Overridden, Packaged, install};
+pub use install::{InstallPlan, Overridden, PackageEntry, Packaged, install};
 
 /// Counts changes of the rules in this module: part of every [`PlanDigest`].
 const PLAN_VERSION: u32 = 2;

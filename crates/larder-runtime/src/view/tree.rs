@@ -72,16 +72,19 @@ impl ViewTree {
         // A parent is a prefix of its children, so it sorts before them.
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         let mut directories = std::collections::HashSet::new();
-        let mut previous: Option<&[u8]> = None;
+        let (mut previous, mut last_parent): (Option<&[u8]>, Option<&[u8]>) = (None, None);
         for entry in &entries {
             check_entry(entry).map_err(|reason| refuse(entry, reason))?;
             if previous == Some(&entry.path) {
                 return Err(refuse(entry, "it is listed twice"));
             }
-            if let Some(slash) = entry.path.iter().rposition(|&byte| byte == b'/')
-                && !directories.contains(&entry.path[..slash])
-            {
-                return Err(refuse(entry, "its parent is not a listed directory"));
+            if let Some(slash) = entry.path.iter().rposition(|&byte| byte == b'/') {
+                let parent = &entry.path[..slash];
+                // Neighbours mostly have one parent.
+                if last_parent != Some(parent) && !directories.contains(parent) {
+                    return Err(refuse(entry, "its parent is not a listed directory"));
+                }
+                last_parent = Some(parent);
             }
             if entry.kind == ViewKind::Directory {
                 directories.insert(entry.path.as_slice());

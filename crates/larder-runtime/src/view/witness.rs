@@ -9,6 +9,8 @@
 //!
 //! A view without such a file has an empty `witness` and is not checked.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
@@ -33,16 +35,17 @@ pub(crate) struct Witness {
 impl Witness {
     /// Chooses one.
     pub(crate) fn choose(tree: &ViewTree, objects: &Path) -> Result<Option<Self>, RuntimeError> {
-        let mut files: Vec<_> = tree
+        let files: Vec<_> = tree
             .entries()
             .iter()
             .filter_map(|entry| match entry.kind {
-                ViewKind::File { object, size } if size > 0 => Some((size, object, &entry.path)),
+                ViewKind::File { object, size } if size > 0 => Some(Reverse((size, object, &entry.path))),
                 _ => None,
             })
             .collect();
-        files.sort_unstable();
-        for (size, object, path) in files {
+        // Nearly always the first will do, so they are not all sorted.
+        let mut files = BinaryHeap::from(files);
+        while let Some(Reverse((size, object, path))) = files.pop() {
             if head_of_object(objects, &object)?.iter().any(|&byte| byte != 0) {
                 return Ok(Some(Self { path: path.clone(), object, size }));
             }

@@ -48,6 +48,17 @@ pub struct Overridden {
     pub of: usize,
 }
 
+/// What is at a path below `packages/`.
+#[derive(Debug, Clone, Copy)]
+pub enum PackageEntry<'a> {
+    /// A directory above the place of a package.
+    Above,
+    /// The directory that is a package's place.
+    Mount,
+    /// Something of a package.
+    Inside(&'a Planned),
+}
+
 impl InstallPlan {
     /// The install rules of every package and declaration, with the index of the FileSet they come from.
     pub fn rules(&self) -> impl Iterator<Item = (usize, &InstallRules)> {
@@ -68,25 +79,50 @@ impl InstallPlan {
     /// # Errors
     /// A path that is too long below its mount path.
     pub fn package_entries(&self) -> Result<BTreeMap<TreePath, Planned>, crate::path::PathError> {
-        let index = index(&self.sources);
         let mut all = Entries::new();
-        let directory = |path: &TreePath, source: usize| {
-            let entry = TreeEntry { path: path.clone(), entry: Entry::Directory, attributes: Default::default() };
-            Planned { source, moved_from: None, entry }
-        };
-        for package in &self.packages {
-            all.insert(package.mount.clone(), directory(&package.mount, package.source));
-            for above in package.mount.ancestors() {
-                all.entry(above.clone()).or_insert_with(|| directory(&above, self.image));
+        self.visit_package_entries(|path, source, found| {
+            let planned = |moved_from, entry: Entry, attributes| Planned {
+                source,
+                moved_from,
+                entry: TreeEntry { path: path.clone(), entry, attributes },
+            };
+            match found {
+                PackageEntry::Above => {
+                    all.entry(path.clone()).or_insert_with(|| planned(None, Entry::Directory, Default::default()));
+                }
+                PackageEntry::Mount => {
+                    all.insert(path.clone(), planned(None, Entry::Directory, Default::default()));
+                }
+                PackageEntry::Inside(inside) => {
+                    let TreeEntry { entry, attributes, .. } = inside.entry.clone();
+                    all.insert(path.clone(), planned(inside.moved_from.clone(), entry, attributes));
+                }
             }
+        })?;
+        Ok(all)
+    }
+
+    /// Every path below `packages/` with the index of its FileSet, in the order of the packages: of two at one path the later one stands, and
+    /// [`PackageEntry::Above`] only where nothing else does.
+    ///
+    /// # Errors
+    /// A path that is too long below its mount path.
+    pub fn visit_package_entries<'a>(
+        &'a self,
+        mut visit: impl FnMut(TreePath, usize, PackageEntry<'a>),
+    ) -> Result<(), crate::path::PathError> {
+        let index = index(&self.sources);
+        for package in &self.packages {
+            visit(package.mount.clone(), package.source, PackageEntry::Mount);
+            for above in package.mount.ancestors() {
+                visit(above, self.image, PackageEntry::Above);
+            }
+            let sources: Vec<_> = package.expanded.sources.iter().map(|source| index[&source.digest]).collect();
             for (path, planned) in &package.expanded.entries {
-                let source = index[&package.expanded.sources[planned.source].digest];
-                let path = path.below(&package.mount)?;
-                let entry = TreeEntry { path: path.clone(), ..planned.entry.clone() };
-                all.insert(path, Planned { source, moved_from: planned.moved_from.clone(), entry });
+                visit(path.below(&package.mount)?, sources[planned.source], PackageEntry::Inside(planned));
             }
         }
-        Ok(all)
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::attributes::Attributes;
 use super::format::{Format, Kind};
-use crate::view::{ViewEntry, ViewKind, ViewTree, Written};
+use crate::view::{RootAttributes, ViewEntry, ViewKind, ViewTree, Written};
 
 /// What is written of an inode besides its name.
 pub(super) struct Node<'a> {
@@ -49,52 +49,9 @@ pub(super) struct Nodes<'a> {
 
 impl<'a> Nodes<'a> {
     pub(super) fn new(tree: &'a ViewTree, format: Format, written: Written) -> Self {
-        let entries = tree.entries();
-        let joined = match written {
-            Written::Anything => HashMap::new(),
-            Written::OutsidePackages => joined(tree),
-        };
-        // The kernel knows a directory's own name; from when it reads short inodes it makes it up where it isn't there.
-        let has_dot = format == Format::Long;
-        let root = tree.root();
-        let mut all = Vec::with_capacity(entries.len() + 300);
-        all.push(Node {
-            kind: Kind::Directory,
-            mode: root.mode,
-            uid: root.uid,
-            gid: root.gid,
-            mtime: root.mtime,
-            attributes: Attributes { opaque: format == Format::Long, ..Attributes::default() },
-            content: own_names(0, 0, has_dot),
-        });
-        // The nodes of entries, and of directories by their paths.
-        let mut of_entry = Vec::with_capacity(entries.len());
-        let mut directories: HashMap<&[u8], usize> = HashMap::from([(b"".as_slice(), 0)]);
-        let mut last: (&[u8], usize) = (b"", 0);
-        for (index, entry) in entries.iter().enumerate() {
-            let (directory, name) = split(&entry.path);
-            if last.0 != directory {
-                // A listing has the directory of each path.
-                last = (directory, directories.get(directory).copied().unwrap_or(0));
-            }
-            let parent = last.1;
-            let node = match joined.get(&index) {
-                Some(other) if *other < index => of_entry[*other],
-                _ => {
-                    let own = all.len();
-                    all.push(node(entry, || own_names(parent, own, has_dot)));
-                    own
-                }
-            };
-            of_entry.push(node);
-            if entry.kind == ViewKind::Directory {
-                directories.insert(&entry.path, node);
-            }
-            if let Content::Names(names) = &mut all[parent].content {
-                names.push(Name { name, node });
-            }
-        }
+        let mut all = of_listing(tree, format, written);
         if format == Format::Long {
+            all[0].attributes.opaque = true;
             hide_objects(&mut all);
         }
         for node in &mut all {
@@ -105,6 +62,49 @@ impl<'a> Nodes<'a> {
         let order = order(&all);
         Self { all, order }
     }
+}
+
+/// The inodes of a listing, the names of each directory in any order.
+fn of_listing(tree: &ViewTree, format: Format, written: Written) -> Vec<Node<'_>> {
+    let entries = tree.entries();
+    let joined = match written {
+        Written::Anything => HashMap::new(),
+        Written::OutsidePackages => joined(tree),
+    };
+    // The kernel knows a directory's own name; from when it reads short inodes it makes it up where it isn't there.
+    let has_dot = format == Format::Long;
+    let mut all = Vec::with_capacity(entries.len() + 1 + OBJECT_DIRECTORIES.len());
+    let RootAttributes { mode, uid, gid, mtime } = *tree.root();
+    let (attributes, content) = (Attributes::default(), own_names(0, 0, has_dot));
+    all.push(Node { kind: Kind::Directory, mode, uid, gid, mtime, attributes, content });
+    let mut of_entry = Vec::with_capacity(entries.len());
+    let mut directories: HashMap<&[u8], usize> = HashMap::from([(b"".as_slice(), 0)]);
+    // Neighbours mostly are in one directory.
+    let mut last: (&[u8], usize) = (b"", 0);
+    for (index, entry) in entries.iter().enumerate() {
+        let (directory, name) = split(&entry.path);
+        if last.0 != directory {
+            // A listing has the directory of each path.
+            last = (directory, directories.get(directory).copied().unwrap_or(0));
+        }
+        let parent = last.1;
+        let node = match joined.get(&index) {
+            Some(other) if *other < index => of_entry[*other],
+            _ => {
+                let own = all.len();
+                all.push(node(entry, || own_names(parent, own, has_dot)));
+                own
+            }
+        };
+        of_entry.push(node);
+        if entry.kind == ViewKind::Directory {
+            directories.insert(&entry.path, node);
+        }
+        if let Content::Names(names) = &mut all[parent].content {
+            names.push(Name { name, node });
+        }
+    }
+    all
 }
 
 /// The names that a directory has before any other.
