@@ -7,7 +7,7 @@ from pathlib import Path
 
 import peers
 from bench import Bench
-from measure import Case, Section, interleave, say
+from measure import Case, Section, interleave, put_aside, remove_aside, say
 
 COLD = "Build the web image from nothing, all of it fetched"
 COLD_DOCKER = "docker pull of the base, docker build"
@@ -37,7 +37,7 @@ class Places:
         (self.recipe / "larder.lock").unlink(missing_ok=True)
 
     def empty_store(self) -> None:
-        shutil.rmtree(self.store, ignore_errors=True)
+        put_aside(self.store)
         self.forget_lock()
         os.sync()
 
@@ -107,6 +107,7 @@ def cold(bench: Bench, rounds: int) -> Iterator[Section]:
     base = interleave("Build it where the base is there, the rest fetched", cases, rounds, "s", warm_up=0)
     base.notes.insert(0, "Larder's store has the base's packages and apt, Docker's daemon the base image.")
     yield base
+    remove_aside(places.store)
 
 
 def warm(bench: Bench, rounds: int) -> Iterator[Section]:

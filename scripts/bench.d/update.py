@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import peers
 from bench import PACKAGES, Bench
-from measure import Case, Failed, Row, Section, command, interleave, output, say
+from measure import Case, Failed, Row, Section, command, interleave, output, put_aside, remove_aside, say
 from sharing import used
 
 # In two versions in the archive: the suite's, and that of its security updates. The program needs its library's version.
@@ -28,6 +28,7 @@ def tables(bench: Bench, rounds: int) -> Iterator[Section]:
     finally:
         theirs.stop()
     times.notes.insert(0, f"{' and '.join(UPDATED)}, {ours.versions}. Larder's lists are there, and asked for news.")
+    remove_aside(ours.store)
     yield times
     yield moved(ours, theirs)
 
@@ -78,7 +79,7 @@ class Ours:
         self.moved: list[float] = []
 
     def back(self) -> None:
-        shutil.rmtree(self.store, ignore_errors=True)
+        put_aside(self.store)
         shutil.copytree(self.old, self.store, symlinks=True)
         self.lock.write_text(self.before)
 
