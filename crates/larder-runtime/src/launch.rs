@@ -16,7 +16,7 @@
 //! - A lock on `<container>/lock` is held by all of our processes of a container and not by the workload: a directory whose lock is
 //!   free belongs to a dead container, and [`collect`] removes it.
 //! - A container sees no process that runs the launcher's program, and executes it nowhere: before its workload begins, the init and what
-//!   becomes the workload have executed a small program ([`inside`]) in sealed memory. The init isn't dumpable either. The supervisor
+//!   becomes the workload have executed a small program (`inside.rs`) in sealed memory. The init isn't dumpable either. The supervisor
 //!   is in another PID namespace: no `/proc` of a container shows it.
 //! - The supervisor and the init have one thread each. A caller with one thread becomes the supervisor by a clone alone, which keeps
 //!   nothing open but what it is given. One with more has it executed, as with another runtime: between clone and exec
