@@ -17,7 +17,7 @@ use super::directory::Directory;
 use super::job::{Job, JobRoot, sealed};
 use super::own::OwnProgram;
 use super::terminal::{Terminal, own_size};
-use super::{Ended, Exit, GoOn, Launch, Root, Streams, UserMap, WORD, supervisor};
+use super::{Ended, Exit, GoOn, Launch, Root, Streams, UserMap, supervisor};
 use crate::error::RuntimeError;
 use crate::sys::clone::{Gate, Spawn, fork, has_one_thread, spawn};
 use crate::sys::signal;
@@ -181,7 +181,6 @@ impl Supervisor {
             },
             Some(file) => OwnProgram {
                 program: &job.program,
-                word: WORD,
                 inherit: &[file.as_fd(), theirs.as_fd(), directory.lock().as_fd()],
                 namespaces,
                 wait_for: gate.as_ref().map(|(read, write)| Gate { read: read.as_fd(), write: write.as_fd() }),

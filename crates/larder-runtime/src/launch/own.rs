@@ -1,4 +1,4 @@
-//! Our own program, executed as one of our own processes.
+//! Our own program, executed as the supervisor.
 
 use std::ffi::{CString, OsString};
 use std::io;
@@ -6,13 +6,13 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::WORD;
 use crate::sys::clone::{Gate, Spawn, adopt, spawn};
 
 /// What is executed, and in which surroundings. See [`Spawn`] for what each means.
 pub(super) struct OwnProgram<'a> {
+    /// Its first argument is [`WORD`], which [`super::entry`] knows. The others are the numbers of its descriptors.
     pub(super) program: &'a Path,
-    /// Its first argument, which [`super::entry`] knows. The others are the numbers of its descriptors.
-    pub(super) word: &'a str,
     /// The descriptors it gets, in the order in which it takes them.
     pub(super) inherit: &'a [BorrowedFd<'a>],
     pub(super) namespaces: u64,
@@ -25,7 +25,7 @@ pub(super) struct OwnProgram<'a> {
 impl OwnProgram<'_> {
     /// Starts it. All signals must be blocked.
     pub(super) fn start(&self) -> io::Result<libc::pid_t> {
-        let mut arguments = vec![CString::new("larder")?, CString::new(self.word)?];
+        let mut arguments = vec![CString::new("larder")?, CString::new(WORD)?];
         for fd in self.inherit {
             arguments.push(CString::new(fd.as_raw_fd().to_string())?);
         }
